@@ -260,10 +260,10 @@ func (c Capacity) validateWarmPool(ps *Problems) {
 		return
 	}
 	if c.Spot != nil {
-		ps.Add("WarmPool", "a warm pool with Spot", "a warm pool with On-Demand instances only: leave out Spot or WarmPool")
+		ps.Add("WarmPool", Words("a warm pool with Spot"), "a warm pool with On-Demand instances only: leave out Spot or WarmPool")
 	}
 	if len(c.InstanceTypes) > 1 {
-		ps.Add("WarmPool", fmt.Sprintf("a warm pool with %d instance types", len(c.InstanceTypes)), "a warm pool with a single instance type: give one in InstanceTypes, or leave out WarmPool")
+		ps.Add("WarmPool", Words(fmt.Sprintf("a warm pool with %d instance types", len(c.InstanceTypes))), "a warm pool with a single instance type: give one in InstanceTypes, or leave out WarmPool")
 	}
 	if c.WarmPool.MinSize < 0 {
 		ps.Add("WarmPool.MinSize", c.WarmPool.MinSize, "0 or more")
@@ -287,7 +287,7 @@ func (a Agent) validate() Problems {
 	if !slices.Contains(imagePullBehaviors, a.ImagePullBehavior) {
 		ps.Add("ImagePullBehavior", a.ImagePullBehavior, oneOf(imagePullBehaviors))
 	}
-	for _, name := range sortedKeys(a.Extra) {
+	for _, name := range slices.Sorted(maps.Keys(a.Extra)) {
 		path := fmt.Sprintf("Extra[%q]", name)
 		if reason, own := ownAgentVariables[name]; own {
 			ps.Add(path, a.Extra[name], "variables that ecsrunners does not write itself ("+reason+")")

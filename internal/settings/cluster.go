@@ -2,6 +2,7 @@ package settings
 
 import (
 	"fmt"
+	"maps"
 	"regexp"
 	"slices"
 )
@@ -9,11 +10,13 @@ import (
 // Cluster is an ECS cluster with its capacities. What each field means is told
 // at constructs.RunnerClusterProps.
 type Cluster struct {
-	ClusterName       string              `json:"clusterName"`
-	ContainerInsights string              `json:"containerInsights"`
-	SessionManager    bool                `json:"sessionManager"`
-	DefaultCapacity   Capacity            `json:"defaultCapacity"`
-	Capacities        map[string]Capacity `json:"capacities"`
+	ClusterName         string              `json:"clusterName"`
+	ContainerInsights   string              `json:"containerInsights"`
+	InstanceRoleName    string              `json:"instanceRoleName"`
+	InstanceProfileName string              `json:"instanceProfileName"`
+	SessionManager      bool                `json:"sessionManager"`
+	DefaultCapacity     Capacity            `json:"defaultCapacity"`
+	Capacities          map[string]Capacity `json:"capacities"`
 }
 
 // ECS's values of the cluster setting containerInsights.
@@ -27,6 +30,7 @@ var (
 	containerInsights = []string{InsightsDisabled, InsightsEnabled, InsightsEnhanced}
 	// https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_CreateCluster.html
 	clusterName = regexp.MustCompile(`^[A-Za-z0-9_-]{1,255}$`)
+	iamName     = regexp.MustCompile(`^[A-Za-z0-9+=,.@_-]{1,64}$`)
 	constructID = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9]*$`)
 )
 
@@ -53,11 +57,17 @@ func (c Cluster) Validate() Problems {
 	if c.ClusterName != "" && !clusterName.MatchString(c.ClusterName) {
 		ps.Add("ClusterName", c.ClusterName, "at most 255 letters, digits, - and _")
 	}
+	if c.InstanceRoleName != "" && !iamName.MatchString(c.InstanceRoleName) {
+		ps.Add("InstanceRoleName", c.InstanceRoleName, "at most 64 letters, digits and + = , . @ _ -")
+	}
+	if c.InstanceProfileName != "" && !iamName.MatchString(c.InstanceProfileName) {
+		ps.Add("InstanceProfileName", c.InstanceProfileName, "at most 64 letters, digits and + = , . @ _ -")
+	}
 	if !slices.Contains(containerInsights, c.ContainerInsights) {
 		ps.Add("ContainerInsights", c.ContainerInsights, oneOf(containerInsights))
 	}
 	ps.Under("DefaultCapacity", c.DefaultCapacity.Validate())
-	for _, id := range sortedKeys(c.Capacities) {
+	for _, id := range slices.Sorted(maps.Keys(c.Capacities)) {
 		if !constructID.MatchString(id) || id == "DefaultCapacity" {
 			ps.Add("Capacities", id, `ids of letters and digits that begin with a letter, other than "DefaultCapacity"`)
 		}

@@ -3,7 +3,6 @@ package settings
 import (
 	"errors"
 	"fmt"
-	"sort"
 	"strings"
 	"time"
 )
@@ -23,7 +22,10 @@ func (p Problem) Error() string {
 // Problems collects what is wrong, so that a user hears of everything at once.
 type Problems []Problem
 
-// Add notes one problem. Text is quoted; a nil pointer reads "nothing".
+// Words are a description in place of a value; unlike text, not quoted.
+type Words string
+
+// Add notes one problem. A string is quoted.
 func (ps *Problems) Add(path string, got any, allowed string) {
 	*ps = append(*ps, Problem{Path: path, Got: show(got), Allowed: allowed})
 }
@@ -110,14 +112,6 @@ func (d Duration) String() string {
 	return s
 }
 
-// Or returns what v points to, or the fallback when it points nowhere.
-func Or[T any](v *T, fallback T) T {
-	if v == nil {
-		return fallback
-	}
-	return *v
-}
-
 func join(path, rest string) string {
 	if strings.HasPrefix(rest, "[") {
 		return path + rest
@@ -137,16 +131,6 @@ func show(v any) string {
 	default:
 		return fmt.Sprint(v)
 	}
-}
-
-// sortedKeys keeps messages in the same order on every run.
-func sortedKeys[V any](m map[string]V) []string {
-	keys := make([]string, 0, len(m))
-	for k := range m {
-		keys = append(keys, k)
-	}
-	sort.Strings(keys)
-	return keys
 }
 
 func oneOf(values []string) string { return strings.Join(values, ", ") }

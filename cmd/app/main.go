@@ -1,0 +1,27 @@
+// Command app is the CDK app that cdk.json names: it deploys the runners that
+// the "ecsrunners" object of the CDK context describes.
+package main
+
+import (
+	"fmt"
+	"os"
+
+	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/jsii-runtime-go"
+
+	"github.com/ecs-github-runners/ecsrunners/internal/config"
+	"github.com/ecs-github-runners/ecsrunners/stacks"
+)
+
+func main() {
+	defer jsii.Close()
+	app := awscdk.NewApp(nil)
+	c, err := config.Parse(app.Node().TryGetContext(jsii.String(config.Key)))
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		jsii.Close()
+		os.Exit(1)
+	}
+	stacks.NewRunnersStack(app, c)
+	app.Synth(nil)
+}

@@ -1,0 +1,95 @@
+// Package config reads the app's configuration: the "ecsrunners" object of the
+// CDK context, from cdk.json or the command line.
+package config
+
+import (
+	"fmt"
+	"regexp"
+
+	"github.com/ecs-github-runners/ecsrunners/internal/settings"
+)
+
+// Key is the context key that holds the configuration.
+const Key = "ecsrunners"
+
+// Config is the whole configuration of the app. README.md explains each key; a
+// test holds its table against these types.
+type Config struct {
+	StackName string            `json:"stackName"`
+	Account   string            `json:"account"`
+	Region    string            `json:"region"`
+	Tags      map[string]string `json:"tags"`
+	VPC       *VPC              `json:"vpc"`
+	Cluster   settings.Cluster  `json:"cluster"`
+}
+
+// VPC is an existing VPC, told in full so that synthesis looks nothing up.
+type VPC struct {
+	ID                string   `json:"id"`
+	AvailabilityZones []string `json:"availabilityZones"`
+	SubnetIDs         []string `json:"subnetIds"`
+	Public            bool     `json:"public"`
+}
+
+// WithDefaults returns a copy with every absent value filled in.
+func (c Config) WithDefaults() Config {
+	if c.StackName == "" {
+		c.StackName = "GitHubRunners"
+	}
+	c.Cluster = c.Cluster.WithDefaults()
+	return c
+}
+
+var (
+	// https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_CreateStack.html
+	stackName        = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9-]{0,127}$`)
+	account          = regexp.MustCompile(`^[0-9]{12}$`)
+	region           = regexp.MustCompile(`^[a-z]{2,4}(-[a-z]+)+-[0-9]+$`)
+	vpcID            = regexp.MustCompile(`^vpc-[0-9a-f]{8,17}$`)
+	subnetID         = regexp.MustCompile(`^subnet-[0-9a-f]{8,17}$`)
+	availabilityZone = regexp.MustCompile(`^[a-z]{2,4}(-[a-z]+)+-[0-9]+([a-z]|-[a-z0-9-]+)$`)
+)
+
+// Validate names every value that cannot work, with the path of its key. It
+// expects WithDefaults to have been called.
+func (c Config) Validate() settings.Problems {
+	var ps settings.Problems
+	if !stackName.MatchString(c.StackName) || settings.ReservedName(c.StackName) {
+		ps.Add("stackName", c.StackName, "at most 128 letters, digits and -, beginning with a letter, but not with aws, ecs or fargate in any case: ECS refuses capacity providers that CloudFormation names after such a stack")
+	}
+	if c.Account != "" && !account.MatchString(c.Account) {
+		ps.Add("account", c.Account, "12 digits")
+	}
+	if c.Region != "" && !region.MatchString(c.Region) {
+		ps.Add("region", c.Region, `a region such as "eu-central-1"`)
+	}
+	if (c.Account == "") != (c.Region == "") {
+		ps.Add("account, region", settings.Words(fmt.Sprintf("%q and %q", c.Account, c.Region)), "both or neither")
+	}
+	if c.VPC != nil {
+		ps.Under("vpc", c.VPC.validate())
+	}
+	ps.Under("cluster", c.Cluster.Validate().JSON())
+	return ps
+}
+
+func (v VPC) validate() settings.Problems {
+	var ps settings.Problems
+	if !vpcID.MatchString(v.ID) {
+		ps.Add("id", v.ID, `a VPC such as "vpc-0123456789abcdef0"`)
+	}
+	if len(v.SubnetIDs) == 0 || len(v.SubnetIDs) != len(v.AvailabilityZones) {
+		ps.Add("subnetIds", v.SubnetIDs, fmt.Sprintf("at least one subnet, and one for each of the %d availabilityZones, in their order", len(v.AvailabilityZones)))
+	}
+	for i, id := range v.SubnetIDs {
+		if !subnetID.MatchString(id) {
+			ps.Add(fmt.Sprintf("subnetIds[%d]", i), id, `a subnet such as "subnet-0123456789abcdef0"`)
+		}
+	}
+	for i, zone := range v.AvailabilityZones {
+		if !availabilityZone.MatchString(zone) {
+			ps.Add(fmt.Sprintf("availabilityZones[%d]", i), zone, `a zone such as "eu-central-1a"`)
+		}
+	}
+	return ps
+}

@@ -1,0 +1,92 @@
+package stacks
+
+import (
+	"strings"
+	"time"
+
+	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsautoscaling"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsecs"
+	"github.com/aws/jsii-runtime-go"
+
+	"github.com/ecs-github-runners/ecsrunners/constructs"
+	"github.com/ecs-github-runners/ecsrunners/internal/settings"
+)
+
+// clusterProps are the props that the settings stand for, without the default
+// capacity's siblings, which are added one by one.
+func clusterProps(s settings.Cluster) *constructs.RunnerClusterProps {
+	return &constructs.RunnerClusterProps{
+		ClusterName:         s.ClusterName,
+		ContainerInsights:   cdkName[awsecs.ContainerInsights](s.ContainerInsights),
+		InstanceRoleName:    s.InstanceRoleName,
+		InstanceProfileName: s.InstanceProfileName,
+		SessionManager:      s.SessionManager,
+		DefaultCapacity:     capacityProps(s.DefaultCapacity),
+	}
+}
+
+func capacityProps(s settings.Capacity) *constructs.RunnerCapacityProps {
+	p := &constructs.RunnerCapacityProps{
+		Architecture:  s.Architecture,
+		InstanceTypes: s.InstanceTypes,
+		MinInstances:  s.MinInstances,
+		MaxInstances:  s.MaxInstances,
+
+		ImageID:                  s.ImageID,
+		RootDeviceName:           s.RootDeviceName,
+		RootVolumeSizeGiB:        s.RootVolumeSizeGiB,
+		RootVolumeThroughput:     s.RootVolumeThroughput,
+		AssociatePublicIPAddress: s.AssociatePublicIPAddress,
+		MaxInstanceLifetime:      duration(s.MaxInstanceLifetime),
+
+		ManagedScaling:               s.ManagedScaling,
+		TargetCapacityPercent:        s.TargetCapacityPercent,
+		MinimumScalingStepSize:       s.MinimumScalingStepSize,
+		MaximumScalingStepSize:       s.MaximumScalingStepSize,
+		InstanceWarmupPeriod:         duration(s.InstanceWarmupPeriod),
+		ManagedTerminationProtection: s.ManagedTerminationProtection,
+		ManagedDraining:              s.ManagedDraining,
+		Weight:                       s.Weight,
+		Base:                         s.Base,
+
+		Agent: &constructs.Agent{
+			ReservedMemoryMiB: s.Agent.ReservedMemoryMiB,
+			TaskCleanupWait:   duration(s.Agent.TaskCleanupWait),
+			ImagePullBehavior: s.Agent.ImagePullBehavior,
+			Privileged:        s.Agent.Privileged,
+			Extra:             s.Agent.Extra,
+		},
+
+		CapacityProviderName: s.CapacityProviderName,
+		AutoScalingGroupName: s.AutoScalingGroupName,
+		LaunchTemplateName:   s.LaunchTemplateName,
+	}
+	if s.Spot != nil {
+		p.Spot = &constructs.Spot{
+			OnDemandBase:       s.Spot.OnDemandBase,
+			OnDemandPercentage: s.Spot.OnDemandPercentage,
+			AllocationStrategy: cdkName[awsautoscaling.SpotAllocationStrategy](s.Spot.AllocationStrategy),
+		}
+	}
+	if s.WarmPool != nil {
+		p.WarmPool = &constructs.WarmPool{
+			MinSize:             s.WarmPool.MinSize,
+			MaxPreparedCapacity: s.WarmPool.MaxPreparedCapacity,
+			State:               cdkName[awsautoscaling.PoolState](s.WarmPool.State),
+		}
+	}
+	return p
+}
+
+// cdkName is the CDK's name for a value of AWS's: lowest-price is LOWEST_PRICE.
+func cdkName[T ~string](awsName string) T {
+	return T(strings.ToUpper(strings.ReplaceAll(awsName, "-", "_")))
+}
+
+func duration(d *settings.Duration) awscdk.Duration {
+	if d == nil {
+		return nil
+	}
+	return awscdk.Duration_Seconds(jsii.Number(time.Duration(*d).Seconds()))
+}

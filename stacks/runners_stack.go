@@ -1,0 +1,70 @@
+// Package stacks composes the constructs into the stacks that the app deploys.
+package stacks
+
+import (
+	"maps"
+	"slices"
+
+	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsec2"
+	awsconstructs "github.com/aws/constructs-go/constructs/v10"
+	"github.com/aws/jsii-runtime-go"
+
+	"github.com/ecs-github-runners/ecsrunners/constructs"
+	"github.com/ecs-github-runners/ecsrunners/internal/config"
+)
+
+// RunnersStack holds everything that runs jobs. So far that is the cluster.
+type RunnersStack struct {
+	awscdk.Stack
+	cluster *constructs.RunnerCluster
+}
+
+// NewRunnersStack adds the stack that the configuration describes. The
+// configuration must come from config.Parse.
+func NewRunnersStack(scope awsconstructs.Construct, c config.Config) *RunnersStack {
+	props := &awscdk.StackProps{
+		Description: jsii.String("Ephemeral, autoscaling GitHub Actions runners on Amazon ECS"),
+	}
+	if c.Account != "" {
+		props.Env = &awscdk.Environment{Account: &c.Account, Region: &c.Region}
+	}
+	s := &RunnersStack{Stack: awscdk.NewStack(scope, &c.StackName, props)}
+	for _, key := range slices.Sorted(maps.Keys(c.Tags)) {
+		s.AddStackTag(&key, jsii.String(c.Tags[key]))
+		awscdk.Tags_Of(s.Stack).Add(&key, jsii.String(c.Tags[key]), nil)
+	}
+	s.cluster = s.newCluster(c)
+	awscdk.NewCfnOutput(s.Stack, jsii.String("ClusterName"), &awscdk.CfnOutputProps{
+		Description: jsii.String("The ECS cluster on which jobs run"),
+		Value:       s.cluster.Cluster().ClusterName(),
+	})
+	return s
+}
+
+// Cluster is the cluster on which jobs run.
+func (s *RunnersStack) Cluster() *constructs.RunnerCluster { return s.cluster }
+
+func (s *RunnersStack) newCluster(c config.Config) *constructs.RunnerCluster {
+	props := clusterProps(c.Cluster)
+	if c.VPC != nil {
+		props.VPC, props.Subnets = s.existingVPC(c.VPC)
+	}
+	cluster := constructs.NewRunnerCluster(s.Stack, "Cluster", props)
+	for _, id := range slices.Sorted(maps.Keys(c.Cluster.Capacities)) {
+		cluster.AddCapacity(id, capacityProps(c.Cluster.Capacities[id]))
+	}
+	return cluster
+}
+
+func (s *RunnersStack) existingVPC(v *config.VPC) (awsec2.IVpc, *awsec2.SubnetSelection) {
+	attributes := &awsec2.VpcAttributes{VpcId: &v.ID, AvailabilityZones: jsii.Strings(v.AvailabilityZones...)}
+	selection := &awsec2.SubnetSelection{SubnetType: awsec2.SubnetType_PRIVATE_WITH_EGRESS}
+	if v.Public {
+		attributes.PublicSubnetIds = jsii.Strings(v.SubnetIDs...)
+		selection.SubnetType = awsec2.SubnetType_PUBLIC
+	} else {
+		attributes.PrivateSubnetIds = jsii.Strings(v.SubnetIDs...)
+	}
+	return awsec2.Vpc_FromVpcAttributes(s.Stack, jsii.String("Vpc"), attributes), selection
+}
