@@ -47,7 +47,7 @@ func NewRunnerCluster(scope constructs.Construct, id string, props *RunnerCluste
 	problems = append(problems, stackNameProblems(scope, s.DefaultCapacity)...)
 	subnets := props.selectSubnets(&problems)
 	if err := problems.Err(); err != nil {
-		panic(fmt.Errorf("RunnerCluster %q: %w", id, err))
+		panic(fmt.Errorf("RunnerCluster %q:\n%w", id, err))
 	}
 
 	c := &RunnerCluster{settings: s}
@@ -113,7 +113,7 @@ func (c *RunnerCluster) AddCapacity(id string, props *RunnerCapacityProps) *Runn
 		}
 	}
 	if err := problems.Err(); err != nil {
-		panic(fmt.Errorf("capacity %q of RunnerCluster %q: %w", id, *c.Node().Id(), err))
+		panic(fmt.Errorf("capacity %q of RunnerCluster %q:\n%w", id, *c.Node().Id(), err))
 	}
 	return c.addCapacity(id, props, s)
 }

@@ -1,0 +1,123 @@
+// Package cdktest lets tests synthesize CDK apps as deployments see them, and
+// compares whole templates with snapshots.
+//
+// jsii is not safe for concurrent use: tests that call this package must not
+// run in parallel, and must not call jsii.Close.
+package cdktest
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/assertions"
+	"github.com/aws/jsii-runtime-go"
+	"github.com/stretchr/testify/require"
+)
+
+// The validation of templates takes five seconds a process; "make synth" does
+// it. It must be off before the first call to jsii, which starts Node.js.
+func init() {
+	if err := os.Setenv("CDK_VALIDATION", "false"); err != nil {
+		panic(err)
+	}
+}
+
+// Root is the folder of this module, found from the working directory.
+func Root(t testing.TB) string {
+	t.Helper()
+	dir, err := os.Getwd()
+	require.NoError(t, err)
+	for {
+		if _, err := os.Stat(filepath.Join(dir, "cdk.json")); err == nil {
+			if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
+				return dir
+			}
+		}
+		require.NotEqual(t, filepath.Dir(dir), dir, "no folder with cdk.json and go.mod above the test")
+		dir = filepath.Dir(dir)
+	}
+}
+
+// Context is the context of the module's cdk.json: the feature flags that
+// deployments have, and the app's configuration.
+func Context(t testing.TB) map[string]any {
+	t.Helper()
+	file, err := os.ReadFile(filepath.Join(Root(t), "cdk.json"))
+	require.NoError(t, err)
+	var cdkJSON struct{ Context map[string]any }
+	require.NoError(t, json.Unmarshal(file, &cdkJSON))
+	return cdkJSON.Context
+}
+
+// NewApp makes an app with the context of cdk.json, overlaid with the given
+// one, that builds no assets.
+func NewApp(t testing.TB, context map[string]any) awscdk.App {
+	t.Helper()
+	merged := Context(t)
+	merged["aws:cdk:bundling-stacks"] = []any{}
+	maps.Copy(merged, context)
+	return awscdk.NewApp(&awscdk.AppProps{
+		Context:            &merged,
+		AnalyticsReporting: jsii.Bool(false),
+		Outdir:             jsii.String(t.TempDir()),
+	})
+}
+
+// NewStack makes a stack in a new app. It is in no particular account and region.
+func NewStack(t testing.TB) awscdk.Stack {
+	t.Helper()
+	return awscdk.NewStack(NewApp(t, nil), jsii.String("Test"), nil)
+}
+
+// Template synthesizes the app of a stack and returns its template.
+func Template(stack awscdk.Stack) assertions.Template {
+	return assertions.Template_FromStack(stack, nil)
+}
+
+// Warnings synthesizes the app of a stack and returns the warnings in it, each
+// with the path of its construct in front.
+func Warnings(stack awscdk.Stack) []string {
+	var found []string
+	for _, message := range *assertions.Annotations_FromStack(stack).FindWarning(jsii.String("*"), assertions.Match_AnyValue()) {
+		found = append(found, fmt.Sprintf("%s: %v", *message.Id, message.Entry.Data))
+	}
+	return found
+}
+
+// PanicMessage returns what f panics with: jsii and our constructors panic with
+// errors, jsii sometimes with a string. It fails the test when f returns.
+func PanicMessage(t testing.TB, f func()) (message string) {
+	t.Helper()
+	defer func() {
+		t.Helper()
+		switch v := recover().(type) {
+		case nil:
+			t.Fatal("nothing was refused")
+		case error:
+			message = v.Error()
+		default:
+			message = fmt.Sprint(v)
+		}
+	}()
+	f()
+	return ""
+}
+
+// Resource returns the properties of the only resource of a type.
+func Resource(t testing.TB, template assertions.Template, resourceType string) map[string]any {
+	t.Helper()
+	var ids []string
+	found := *template.FindResources(&resourceType, nil)
+	for id := range found {
+		ids = append(ids, id)
+	}
+	require.Lenf(t, ids, 1, "resources of type %s: %s", resourceType, strings.Join(ids, ", "))
+	properties, _ := (*found[ids[0]])["Properties"].(map[string]any)
+	return properties
+}
