@@ -1,0 +1,114 @@
+# Every command of this repository. Needs git, make, Go and npm; what else it
+# takes is installed into node_modules and build.
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.SUFFIXES:
+
+# jsii runs on the pinned Node.js, not on the machine's.
+export PATH := $(CURDIR)/node_modules/.bin:$(CURDIR)/build/tools:$(PATH)
+export CDK_DISABLE_CLI_TELEMETRY := true
+
+CDK_SYNTH := cdk synth --quiet --strict --no-notices
+MODULES := . examples
+EXAMPLES := $(notdir $(patsubst %/,%,$(dir $(wildcard examples/*/cdk.json))))
+
+# What a synthesis depends on: everything but tests and texts.
+SOURCES := $(shell git ls-files --cached --others --exclude-standard -- '*.go' '*.tmpl' '*.sh' go.mod go.sum cdk.json package-lock.json \
+	':!*_test.go' ':!tools' ':!examples' ':!test' ':!bench')
+
+##@ Use
+
+.PHONY: help
+help: ## List the targets.
+	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-zA-Z0-9_-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: synth
+synth: build/synth.stamp ## Synthesize the app of cdk.json into cdk.out; findings of the validation are errors.
+
+build/synth.stamp: $(SOURCES) | node_modules/.package-lock.json
+	$(CDK_SYNTH)
+	@mkdir -p build && touch $@
+
+.PHONY: examples
+examples: $(EXAMPLES:%=build/examples/%.stamp) ## Synthesize each example into build/examples/NAME.
+
+build/examples/%.stamp: $(SOURCES) examples/%/main.go examples/%/cdk.json examples/go.mod examples/go.sum | node_modules/.package-lock.json
+	cd examples/$* && $(CDK_SYNTH) --output $(CURDIR)/build/examples/$*
+	@touch $@
+
+##@ Change
+
+.PHONY: test
+test: node_modules/.package-lock.json ## Run all tests that need no more than Go and npm.
+	@for module in $(MODULES); do (cd $$module && go test ./...); done
+
+.PHONY: race
+race: node_modules/.package-lock.json ## Run the tests that do without jsii under the race detector (needs a C compiler).
+	go test -race $$(go list ./... | grep -vE '/(constructs|stacks|cmd/app|internal/cdktest|test/consumer)$$')
+
+.PHONY: snapshots
+snapshots: node_modules/.package-lock.json ## Rewrite the template snapshots and other golden files.
+	go test ./stacks ./internal/userdata -update
+	cd examples && go test ./... -update
+
+.PHONY: fmt
+fmt: build/tools/golangci-lint ## Format the Go files.
+	@for module in $(MODULES); do (cd $$module && golangci-lint fmt); done
+
+.PHONY: lint
+lint: build/tools/golangci-lint build/tools/actionlint ## Check formatting, imports, the rules of .golangci.yml, and workflows.
+	@for module in $(MODULES); do (cd $$module && golangci-lint run ./...); done
+	actionlint
+
+##@ Check, as CI does
+
+.PHONY: ci
+ci: work-tree-before lint tidy shellcheck test race synth examples cfn-lint reproducible work-tree-after ## Run everything that CI runs.
+
+.NOTPARALLEL: ci
+
+.PHONY: shellcheck
+shellcheck: ## Check the shell scripts, those in rendered user data included.
+	@$(call need,shellcheck,apt-get install shellcheck)
+	shellcheck .ci/run $$(git ls-files '*.sh') internal/userdata/testdata/*.golden
+
+.PHONY: cfn-lint
+cfn-lint: synth examples ## Run cfn-lint on every synthesized template.
+	@$(call need,cfn-lint,pipx install cfn-lint==1.51.0)
+	cfn-lint cdk.out/*.template.json $(EXAMPLES:%=build/examples/%/*.template.json)
+
+.PHONY: reproducible
+reproducible: synth ## Synthesize from another folder, home and TMPDIR, and compare the bytes.
+	bash test/reproducible.sh
+
+.PHONY: tidy
+tidy: ## Check that go.mod and go.sum are tidy.
+	@for module in $(MODULES) tools/*; do (cd $$module && go mod tidy -diff); done
+
+# Nothing that CI runs may change a file that git knows, or leave one.
+WORK_TREE := git status --porcelain && git diff
+
+.PHONY: work-tree-before work-tree-after
+work-tree-before:
+	@mkdir -p build && { $(WORK_TREE); } > build/work-tree
+work-tree-after:
+	@diff build/work-tree <($(WORK_TREE)) || { echo 'the checks above changed the work tree' >&2; exit 1; }
+
+.PHONY: clean
+clean: ## Delete what make has made.
+	rm -rf build cdk.out node_modules
+
+node_modules/.package-lock.json: package.json package-lock.json
+	npm ci --no-audit --no-fund --loglevel=error
+	@touch $@
+
+# Each tool in a module of its own: their dependencies exclude each other, and
+# none belongs into the library's go.mod.
+build/tools/%: tools/%/go.mod tools/%/go.sum
+	@mkdir -p build/tools
+	cd tools/$* && go build -o $(CURDIR)/$@ tool
+
+# $(call need,COMMAND,HOW TO INSTALL)
+need = command -v $(1) >/dev/null || { echo '$(1) is missing; install it, for example with: $(2)' >&2; exit 1; }
