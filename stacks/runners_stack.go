@@ -14,10 +14,12 @@ import (
 	"github.com/ecs-github-runners/ecsrunners/internal/config"
 )
 
-// RunnersStack holds everything that runs jobs. So far that is the cluster.
+// RunnersStack holds everything that runs jobs. So far that is the cluster, and
+// the ingress that puts GitHub's deliveries on the event bus.
 type RunnersStack struct {
 	awscdk.Stack
 	cluster *constructs.RunnerCluster
+	ingress *constructs.WebhookIngress
 }
 
 // NewRunnersStack adds the stack that the configuration describes. The
@@ -35,15 +37,23 @@ func NewRunnersStack(scope awsconstructs.Construct, c config.Config) *RunnersSta
 		awscdk.Tags_Of(s.Stack).Add(&key, jsii.String(c.Tags[key]), nil)
 	}
 	s.cluster = s.newCluster(c)
-	awscdk.NewCfnOutput(s.Stack, jsii.String("ClusterName"), &awscdk.CfnOutputProps{
-		Description: jsii.String("The ECS cluster on which jobs run"),
-		Value:       s.cluster.Cluster().ClusterName(),
-	})
+	s.ingress = constructs.NewWebhookIngress(s.Stack, "Ingress", webhookProps(c.Webhook))
+	s.output("ClusterName", "The ECS cluster on which jobs run", s.cluster.Cluster().ClusterName())
+	s.output("WebhookURL", "Payload URL for the webhook at GitHub", s.ingress.URL())
+	s.output("WebhookSecretCommand", "Prints the secret for the webhook at GitHub", jsii.String(
+		"aws secretsmanager get-secret-value --query SecretString --output text --secret-id "+*s.ingress.Secret().SecretArn()))
 	return s
+}
+
+func (s *RunnersStack) output(id, description string, value *string) {
+	awscdk.NewCfnOutput(s.Stack, &id, &awscdk.CfnOutputProps{Description: &description, Value: value})
 }
 
 // Cluster is the cluster on which jobs run.
 func (s *RunnersStack) Cluster() *constructs.RunnerCluster { return s.cluster }
+
+// Ingress takes GitHub's deliveries.
+func (s *RunnersStack) Ingress() *constructs.WebhookIngress { return s.ingress }
 
 func (s *RunnersStack) newCluster(c config.Config) *constructs.RunnerCluster {
 	props := clusterProps(c.Cluster)

@@ -20,6 +20,7 @@ type Config struct {
 	Region    string            `json:"region"`
 	Tags      map[string]string `json:"tags"`
 	VPC       *VPC              `json:"vpc"`
+	Webhook   settings.Webhook  `json:"webhook"`
 	Cluster   settings.Cluster  `json:"cluster"`
 }
 
@@ -36,6 +37,7 @@ func (c Config) WithDefaults() Config {
 	if c.StackName == "" {
 		c.StackName = "GitHubRunners"
 	}
+	c.Webhook = c.Webhook.WithDefaults()
 	c.Cluster = c.Cluster.WithDefaults()
 	return c
 }
@@ -69,6 +71,7 @@ func (c Config) Validate() settings.Problems {
 	if c.VPC != nil {
 		ps.Under("vpc", c.VPC.validate())
 	}
+	ps.Under("webhook", c.Webhook.Validate().JSON())
 	ps.Under("cluster", c.Cluster.Validate().JSON())
 	return ps
 }

@@ -154,12 +154,12 @@ func (w Webhook) Validate() error {
 		reject(EnvSecretTTL, w.SecretTTL.String(), "at least 1s")
 	}
 	for _, owner := range w.Owners {
-		if !isName(owner) {
+		if !IsOwner(owner) {
 			reject(EnvAllowedOwners, owner, "the login of an organization or a user")
 		}
 	}
 	for _, pattern := range w.Repositories {
-		if !isRepositoryPattern(pattern) {
+		if !IsRepositoryPattern(pattern) {
 			reject(EnvAllowedRepositories, pattern, "owner/name, where * stands for any characters but /")
 		}
 	}
@@ -292,8 +292,9 @@ func IsEventName(s string) bool {
 	return s != "" && len(s) <= 64 && strings.Trim(s, "abcdefghijklmnopqrstuvwxyz0123456789_") == ""
 }
 
-// isName reports whether s is made of what GitHub allows in names.
-func isName(s string) bool {
+// IsOwner reports whether s can be the login of an organization or a user. It
+// accepts the characters that GitHub allows in names.
+func IsOwner(s string) bool {
 	if s == "" {
 		return false
 	}
@@ -310,12 +311,12 @@ func isName(s string) bool {
 // owner/name.
 func IsRepositoryName(s string) bool {
 	owner, name, ok := strings.Cut(s, "/")
-	return ok && isName(owner) && isName(name)
+	return ok && IsOwner(owner) && IsOwner(name)
 }
 
-// isRepositoryPattern reports whether s can match the full name of a repository
+// IsRepositoryPattern reports whether s can match the full name of a repository
 // and survives being joined with commas.
-func isRepositoryPattern(s string) bool {
+func IsRepositoryPattern(s string) bool {
 	_, err := path.Match(s, "")
 	return err == nil && strings.Count(s, "/") == 1 && !strings.ContainsAny(s, ", ")
 }

@@ -79,6 +79,27 @@ func capacityProps(s settings.Capacity) *constructs.RunnerCapacityProps {
 	return p
 }
 
+func webhookProps(s settings.Webhook) *constructs.WebhookIngressProps {
+	return &constructs.WebhookIngressProps{
+		Owners:                  s.Owners,
+		Repositories:            s.Repositories,
+		Events:                  s.Events,
+		AllowPublicRepositories: s.AllowPublicRepositories,
+		EventBusName:            s.EventBusName,
+		SchemaDiscovery:         s.SchemaDiscovery,
+		ArchiveRetention:        duration(s.ArchiveRetention),
+		SecretName:              s.SecretName,
+		SecretCacheTTL:          duration(s.SecretCacheTTL),
+		FunctionName:            s.FunctionName,
+		Architecture:            s.Architecture,
+		MemorySizeMiB:           s.MemorySizeMiB,
+		Timeout:                 duration(s.Timeout),
+		ReservedConcurrency:     s.ReservedConcurrency,
+		LogRetentionDays:        s.LogRetentionDays,
+		Tracing:                 s.Tracing,
+	}
+}
+
 // cdkName is the CDK's name for a value of AWS's: lowest-price is LOWEST_PRICE.
 func cdkName[T ~string](awsName string) T {
 	return T(strings.ToUpper(strings.ReplaceAll(awsName, "-", "_")))

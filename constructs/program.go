@@ -1,0 +1,79 @@
+package constructs
+
+import (
+	"errors"
+	"fmt"
+	"path/filepath"
+	"strings"
+
+	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awslambda"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awss3assets"
+	"github.com/aws/constructs-go/constructs/v10"
+	"github.com/aws/jsii-runtime-go"
+
+	"github.com/ecs-github-runners/ecsrunners"
+	"github.com/ecs-github-runners/ecsrunners/internal/bundle"
+)
+
+// programCode is the code of a program of ours: built at synthesis from the
+// sources that travel with this library, by the go command, or in a container
+// where that is missing. The asset's hash is over the sources, so a template is
+// the same whether or not they were built.
+func programCode(scope constructs.Construct, folder string, architecture Architecture) awslambda.Code {
+	program := bundle.Program{Sources: ecsrunners.Sources, Package: folder, GOARCH: goarch[architecture]}
+	hash, err := program.Hash()
+	if err != nil {
+		panic(fmt.Errorf("bundling %s: %w", folder, err))
+	}
+	// Inside the assembly: what is outside may be gone when it is deployed.
+	sources := filepath.Join(*awscdk.Stage_Of(scope).AssetOutdir(), "sources."+hash)
+	if err := program.Extract(sources); err != nil {
+		panic(fmt.Errorf("bundling %s: %w", folder, err))
+	}
+	environment, err := program.Environment()
+	if err != nil {
+		panic(fmt.Errorf("bundling %s: %w", folder, err))
+	}
+	containerEnvironment := map[string]*string{"GOCACHE": jsii.String("/tmp/go-build"), "GOPATH": jsii.String("/tmp/go")}
+	for name, value := range environment {
+		containerEnvironment[name] = &value
+	}
+	return awslambda.Code_FromAsset(&sources, &awss3assets.AssetOptions{
+		AssetHash:     &hash,
+		AssetHashType: awscdk.AssetHashType_CUSTOM,
+		Bundling: &awscdk.BundlingOptions{
+			Local:       &localBuild{program: program, sources: sources},
+			Image:       awscdk.DockerImage_FromRegistry(jsii.String("public.ecr.aws/docker/library/golang:" + strings.TrimPrefix(environment["GOTOOLCHAIN"], "go"))),
+			Command:     jsii.Strings(program.Command("/asset-output/" + bundle.Binary)...),
+			Environment: &containerEnvironment,
+		},
+	})
+}
+
+var goarch = map[Architecture]string{X64: "amd64", ARM64: "arm64"}
+
+var lambdaArchitecture = map[Architecture]func() awslambda.Architecture{
+	X64:   awslambda.Architecture_X86_64,
+	ARM64: awslambda.Architecture_ARM_64,
+}
+
+// localBuild builds with the go command of this machine.
+type localBuild struct {
+	program bundle.Program
+	sources string
+}
+
+// TryBundle implements awscdk.ILocalBundling. It returns false, upon which the
+// CDK builds in a container, only where there is no Go: a failed build would
+// fail there too, and panics with the compiler's output.
+func (b *localBuild) TryBundle(output *string, _ *awscdk.BundlingOptions) *bool {
+	err := b.program.Build(b.sources, *output)
+	if errors.Is(err, bundle.ErrNoGo) {
+		return jsii.Bool(false)
+	}
+	if err != nil {
+		panic(err)
+	}
+	return jsii.Bool(true)
+}
