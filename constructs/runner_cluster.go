@@ -246,7 +246,7 @@ func (c *RunnerCluster) newInstanceRole() awsiam.IRole {
 }
 
 // selectSubnets picks the subnets of a given VPC.
-func (p *RunnerClusterProps) selectSubnets(problems *settings.Problems) *awsec2.SelectedSubnets {
+func (p *RunnerClusterProps) selectSubnets(problems *settings.Problems) (selected *awsec2.SelectedSubnets) {
 	if p.VPC == nil {
 		return nil
 	}
@@ -260,7 +260,12 @@ func (p *RunnerClusterProps) selectSubnets(problems *settings.Problems) *awsec2.
 			return nil
 		}
 	}
-	selected := p.VPC.SelectSubnets(selection)
+	defer func() { // of a type or group that VPC does not have, the CDK panics
+		if refusal := recover(); refusal != nil {
+			problems.Add("Subnets", settings.Words(fmt.Sprintf("a selection that VPC refuses (%v)", refusal)), "a selection that matches one or more")
+		}
+	}()
+	selected = p.VPC.SelectSubnets(selection)
 	if len(*selected.Subnets) == 0 {
 		problems.Add("Subnets", settings.Words("a selection that matches no subnet of VPC"), "a selection that matches one or more")
 	}

@@ -21,11 +21,14 @@ import (
 )
 
 // The validation of templates takes five seconds a process; "make synth" does
-// it. It must be off before the first call to jsii, which starts Node.js.
+// it. The jsii client took its copy of the environment when the packages of the
+// CDK were initialized, before this one. It has not started Node.js yet; once
+// closed, it begins anew, with the environment of now.
 func init() {
 	if err := os.Setenv("CDK_VALIDATION", "false"); err != nil {
 		panic(err)
 	}
+	jsii.Close() //nolint:forbidigo // no test runs yet
 }
 
 // Root is the folder of this module, found from the working directory.

@@ -1,0 +1,39 @@
+package constructs_test
+
+import (
+	"fmt"
+
+	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/jsii-runtime-go"
+
+	"github.com/ecs-github-runners/ecsrunners/constructs"
+)
+
+// The defaults are a cluster that costs nothing at rest: up to ten On-Demand
+// instances of 2 vCPU and 8 GiB come and go with the tasks.
+func ExampleNewRunnerCluster() {
+	app := awscdk.NewApp(nil)
+	stack := awscdk.NewStack(app, jsii.String("Runners"), nil)
+
+	cluster := constructs.NewRunnerCluster(stack, "Cluster", nil)
+
+	fmt.Println(cluster.DefaultCapacity().Architecture())
+	// Output: x64
+}
+
+// A second capacity on the Spot market, for tasks that ask for it: its weight
+// in the default strategy is 0.
+func ExampleRunnerCluster_AddCapacity() {
+	app := awscdk.NewApp(nil)
+	stack := awscdk.NewStack(app, jsii.String("Runners"), nil)
+	cluster := constructs.NewRunnerCluster(stack, "Cluster", nil)
+
+	graviton := cluster.AddCapacity("Graviton", &constructs.RunnerCapacityProps{
+		Architecture: constructs.ARM64,
+		MaxInstances: 50,
+		Spot:         &constructs.Spot{OnDemandBase: 1},
+	})
+
+	fmt.Println(graviton.Architecture(), len(cluster.Capacities()))
+	// Output: arm64 2
+}
