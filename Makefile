@@ -100,7 +100,9 @@ work-tree-after:
 clean: ## Delete what make has made.
 	rm -rf build cdk.out node_modules
 
+# npm ci empties the folder first, through a link too: another work tree's then.
 node_modules/.package-lock.json: package.json package-lock.json
+	@test ! -L node_modules || { echo 'node_modules is a link, and npm ci would empty the folder behind it; remove the link' >&2; exit 1; }
 	npm ci --no-audit --no-fund --loglevel=error
 	@touch $@
 

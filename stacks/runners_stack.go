@@ -76,5 +76,8 @@ func (s *RunnersStack) existingVPC(v *config.VPC) (awsec2.IVpc, *awsec2.SubnetSe
 	} else {
 		attributes.PrivateSubnetIds = jsii.Strings(v.SubnetIDs...)
 	}
-	return awsec2.Vpc_FromVpcAttributes(s.Stack, jsii.String("Vpc"), attributes), selection
+	vpc := awsec2.Vpc_FromVpcAttributes(s.Stack, jsii.String("Vpc"), attributes)
+	awscdk.Annotations_Of(vpc).AcknowledgeWarning(jsii.String("@aws-cdk/aws-ec2:noSubnetRouteTableId"),
+		jsii.String("nothing here needs the route tables of the subnets"))
+	return vpc, selection
 }

@@ -1,5 +1,4 @@
-// Package cdktest lets tests synthesize CDK apps as deployments see them, and
-// compares whole templates with snapshots.
+// Package cdktest lets tests synthesize CDK apps as deployments see them.
 //
 // jsii is not safe for concurrent use: tests that call this package must not
 // run in parallel, and must not call jsii.Close.

@@ -1,4 +1,6 @@
-package cdktest
+// Package snapshot compares whole CloudFormation templates with files, so that
+// a change of what is deployed shows in review.
+package snapshot
 
 import (
 	"bytes"

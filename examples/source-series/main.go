@@ -1,0 +1,81 @@
+// Command source-series deploys the cluster of "Scalable ECS Cluster", article 6
+// of Tony Tannous's series "Scalable Self-Hosted GitHub Runners on AWS Cloud"
+// (techtoaster.io), with the names and values of its AWS CLI commands.
+//
+// It shows how each of them is set, not how to set them: the defaults of this
+// library differ where the article's values cost money or jobs. A test holds the
+// template against every parameter of the article.
+package main
+
+import (
+	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsec2"
+	"github.com/aws/jsii-runtime-go"
+
+	"github.com/ecs-github-runners/ecsrunners/constructs"
+)
+
+func main() {
+	defer jsii.Close()
+	app := awscdk.NewApp(nil)
+	stack := awscdk.NewStack(app, jsii.String("SourceSeries"), &awscdk.StackProps{
+		Env: &awscdk.Environment{Region: jsii.String("us-east-1")}, // --region of each command
+	})
+
+	// The default VPC, of which the article shows two subnets. Put in your own:
+	// aws ec2 describe-vpcs --filters Name=is-default,Values=true
+	vpc := awsec2.Vpc_FromVpcAttributes(stack, jsii.String("DefaultVpc"), &awsec2.VpcAttributes{
+		VpcId:             jsii.String("vpc-0a1b2c3d"),
+		AvailabilityZones: jsii.Strings("us-east-1a", "us-east-1b"),
+		PublicSubnetIds:   jsii.Strings("subnet-f7f6ec4d", "subnet-74b07fb6"),
+	})
+	awscdk.Annotations_Of(vpc).AcknowledgeWarning(jsii.String("@aws-cdk/aws-ec2:noSubnetRouteTableId"),
+		jsii.String("nothing here needs the route tables of the subnets"))
+
+	cluster := constructs.NewRunnerCluster(stack, "Cluster", &constructs.RunnerClusterProps{
+		VPC: vpc,
+		// aws ecs create-cluster
+		ClusterName: "GitHub-Actions-Runners",
+		// The article takes the profile of this name that Amazon ECS's guide has one
+		// make. This one is new: if the account has that, choose another name.
+		InstanceProfileName: "ecsInstanceRole",
+		DefaultCapacity: &constructs.RunnerCapacityProps{
+			// aws ec2 create-launch-template. The article writes the AMI of the day into
+			// it, here instances start with the AMI of their own day. To pin it:
+			// ImageID: "ami-09e56bbbf745f34c3".
+			LaunchTemplateName: "GitHub-Actions-Launch-template",
+			InstanceTypes:      []string{"t2.micro"},
+
+			// aws autoscaling create-auto-scaling-group
+			AutoScalingGroupName: "GitHub-Actions-asg",
+			MinInstances:         0,
+			MaxInstances:         5,
+
+			// aws ecs create-capacity-provider
+			CapacityProviderName:         "GitHubActionsCapacity",
+			ManagedScaling:               jsii.Bool(true),
+			TargetCapacityPercent:        80,
+			MinimumScalingStepSize:       1,
+			MaximumScalingStepSize:       1,
+			InstanceWarmupPeriod:         awscdk.Duration_Seconds(jsii.Number(300)),
+			ManagedTerminationProtection: jsii.Bool(false),
+
+			// aws ecs put-cluster-capacity-providers
+			Weight: new(1),
+		},
+	})
+
+	// Tags go by the CDK's own means. These reach the instances:
+	capacity := cluster.DefaultCapacity()
+	awscdk.Tags_Of(capacity.LaunchTemplate()).Add(jsii.String("Name"), jsii.String("AmazonLinux2023"), nil)
+	awscdk.Tags_Of(capacity.CapacityProvider()).Add(jsii.String("Name"), jsii.String("GitHubActionsCapacity"), nil)
+
+	// Warnings that these values rightly cause.
+	acknowledge := awscdk.Annotations_Of(capacity).AcknowledgeWarning
+	acknowledge(jsii.String("ecsrunners:targetBelow100"),
+		jsii.String("the article's value; its checks show the idle instances that come of it"))
+	acknowledge(jsii.String("ecsrunners:smallScalingStep"),
+		jsii.String("the article's value; it starts one instance after the other"))
+
+	app.Synth(nil)
+}
