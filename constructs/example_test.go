@@ -37,3 +37,25 @@ func ExampleRunnerCluster_AddCapacity() {
 	fmt.Println(graviton.Architecture(), len(cluster.Capacities()))
 	// Output: arm64 2
 }
+
+// runners is a fleet as far as the ingress is concerned.
+type runners struct{}
+
+func (runners) FleetName() string { return "linux" }
+func (runners) Labels() []string  { return []string{"self-hosted", "linux", "x64"} }
+
+// The ingress accepts what the webhooks of one organization deliver, and sends
+// jobs to the first fleet that has their labels.
+func ExampleNewWebhookIngress() {
+	app := awscdk.NewApp(&awscdk.AppProps{Context: &map[string]any{"aws:cdk:bundling-stacks": []any{}}})
+	stack := awscdk.NewStack(app, jsii.String("Runners"), nil)
+
+	ingress := constructs.NewWebhookIngress(stack, "Ingress", &constructs.WebhookIngressProps{
+		Owners: []string{"my-org"},
+	})
+	ingress.AddFleet(runners{})
+	awscdk.NewCfnOutput(stack, jsii.String("URL"), &awscdk.CfnOutputProps{Value: ingress.URL()})
+
+	fmt.Println(len(*stack.Node().Children()))
+	// Output: 2
+}

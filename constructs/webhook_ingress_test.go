@@ -1,0 +1,393 @@
+package constructs_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awscloudwatch"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsevents"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awskms"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awslambda"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awss3"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awssecretsmanager"
+	"github.com/aws/jsii-runtime-go"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/ecs-github-runners/ecsrunners/constructs"
+	"github.com/ecs-github-runners/ecsrunners/internal/cdktest"
+	"github.com/ecs-github-runners/ecsrunners/internal/contract"
+)
+
+// fleet is a fleet as far as the ingress is concerned.
+type fleet struct {
+	name   string
+	labels []string
+}
+
+func (f fleet) FleetName() string { return f.name }
+func (f fleet) Labels() []string  { return f.labels }
+
+func owners() *constructs.WebhookIngressProps {
+	return &constructs.WebhookIngressProps{Owners: []string{"my-org"}}
+}
+
+// environment reads the function's variables as the program does.
+func environment(t *testing.T, template map[string]any) contract.Webhook {
+	t.Helper()
+	variables, _ := cdktest.At(template, "Environment.Variables").(map[string]any)
+	webhook, err := contract.ParseWebhook(func(name string) (string, bool) {
+		value, found := variables[name]
+		if !found {
+			return "", false
+		}
+		return fmt.Sprint(value), true // a reference stays what it is, as text
+	})
+	require.NoError(t, err, "the program would not start")
+	return webhook
+}
+
+func TestWebhookIngress_ByDefaultIsADoorForSignedDeliveriesOnly(t *testing.T) {
+	stack := cdktest.NewStack(t)
+	ingress := constructs.NewWebhookIngress(stack, "Ingress", owners())
+	template := cdktest.Template(stack)
+
+	assert.Equal(t, map[string]int{
+		"AWS::Events::EventBus":       1,
+		"AWS::SQS::Queue":             1,
+		"AWS::SQS::QueuePolicy":       1,
+		"AWS::SecretsManager::Secret": 1,
+		"AWS::Logs::LogGroup":         1,
+		"AWS::IAM::Role":              1,
+		"AWS::IAM::Policy":            1,
+		"AWS::Lambda::Function":       1,
+		"AWS::Lambda::Url":            1,
+		"AWS::Lambda::Permission":     2,
+	}, cdktest.Inventory(template), "what is new here costs money or opens a door")
+
+	function := cdktest.Properties(t, template, ingress.Function())
+	assertAt(t, function, []expectation{
+		{"Runtime", "provided.al2023", "AWS no longer creates functions of older runtimes for Go"},
+		{"Architectures", []any{"arm64"}, "x86 costs a fifth more"},
+		{"Handler", "bootstrap", "the runtime starts the file of that name"},
+		{"MemorySize", 256.0, "a cold start with less takes seconds"},
+		{"Timeout", 10.0, "GitHub waits ten seconds"},
+		{"ReservedConcurrentExecutions", nil, "a reservation throttles bursts, and GitHub does not deliver again"},
+		{"TracingConfig", nil, "traces cost money"},
+		{"LoggingConfig.LogFormat", "JSON", "Lambda's own lines must be readable by the same queries"},
+		{"LoggingConfig.LogGroup", resolved(stack, ingress.LogGroup().LogGroupName()), "Lambda would make a log group that keeps logs for ever"},
+		{"FunctionName", nil, "a second stack would collide"},
+	})
+	assert.Equal(t, contract.Webhook{
+		EventBus:  fmt.Sprint(resolved(stack, ingress.Bus().EventBusName())),
+		SecretID:  fmt.Sprint(resolved(stack, ingress.Secret().SecretArn())),
+		SecretTTL: contract.DefaultSecretTTL,
+		Owners:    []string{"my-org"},
+		Events:    []string{"workflow_job"},
+		Fleets:    []contract.Fleet{},
+	}, environment(t, function), "the program would take other deliveries than the props say")
+
+	assertAt(t, cdktest.Resource(t, template, "AWS::Lambda::Url"), []expectation{
+		{"AuthType", "NONE", "GitHub cannot sign for IAM"},
+		{"InvokeMode", "BUFFERED", "the adapter answers whole responses"},
+		{"Cors", nil, "no browser calls this"},
+	})
+	template.HasResourceProperties(jsii.String("AWS::Lambda::Permission"), map[string]any{
+		"Action": "lambda:InvokeFunctionUrl", "Principal": "*", "FunctionUrlAuthType": "NONE",
+	})
+	template.HasResourceProperties(jsii.String("AWS::Lambda::Permission"), map[string]any{
+		"Action": "lambda:InvokeFunction", "Principal": "*", "InvokedViaFunctionUrl": true, // without it anybody in AWS could invoke the function past the URL
+	})
+	assertAt(t, cdktest.Properties(t, template, ingress.LogGroup()), []expectation{
+		{"RetentionInDays", 30.0, "logs would be kept, and paid for, for ever"},
+	})
+	assertAt(t, cdktest.Properties(t, template, ingress.Secret()), []expectation{
+		{"GenerateSecretString", map[string]any{"ExcludePunctuation": true, "PasswordLength": 64.0}, "the secret must be random, and survive being pasted into a form"},
+	})
+	assertAt(t, cdktest.Properties(t, template, ingress.DeadLetters()), []expectation{
+		{"SqsManagedSseEnabled", true, "payloads of private repositories wait here"},
+		{"MessageRetentionPeriod", 1209600.0, "an operator may be away for a weekend or two"},
+	})
+	assert.Empty(t, cdktest.Warnings(stack), "the defaults must not need an excuse")
+}
+
+func TestWebhookIngress_FunctionCanDoNothingElse(t *testing.T) {
+	stack := cdktest.NewStack(t)
+	named := awssecretsmanager.Secret_FromSecretNameV2(stack, jsii.String("Named"), jsii.String("old"))
+	key := awskms.NewKey(stack, jsii.String("Key"), nil)
+	encrypted := awssecretsmanager.NewSecret(stack, jsii.String("Encrypted"), &awssecretsmanager.SecretProps{EncryptionKey: key})
+	ingress := constructs.NewWebhookIngress(stack, "Ingress", &constructs.WebhookIngressProps{
+		Owners: []string{"my-org"}, Secret: encrypted, PreviousSecret: named,
+	})
+	template := cdktest.Template(stack)
+
+	role := cdktest.Resource(t, template, "AWS::IAM::Role")
+	assertAt(t, role, []expectation{
+		{"ManagedPolicyArns", nil, "the managed policy for functions writes every log of the account"},
+		{"AssumeRolePolicyDocument.Statement", []any{map[string]any{
+			"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": map[string]any{"Service": "lambda.amazonaws.com"},
+		}}, "nobody but Lambda may take the role"},
+	})
+	policy := cdktest.Resource(t, template, "AWS::IAM::Policy")
+	assert.ElementsMatch(t, []any{
+		map[string]any{"Effect": "Allow", "Action": "events:PutEvents", "Resource": resolved(stack, ingress.Bus().EventBusArn())},
+		map[string]any{"Effect": "Allow", "Action": []any{"logs:CreateLogStream", "logs:PutLogEvents"}, "Resource": resolved(stack, ingress.LogGroup().LogGroupArn())},
+		map[string]any{"Effect": "Allow", "Action": "secretsmanager:GetSecretValue", "Resource": []any{
+			resolved(stack, jsii.String(*named.SecretArn()+"-??????")),
+			resolved(stack, encrypted.SecretArn()),
+		}},
+		map[string]any{"Effect": "Allow", "Action": "kms:Decrypt", "Resource": resolved(stack, key.KeyArn())},
+	}, cdktest.At(policy, "PolicyDocument.Statement"), "whoever takes over the public function gets what it can do")
+
+	webhook := environment(t, cdktest.Properties(t, template, ingress.Function()))
+	assert.Equal(t, fmt.Sprint(resolved(stack, named.SecretArn())), webhook.PreviousSecretID, "deliveries signed with the old secret would be refused")
+	assert.Empty(t, cdktest.Warnings(stack))
+}
+
+func TestWebhookIngress_TakesWhatItIsGiven(t *testing.T) {
+	stack := cdktest.NewStack(t)
+	bus := awsevents.NewEventBus(stack, jsii.String("Given"), nil)
+	ingress := constructs.NewWebhookIngress(stack, "Ingress", &constructs.WebhookIngressProps{
+		Owners:                  []string{"my-org", "Other"},
+		Repositories:            []string{"my-org/service-*"},
+		Events:                  []string{"*"},
+		AllowPublicRepositories: true,
+		EventBus:                bus,
+		SchemaDiscovery:         true,
+		ArchiveRetention:        awscdk.Duration_Days(jsii.Number(3)),
+		SecretName:              "webhook",
+		SecretCacheTTL:          awscdk.Duration_Seconds(jsii.Number(90)),
+		FunctionName:            "hook",
+		Architecture:            constructs.X64,
+		MemorySizeMiB:           512,
+		Timeout:                 awscdk.Duration_Seconds(jsii.Number(20)),
+		ReservedConcurrency:     new(0),
+		LogRetentionDays:        90,
+		Tracing:                 true,
+	})
+	template := cdktest.Template(stack)
+
+	function := cdktest.Properties(t, template, ingress.Function())
+	assertAt(t, function, []expectation{
+		{"FunctionName", "hook", "the series names its function"},
+		{"Architectures", []any{"x86_64"}, ""},
+		{"MemorySize", 512.0, ""},
+		{"Timeout", 20.0, ""},
+		{"ReservedConcurrentExecutions", 0.0, "0 is the switch that turns the ingress off"},
+		{"TracingConfig.Mode", "Active", ""},
+	})
+	webhook := environment(t, function)
+	assert.Equal(t, []string{"my-org", "Other"}, webhook.Owners)
+	assert.Equal(t, []string{"my-org/service-*"}, webhook.Repositories)
+	assert.Equal(t, []string{"*"}, webhook.Events)
+	assert.True(t, webhook.AllowPublic)
+	assert.Equal(t, "1m30s", webhook.SecretTTL.String())
+	assert.Same(t, bus, ingress.Bus())
+	assertAt(t, cdktest.Properties(t, template, ingress.LogGroup()), []expectation{
+		{"RetentionInDays", 90.0, ""},
+		{"LogGroupName", "/aws/lambda/hook", "operators look for the logs of a named function there"},
+	})
+	assertAt(t, cdktest.Properties(t, template, ingress.Secret()), []expectation{{"Name", "webhook", ""}})
+	assertAt(t, cdktest.Resource(t, template, "AWS::EventSchemas::Discoverer"), []expectation{
+		{"SourceArn", resolved(stack, bus.EventBusArn()), ""},
+		{"CrossAccount", false, "other accounts' events would be charged for as well"},
+	})
+	assertAt(t, cdktest.Resource(t, template, "AWS::Events::Archive"), []expectation{
+		{"RetentionDays", 3.0, ""},
+		{"EventPattern", map[string]any{"source": []any{"github.com"}}, "redispatches must not be replayed"},
+	})
+	assert.Equal(t, 1, cdktest.Inventory(template)["AWS::Events::EventBus"], "a bus was given")
+}
+
+func TestWebhookIngress_ReplacedCodeBuildsNothing(t *testing.T) {
+	stack := cdktest.NewStack(t)
+	props := owners()
+	props.Code = awslambda.Code_FromBucket(awss3.Bucket_FromBucketName(stack, jsii.String("Artifacts"), jsii.String("artifacts")), jsii.String("hook.zip"), nil)
+	ingress := constructs.NewWebhookIngress(stack, "Ingress", props)
+	assertAt(t, cdktest.Properties(t, cdktest.Template(stack), ingress.Function()), []expectation{
+		{"Code", map[string]any{"S3Bucket": "artifacts", "S3Key": "hook.zip"}, "the customer's program must be deployed, not ours"},
+	})
+}
+
+// The template must not tell whether the program was built: only then do
+// snapshots mean something on every machine.
+func TestWebhookIngress_TheTemplateIsTheSameWhetherOrNotTheProgramIsBuilt(t *testing.T) {
+	synthesize := func(bundling []any) (template string, assembly string) {
+		app := cdktest.NewApp(t, map[string]any{"aws:cdk:bundling-stacks": bundling})
+		stack := awscdk.NewStack(app, jsii.String("Test"), nil)
+		constructs.NewWebhookIngress(stack, "Ingress", owners())
+		encoded, err := json.Marshal(cdktest.Template(stack).ToJSON())
+		require.NoError(t, err)
+		return string(encoded), *app.AssetOutdir()
+	}
+	skipped, _ := synthesize([]any{})
+	built, assembly := synthesize([]any{"**"})
+	assert.Equal(t, skipped, built)
+
+	binaries, err := filepath.Glob(filepath.Join(assembly, "asset.*", "bootstrap"))
+	require.NoError(t, err)
+	require.Len(t, binaries, 1, "the assembly must hold the program that Lambda starts")
+	info, err := os.Stat(binaries[0])
+	require.NoError(t, err)
+	assert.EqualValues(t, 0o111, info.Mode()&0o111, "Lambda could not start the program")
+}
+
+func TestWebhookIngress_AddFleet_BuildsTheRouteTableInOrder(t *testing.T) {
+	stack := cdktest.NewStack(t)
+	ingress := constructs.NewWebhookIngress(stack, "Ingress", owners())
+	given := []string{"self-hosted", "Linux", "X64", "linux"}
+	ingress.AddFleet(fleet{"linux-x64", given})
+	ingress.AddFleet(fleet{"gpu", []string{"gpu", "self-hosted"}})
+
+	webhook := environment(t, cdktest.Properties(t, cdktest.Template(stack), ingress.Function()))
+	assert.Equal(t, []contract.Fleet{
+		{Name: "linux-x64", Labels: []string{"linux", "self-hosted", "x64"}},
+		{Name: "gpu", Labels: []string{"gpu", "self-hosted"}},
+	}, webhook.Fleets, "jobs would go to another fleet")
+	assert.Equal(t, []string{"self-hosted", "Linux", "X64", "linux"}, given, "the fleet's own labels were changed")
+	assert.Empty(t, cdktest.Warnings(stack))
+}
+
+func TestWebhookIngress_AddFleet_WarnsOfAFleetThatNeverGetsAJob(t *testing.T) {
+	stack := cdktest.NewStack(t)
+	ingress := constructs.NewWebhookIngress(stack, "Ingress", owners())
+	ingress.AddFleet(fleet{"large", []string{"self-hosted", "linux", "large"}})
+	ingress.AddFleet(fleet{"small", []string{"self-hosted", "linux"}})
+	assert.Equal(t, []string{
+		"/Test/Ingress: fleet small never gets a job: fleet large, added before, has all its labels; add small first, or give it a label of its own [ack: ecsrunners:shadowedFleet]",
+	}, cdktest.Warnings(stack))
+}
+
+func TestWebhookIngress_AddFleet_FailsWhen(t *testing.T) {
+	ingress := constructs.NewWebhookIngress(cdktest.NewStack(t), "Ingress", owners())
+	ingress.AddFleet(fleet{"linux", []string{"linux"}})
+	long := make([]string, 60)
+	for i := range long {
+		long[i] = fmt.Sprintf("%s-%02d", strings.Repeat("l", 60), i)
+	}
+	for _, test := range []struct {
+		name  string
+		fleet fleet
+		want  string
+	}{
+		{"the name is taken", fleet{"linux", []string{"x"}}, `WebhookIngress "Ingress": adding fleet "linux": fleet name is taken: "linux"`},
+		{"the name is too long", fleet{strings.Repeat("f", 25), []string{"x"}}, `fleet name is not valid: "fffffffffffffffffffffffff", want lower-case letters, digits and single hyphens, beginning with a letter, at most 24 characters`},
+		{"there are no labels", fleet{"none", nil}, `fleet "none": no labels`},
+		{"a label has characters that cannot be joined", fleet{"odd", []string{"a,b", "a b"}}, `label is not valid: "a,b", want letters, digits, dots, hyphens and underscores`},
+		{"the route table does not fit", fleet{"long", long}, "bytes, at most 3584: use fewer or shorter labels and repository patterns, or a second webhook for some of the 2 fleets"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			assert.Contains(t, cdktest.PanicMessage(t, func() { ingress.AddFleet(test.fleet) }), test.want)
+		})
+	}
+	ingress.AddFleet(fleet{"mac", []string{"mac"}}) // what was refused has left no trace
+	webhook := environment(t, cdktest.Properties(t, cdktest.Template(awscdk.Stack_Of(ingress)), ingress.Function()))
+	assert.Len(t, webhook.Fleets, 2)
+}
+
+func TestWebhookIngress_FailsWhen(t *testing.T) {
+	stack := cdktest.NewStack(t)
+	secret := awssecretsmanager.Secret_FromSecretNameV2(stack, jsii.String("Secret"), jsii.String("given"))
+	bus := awsevents.EventBus_FromEventBusName(stack, jsii.String("Bus"), jsii.String("given"))
+	before := paths(stack)
+	for _, test := range []struct {
+		name  string
+		props *constructs.WebhookIngressProps
+		want  string
+	}{
+		{"there are no props", nil, `Owners: got an empty list; allowed: the organizations and users whose jobs run here, at least one`},
+		{"names do not fit", &constructs.WebhookIngressProps{
+			Owners: []string{"my org"}, Repositories: []string{"app"}, Events: []string{"Push"},
+			EventBusName: "a b", SecretName: "a b", FunctionName: "a.b",
+		}, `Owners[0]: got "my org"; allowed: the login of an organization or a user
+Repositories[0]: got "app"; allowed: owner/name, where * stands for any characters but /, such as "my-org/service-*"
+Events[0]: got "Push"; allowed: names of GitHub events, or "*" alone
+EventBusName: got "a b"; allowed: at most 256 letters, digits and . _ -
+SecretName: got "a b"; allowed: at most 512 letters, digits and / _ + = . @ -
+FunctionName: got "a.b"; allowed: at most 64 letters, digits, - and _`},
+		{"numbers are out of range", &constructs.WebhookIngressProps{
+			Owners: []string{"o"}, Architecture: "arm", MemorySizeMiB: 64, Timeout: awscdk.Duration_Seconds(jsii.Number(5)),
+			ReservedConcurrency: new(-1), LogRetentionDays: 31, SecretCacheTTL: awscdk.Duration_Millis(jsii.Number(10)),
+			ArchiveRetention: awscdk.Duration_Hours(jsii.Number(30)),
+		}, `ArchiveRetention: got 30h; allowed: whole days, 24h or more
+SecretCacheTTL: got 10ms; allowed: 1s to 1h
+Architecture: got "arm"; allowed: x64, arm64
+MemorySizeMiB: got 64; allowed: 128 to 10240
+Timeout: got 5s; allowed: 10s to 60s in whole seconds: the program tries the bus for up to 8s, and GitHub waits 10s
+ReservedConcurrency: got -1; allowed: 0 or more
+LogRetentionDays: got 31; allowed: [1 3 5 7 14 30 60 90 120 150 180 365 400 545 731 1096 1827 2192 2557 2922 3288 3653]`},
+		{"given resources are named", &constructs.WebhookIngressProps{
+			Owners: []string{"o"}, EventBus: bus, EventBusName: "b", Secret: secret, SecretName: "s",
+		}, `EventBusName: got "b"; allowed: a name for the new bus only: leave out EventBus or EventBusName
+SecretName: got "s"; allowed: a name for the new secret only: leave out Secret or SecretName`},
+		{"all events are asked for among others", &constructs.WebhookIngressProps{Owners: []string{"o"}, Events: []string{"push", "*"}},
+			`Events[1]: got "*"; allowed: names of GitHub events, or "*" alone`},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			assert.Equal(t, "WebhookIngress \"Ingress\":\n"+test.want, cdktest.PanicMessage(t, func() {
+				constructs.NewWebhookIngress(stack, "Ingress", test.props)
+			}))
+			assert.Equal(t, before, paths(stack), "what was refused has left constructs in the tree")
+		})
+	}
+}
+
+func TestWebhookIngress_Metrics(t *testing.T) {
+	stack := cdktest.NewStack(t)
+	ingress := constructs.NewWebhookIngress(stack, "Ingress", owners())
+	function := resolved(stack, ingress.Function().FunctionName())
+	deliveries := func(options *awscloudwatch.MetricOptions) awscloudwatch.Metric {
+		return ingress.MetricDeliveries("unavailable", options)
+	}
+	for _, test := range []struct {
+		metric     func(*awscloudwatch.MetricOptions) awscloudwatch.Metric
+		name       string
+		dimensions map[string]any
+	}{
+		{deliveries, "Deliveries", map[string]any{"FunctionName": function, "Outcome": "unavailable"}},
+		{ingress.MetricPutFailures, "PutFailures", map[string]any{"FunctionName": function}},
+		{ingress.MetricUncoveredJobs, "UncoveredJobs", map[string]any{"FunctionName": function}},
+		{ingress.MetricGitHubHostedJobs, "GitHubHostedJobs", map[string]any{"FunctionName": function}},
+	} {
+		metric := test.metric(nil)
+		assert.Equal(t, "ECSRunners/Webhook", *metric.Namespace())
+		assert.Equal(t, test.name, *metric.MetricName())
+		assert.Equal(t, test.dimensions, stack.Resolve(metric.Dimensions()), "an alarm would watch a metric that the program does not write, and stay silent")
+		assert.Equal(t, "Sum", *metric.Statistic())
+		assert.Equal(t, "Maximum", *test.metric(&awscloudwatch.MetricOptions{Statistic: jsii.String("Maximum")}).Statistic())
+	}
+	assert.Equal(t, `WebhookIngress "Ingress": outcome: got "lost"; allowed: [accepted ping ignored unauthorized invalid unavailable failed]`,
+		cdktest.PanicMessage(t, func() { ingress.MetricDeliveries("lost", nil) }))
+}
+
+func TestWebhookIngress_IsAConstructLikeAnyOther(t *testing.T) {
+	stack := cdktest.NewStack(t)
+	ingress := constructs.NewWebhookIngress(stack, "Ingress", owners())
+	second := constructs.NewWebhookIngress(stack, "Second", owners())
+	second.Node().AddDependency(ingress)
+	awscdk.Tags_Of(ingress).Add(jsii.String("team"), jsii.String("builds"), nil)
+	awscdk.Annotations_Of(ingress).AddInfo(jsii.String("seen"))
+	sender := awsiam.NewRole(stack, jsii.String("Sender"), &awsiam.RoleProps{AssumedBy: awsiam.NewAccountRootPrincipal()})
+	ingress.GrantPutEvents(sender)
+	topic := awssecretsmanager.NewSecret(stack, jsii.String("More"), nil)
+	topic.GrantRead(ingress, nil) // an ingress can be granted what a customer's own program needs
+	assert.Same(t, ingress, stack.Node().FindChild(jsii.String("Ingress")), "the tree must hold our own object")
+
+	template := cdktest.Template(stack)
+	assertAt(t, cdktest.Properties(t, template, ingress.Function()), []expectation{
+		{"Tags", []any{map[string]any{"Key": "team", "Value": "builds"}}, ""},
+	})
+	template.HasResourceProperties(jsii.String("AWS::IAM::Policy"), map[string]any{
+		"Roles": []any{resolved(stack, sender.RoleName())},
+		"PolicyDocument": map[string]any{"Statement": []any{map[string]any{
+			"Action": "events:PutEvents", "Effect": "Allow", "Resource": resolved(stack, ingress.Bus().EventBusArn()),
+		}}},
+	})
+	assert.NotEmpty(t, *ingress.URL())
+}
