@@ -48,6 +48,19 @@ test: node_modules/.package-lock.json ## Run all tests that need no more than Go
 race: node_modules/.package-lock.json ## Run the tests that do without jsii under the race detector (needs a C compiler).
 	go test -race $$(go list ./... | grep -vE '/(constructs|stacks|cmd/app|internal/cdktest|test/consumer)$$')
 
+.PHONY: fuzz
+FUZZTIME ?= 1m
+fuzz: ## Run each fuzz test for a minute (FUZZTIME=10s for less).
+	@grep -rlE '^func Fuzz' --include='*_test.go' internal lambda | while read -r file; do \
+	  for name in $$(grep -oE '^func Fuzz[A-Za-z0-9_]*' "$$file" | cut -c6-); do \
+	    go test -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZTIME) "./$$(dirname "$$file")"; \
+	  done; \
+	done
+
+.PHONY: bench
+bench: ## Measure the webhook's program, see docs/benchmarks.md.
+	go run ./bench/webhook
+
 .PHONY: snapshots
 snapshots: node_modules/.package-lock.json ## Rewrite the template snapshots and other golden files.
 	go test ./stacks ./internal/userdata -update
@@ -65,7 +78,7 @@ lint: build/tools/golangci-lint build/tools/actionlint ## Check formatting, impo
 ##@ Check, as CI does
 
 .PHONY: ci
-ci: work-tree-before lint tidy shellcheck test race synth examples cfn-lint reproducible work-tree-after ## Run everything that CI runs.
+ci: work-tree-before lint tidy shellcheck test race synth examples cfn-lint reproducible emulator-test firewall-test work-tree-after ## Run everything that CI runs.
 
 .NOTPARALLEL: ci
 
@@ -78,6 +91,17 @@ shellcheck: ## Check the shell scripts, those in rendered user data included.
 cfn-lint: synth examples ## Run cfn-lint on every synthesized template.
 	@$(call need,cfn-lint,pipx install cfn-lint==1.51.0)
 	cfn-lint cdk.out/*.template.json $(EXAMPLES:%=build/examples/%/*.template.json)
+
+.PHONY: emulator-test
+emulator-test: ## Send deliveries through the built program to an emulated EventBridge (needs moto_server).
+	@$(call need,moto_server,pipx install "moto[server]==5.2.1")
+	go test -count=1 -tags emulator ./test/emulator
+
+.PHONY: firewall-test
+firewall-test: ## Try the hosts' firewall in a real kernel (needs root, iproute2 and iptables).
+	@$(call need,ip,apt-get install iproute2)
+	@$(call need,iptables,apt-get install iptables)
+	go test -count=1 -tags firewall ./test/firewall
 
 .PHONY: reproducible
 reproducible: synth ## Synthesize from another folder, home and TMPDIR, and compare the bytes.
