@@ -73,7 +73,19 @@ func (c Config) Validate() settings.Problems {
 	}
 	ps.Under("webhook", c.Webhook.Validate().JSON())
 	ps.Under("cluster", c.Cluster.Validate().JSON())
+	if !c.weighted() {
+		ps.Add("cluster.defaultCapacity.weight", 0, "1 to 1000, here or in one of capacities: ECS refuses a default strategy without a weight")
+	}
 	return ps
+}
+
+// weighted tells whether any capacity has a weight in the default strategy.
+func (c Config) weighted() bool {
+	weighted := *c.Cluster.DefaultCapacity.Weight != 0
+	for _, capacity := range c.Cluster.Capacities {
+		weighted = weighted || *capacity.Weight != 0
+	}
+	return weighted
 }
 
 func (v VPC) validate() settings.Problems {

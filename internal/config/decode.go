@@ -2,6 +2,7 @@ package config
 
 import (
 	"bytes"
+	"cmp"
 	"encoding"
 	"encoding/json"
 	"fmt"
@@ -10,6 +11,7 @@ import (
 	"reflect"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/agnivade/levenshtein"
@@ -31,7 +33,11 @@ func Parse(value any) (Config, error) {
 		return c, fmt.Errorf("reading context key %q: %w", Key, err)
 	}
 	var ps settings.Problems
-	decode(tree, reflect.ValueOf(&c).Elem(), reflect.ValueOf(defaults()), "", &ps)
+	if _, ok := tree.(map[string]any); !ok && tree != nil {
+		ps.Add(Key, show(tree), "an object")
+	} else {
+		decode(tree, reflect.ValueOf(&c).Elem(), reflect.ValueOf(defaults()), "", &ps)
+	}
 	if len(ps) == 0 { // values that could not be read would be reported twice
 		c = c.WithDefaults()
 		ps = c.Validate()
@@ -76,17 +82,19 @@ func toTree(value any) (any, error) {
 	return tree, nil
 }
 
-// decode fills to from a JSON tree. def has the default of each field, to tell a
-// zero that was written from one that was left out; it is invalid where there
-// is none.
+// decode fills to from a JSON tree. def has the default of each field, to refuse
+// a zero that would silently become that default; it is invalid where there is
+// none, and where a pointer tells zero from absent.
 func decode(from any, to, def reflect.Value, path string, ps *settings.Problems) {
 	if from == nil { // null is as good as absent
 		return
 	}
 	if to.Kind() == reflect.Pointer {
 		to.Set(reflect.New(to.Type().Elem()))
-		if def.IsValid() {
+		if def.IsValid() && to.Elem().Kind() == reflect.Struct {
 			def = def.Elem()
+		} else {
+			def = reflect.Value{}
 		}
 		decode(from, to.Elem(), def, path, ps)
 		return
@@ -119,6 +127,10 @@ func decode(from any, to, def reflect.Value, path string, ps *settings.Problems)
 			elementDefault = def.MapIndex(reflect.ValueOf(anyKey))
 		}
 		for _, key := range slices.Sorted(maps.Keys(object)) {
+			if looksSecret(key) {
+				ps.Add(path, secretKey, noSecrets)
+				continue
+			}
 			element := reflect.New(to.Type().Elem()).Elem()
 			decode(object[key], element, elementDefault, fmt.Sprintf("%s[%q]", path, key), ps)
 			to.SetMapIndex(reflect.ValueOf(key), element)
@@ -140,7 +152,7 @@ func decode(from any, to, def reflect.Value, path string, ps *settings.Problems)
 			return
 		}
 		if looksSecret(s) {
-			ps.Add(path, redacted, "no secrets: cdk.json is committed and the template is readable; put it into AWS Secrets Manager")
+			ps.Add(path, redacted, noSecrets)
 			return
 		}
 		to.SetString(s)
@@ -174,19 +186,35 @@ func decodeStruct(object map[string]any, to, def reflect.Value, path string, ps 
 		fields[to.Type().Field(i).Tag.Get("json")] = i
 	}
 	for _, key := range slices.Sorted(maps.Keys(object)) {
-		sub := strings.TrimPrefix(path+"."+key, ".")
 		i, known := fields[key]
 		if !known {
-			ps.Add(sub, settings.Words("an unknown key"), "did you mean "+nearest(key, fields)+"?")
+			unknown(path, key, fields, ps)
 			continue
 		}
 		element := reflect.Value{}
 		if def.IsValid() {
 			element = def.Field(i)
 		}
-		decode(object[key], to.Field(i), element, sub, ps)
+		decode(object[key], to.Field(i), element, join(path, key), ps)
 	}
 }
+
+// A key that can stand in a path as it is.
+var plainKey = regexp.MustCompile(`^[A-Za-z0-9_-]+$`)
+
+func unknown(path, key string, known map[string]int, ps *settings.Problems) {
+	if looksSecret(key) {
+		ps.Add(cmp.Or(path, Key), secretKey, noSecrets)
+		return
+	}
+	sub := key
+	if !plainKey.MatchString(key) {
+		sub = strconv.Quote(key)
+	}
+	ps.Add(join(path, sub), settings.Words("an unknown key"), "did you mean "+nearest(key, known)+"?")
+}
+
+func join(path, key string) string { return strings.TrimPrefix(path+"."+key, ".") }
 
 func nearest(key string, known map[string]int) string {
 	best, distance := "", -1
@@ -199,7 +227,12 @@ func nearest(key string, known map[string]int) string {
 	return fmt.Sprintf("%q", best)
 }
 
-const redacted settings.Words = "what looks like a secret"
+// What is said of a secret, which is never repeated itself.
+const (
+	redacted  settings.Words = "what looks like a secret"
+	secretKey settings.Words = "a key that looks like a secret"
+	noSecrets                = "no secrets: cdk.json is committed and the template is readable; put it into AWS Secrets Manager"
+)
 
 // Tokens of GitHub and AWS, and private keys.
 // https://docs.github.com/en/authentication/keeping-your-account-and-data-secure/about-authentication-to-github#githubs-token-formats

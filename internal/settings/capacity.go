@@ -97,9 +97,12 @@ var defaultInstanceTypes = map[Architecture][]string{
 	ARM64: {"m8g.large", "m7g.large", "m6g.large"},
 }
 
-// WithDefaults returns a copy with every absent value filled in. It is the only
-// place where the defaults of a capacity are. Values that are wrong stay, for
-// Validate to name.
+// https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_ManagedScaling.html
+const maxScalingStep = 10000
+
+// WithDefaults returns a copy with every absent value filled in, which shares no
+// memory with the original. It is the only place where the defaults of a
+// capacity are. Values that are wrong stay, for Validate to name.
 func (c Capacity) WithDefaults() Capacity {
 	set(&c.Architecture, X64)
 	if c.InstanceTypes == nil {
@@ -116,18 +119,22 @@ func (c Capacity) WithDefaults() Capacity {
 	set(&c.RootDeviceName, "/dev/xvda")
 	set(&c.RootVolumeSizeGiB, 50)
 	set(&c.RootVolumeThroughput, 125)
+	own(&c.AssociatePublicIPAddress)
+	own(&c.MaxInstanceLifetime)
 	if c.WarmPool != nil {
 		pool := *c.WarmPool
 		set(&pool.State, warmPoolStates[0])
+		own(&pool.MaxPreparedCapacity)
 		c.WarmPool = &pool
 	}
 	setPointer(&c.ManagedScaling, true)
 	set(&c.TargetCapacityPercent, 100)
 	set(&c.MinimumScalingStepSize, 1)
-	set(&c.MaximumScalingStepSize, max(c.MaxInstances, c.MinimumScalingStepSize))
+	set(&c.MaximumScalingStepSize, min(max(c.MaxInstances, c.MinimumScalingStepSize), maxScalingStep))
 	setPointer(&c.InstanceWarmupPeriod, Duration(2*time.Minute))
 	setPointer(&c.ManagedTerminationProtection, *c.ManagedScaling)
 	setPointer(&c.ManagedDraining, true)
+	own(&c.Weight)
 	setPointer(&c.Agent.ReservedMemoryMiB, 256)
 	setPointer(&c.Agent.TaskCleanupWait, Duration(10*time.Minute))
 	set(&c.Agent.ImagePullBehavior, imagePullBehaviors[0])
@@ -167,6 +174,14 @@ var ownAgentVariables = map[string]string{
 	"ECS_ALLOW_OFFHOST_INTROSPECTION_ACCESS": "part of the host's hardening",
 }
 
+// Agent variables whose values are secrets, with what to do instead.
+var secretAgentVariables = map[string]string{
+	"AWS_ACCESS_KEY_ID":     "the agent has the instance role",
+	"AWS_SECRET_ACCESS_KEY": "the agent has the instance role",
+	"AWS_SESSION_TOKEN":     "the agent has the instance role",
+	"ECS_ENGINE_AUTH_DATA":  "give containers repository credentials from AWS Secrets Manager",
+}
+
 // Validate names every value that cannot work. It expects WithDefaults to have
 // been called. Limits come from the API references of Amazon ECS and Amazon
 // EC2 Auto Scaling.
@@ -202,15 +217,15 @@ func (c Capacity) Validate() Problems {
 	within("RootVolumeSizeGiB", c.RootVolumeSizeGiB, 30, 16384)
 	within("RootVolumeThroughput", c.RootVolumeThroughput, 125, 750)
 	if c.MaxInstanceLifetime != nil {
-		if d := time.Duration(*c.MaxInstanceLifetime); d < 24*time.Hour || d > 365*24*time.Hour {
-			ps.Add("MaxInstanceLifetime", *c.MaxInstanceLifetime, "24h to 8760h (1 to 365 days)")
+		if d := time.Duration(*c.MaxInstanceLifetime); d < 24*time.Hour || d > 365*24*time.Hour || d%time.Second != 0 {
+			ps.Add("MaxInstanceLifetime", *c.MaxInstanceLifetime, "24h to 8760h (1 to 365 days), in whole seconds")
 		}
 	}
 	c.validateWarmPool(&ps)
 
 	within("TargetCapacityPercent", c.TargetCapacityPercent, 1, 100)
-	within("MinimumScalingStepSize", c.MinimumScalingStepSize, 1, 10000)
-	within("MaximumScalingStepSize", c.MaximumScalingStepSize, max(c.MinimumScalingStepSize, 1), 10000)
+	within("MinimumScalingStepSize", c.MinimumScalingStepSize, 1, maxScalingStep)
+	within("MaximumScalingStepSize", c.MaximumScalingStepSize, min(max(c.MinimumScalingStepSize, 1), maxScalingStep), maxScalingStep)
 	if d := time.Duration(*c.InstanceWarmupPeriod); d < 0 || d > 10000*time.Second || d%time.Second != 0 {
 		ps.Add("InstanceWarmupPeriod", *c.InstanceWarmupPeriod, "0s to 10000s, in whole seconds")
 	}
@@ -237,7 +252,7 @@ func (c Capacity) Validate() Problems {
 }
 
 func (c Capacity) validateInstanceTypes(ps *Problems) {
-	if len(c.InstanceTypes) == 0 {
+	if c.InstanceTypes != nil && len(c.InstanceTypes) == 0 { // nil: there is no default for a wrong architecture
 		ps.Add("InstanceTypes", c.InstanceTypes, "at least one instance type, or none given for the default")
 	}
 	for i, t := range c.InstanceTypes {
@@ -289,6 +304,10 @@ func (a Agent) validate() Problems {
 	}
 	for _, name := range slices.Sorted(maps.Keys(a.Extra)) {
 		path := fmt.Sprintf("Extra[%q]", name)
+		if instead, secret := secretAgentVariables[name]; secret {
+			ps.Add(path, Words("a secret"), "no secrets, because templates and user data are readable: "+instead)
+			continue
+		}
 		if reason, own := ownAgentVariables[name]; own {
 			ps.Add(path, a.Extra[name], "variables that ecsrunners does not write itself ("+reason+")")
 		} else if !agentVariable.MatchString(name) {
@@ -351,6 +370,15 @@ func set[T comparable](field *T, value T) {
 
 func setPointer[T any](field **T, value T) {
 	if *field == nil {
+		*field = &value
+	}
+	own(field)
+}
+
+// own makes a field point to a copy of the value, if it points to any.
+func own[T any](field **T) {
+	if *field != nil {
+		value := **field
 		*field = &value
 	}
 }

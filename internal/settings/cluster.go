@@ -67,11 +67,22 @@ func (c Cluster) Validate() Problems {
 		ps.Add("ContainerInsights", c.ContainerInsights, oneOf(containerInsights))
 	}
 	ps.Under("DefaultCapacity", c.DefaultCapacity.Validate())
+	base := ""
+	if c.DefaultCapacity.Base > 0 {
+		base = "DefaultCapacity"
+	}
 	for _, id := range slices.Sorted(maps.Keys(c.Capacities)) {
 		if !constructID.MatchString(id) || id == "DefaultCapacity" {
 			ps.Add("Capacities", id, `ids of letters and digits that begin with a letter, other than "DefaultCapacity"`)
 		}
-		ps.Under(fmt.Sprintf("Capacities[%q]", id), c.Capacities[id].Validate())
+		path := fmt.Sprintf("Capacities[%q]", id)
+		ps.Under(path, c.Capacities[id].Validate())
+		switch b := c.Capacities[id].Base; {
+		case b > 0 && base != "":
+			ps.Add(path+".Base", b, fmt.Sprintf("0, because %s has the base already and a cluster has one", base))
+		case b > 0:
+			base = path
+		}
 	}
 	return ps
 }

@@ -19,8 +19,9 @@ func (s InstanceSize) String() string {
 }
 
 // An EC2 instance type is family, generation, attributes, size: m 7 i-flex large.
+// The first of the U family have a hyphen before the generation.
 // https://docs.aws.amazon.com/ec2/latest/instancetypes/instance-type-names.html
-var instanceTypePattern = regexp.MustCompile(`^([a-z]+)([0-9]+)([a-z0-9-]*)\.([a-z0-9-]+)$`)
+var instanceTypePattern = regexp.MustCompile(`^([a-z]+)-?([0-9]+)([a-z0-9-]*)\.([a-z0-9-]+)$`)
 
 // burstable are the sizes of the T families, which follow no formula. The
 // first T generation had fewer vCPUs in its small sizes.

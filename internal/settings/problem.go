@@ -3,6 +3,7 @@ package settings
 import (
 	"errors"
 	"fmt"
+	"regexp"
 	"strings"
 	"time"
 )
@@ -54,19 +55,19 @@ func (ps Problems) Err() error {
 func (ps Problems) JSON() Problems {
 	renamed := make(Problems, len(ps))
 	for i, p := range ps {
-		parts := strings.Split(p.Path, ".")
-		for j, part := range parts {
-			name, index, _ := strings.Cut(part, "[")
-			parts[j] = JSONName(name)
-			if index != "" {
-				parts[j] += "[" + index
+		p.Path = pathPart.ReplaceAllStringFunc(p.Path, func(part string) string {
+			if strings.HasPrefix(part, `"`) { // the key of a map
+				return part
 			}
-		}
-		p.Path = strings.Join(parts, ".")
+			return JSONName(part)
+		})
 		renamed[i] = p
 	}
 	return renamed
 }
+
+// A path is made of names, indexes and quoted keys.
+var pathPart = regexp.MustCompile(`"(?:[^"\\]|\\.)*"|[A-Za-z0-9]+`)
 
 var initialisms = strings.NewReplacer("ID", "Id", "IP", "Ip", "VPC", "Vpc")
 
