@@ -109,6 +109,10 @@ func (c *RunnerCapacity) newLaunchTemplate(props *RunnerCapacityProps) awsec2.La
 	if !c.mixed() {
 		instanceType = awsec2.NewInstanceType(&s.InstanceTypes[0])
 	}
+	var hibernation *bool
+	if s.WarmPool != nil && s.WarmPool.State == settings.Hibernated {
+		hibernation = jsii.Bool(true) // EC2 hibernates only what was launched for it
+	}
 	launchTemplate := awsec2.NewLaunchTemplate(c, jsii.String("LaunchTemplate"), &awsec2.LaunchTemplateProps{
 		LaunchTemplateName:       optional(s.LaunchTemplateName),
 		MachineImage:             image,
@@ -118,6 +122,7 @@ func (c *RunnerCapacity) newLaunchTemplate(props *RunnerCapacityProps) awsec2.La
 		AssociatePublicIpAddress: public,
 		UserData:                 awsec2.UserData_Custom(&script),
 		RequireImdsv2:            jsii.Bool(true),
+		HibernationConfigured:    hibernation,
 		HttpPutResponseHopLimit:  jsii.Number(1),
 		HttpProtocolIpv6:         jsii.Bool(false),
 		BlockDevices: &[]*awsec2.BlockDevice{{

@@ -7,7 +7,6 @@ import (
 	"testing"
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
-	"github.com/aws/aws-cdk-go/awscdk/v2/assertions"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awscloudwatch"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsec2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsecs"
@@ -352,12 +351,12 @@ func TestRunnerCluster_ConnectionsAreThoseOfItsInstances(t *testing.T) {
 	other.Connections().AllowFrom(cluster, awsec2.Port_Tcp(jsii.Number(5432)), jsii.String("jobs to the database"))
 	other.Connections().AllowFrom(cluster.DefaultCapacity(), awsec2.Port_Tcp(jsii.Number(6379)), jsii.String("jobs to the cache"))
 
-	rules := cdktest.Template(stack).FindResources(jsii.String("AWS::EC2::SecurityGroupIngress"), nil)
-	require.Len(t, *rules, 2)
-	for _, rule := range *rules {
-		assertAt(t, *rule, []expectation{
-			{"Properties.SourceSecurityGroupId", resolved(stack, cluster.SecurityGroup().SecurityGroupId()), "what jobs need would stay closed to them"},
-			{"Properties.GroupId", resolved(stack, other.SecurityGroupId()), "another group would be opened"},
+	rules := cdktest.Resources(cdktest.Template(stack), "AWS::EC2::SecurityGroupIngress")
+	require.Len(t, rules, 2)
+	for _, rule := range rules {
+		assertAt(t, rule, []expectation{
+			{"SourceSecurityGroupId", resolved(stack, cluster.SecurityGroup().SecurityGroupId()), "what jobs need would stay closed to them"},
+			{"GroupId", resolved(stack, other.SecurityGroupId()), "another group would be opened"},
 		})
 	}
 }
@@ -431,8 +430,8 @@ func TestRunnerCluster_TwoInOneStackDoNotCollide(t *testing.T) {
 	assert.Equal(t, 2, inventory["AWS::ECS::Cluster"])
 	assert.Equal(t, 4, inventory["AWS::ECS::CapacityProvider"])
 	providers := map[any]any{}
-	for _, association := range *template.FindResources(jsii.String("AWS::ECS::ClusterCapacityProviderAssociations"), nil) {
-		providers[cdktest.At(*association, "Properties.Cluster.Ref")] = cdktest.At(*association, "Properties.CapacityProviders")
+	for _, association := range cdktest.Resources(template, "AWS::ECS::ClusterCapacityProviderAssociations") {
+		providers[cdktest.At(association, "Cluster.Ref")] = association["CapacityProviders"]
 	}
 	for _, cluster := range clusters {
 		own := resolved(stack, cluster.Cluster().ClusterName())
@@ -684,7 +683,7 @@ func TestRunnerCluster_NeverWritesToProps(t *testing.T) {
 			}
 		}
 	}
-	for _, launchTemplate := range *cdktest.Template(stack).FindResources(jsii.String("AWS::EC2::LaunchTemplate"), nil) {
+	for _, launchTemplate := range cdktest.Resources(cdktest.Template(stack), "AWS::EC2::LaunchTemplate") {
 		assert.NotContains(t, fmt.Sprint(launchTemplate), "x2gd.large", "a change of the props after the fact must not reach the template")
 	}
 }
@@ -702,7 +701,7 @@ func paths(stack awscdk.Stack) []string {
 }
 
 // userData is the user data of a capacity's instances.
-func userData(t *testing.T, template assertions.Template, capacity *constructs.RunnerCapacity) string {
+func userData(t *testing.T, template map[string]any, capacity *constructs.RunnerCapacity) string {
 	t.Helper()
 	return cdktest.Text(t, cdktest.At(cdktest.Properties(t, template, capacity.LaunchTemplate()), "LaunchTemplateData.UserData"))
 }

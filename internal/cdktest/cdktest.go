@@ -10,7 +10,6 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
-	"strings"
 	"testing"
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
@@ -78,8 +77,8 @@ func NewStack(t testing.TB) awscdk.Stack {
 }
 
 // Template synthesizes the app of a stack and returns its template.
-func Template(stack awscdk.Stack) assertions.Template {
-	return assertions.Template_FromStack(stack, nil)
+func Template(stack awscdk.Stack) map[string]any {
+	return *assertions.Template_FromStack(stack, nil).ToJSON()
 }
 
 // Warnings synthesizes the app of a stack and returns the warnings in it, each
@@ -109,17 +108,4 @@ func PanicMessage(t testing.TB, f func()) (message string) {
 	}()
 	f()
 	return ""
-}
-
-// Resource returns the properties of the only resource of a type.
-func Resource(t testing.TB, template assertions.Template, resourceType string) map[string]any {
-	t.Helper()
-	var ids []string
-	found := *template.FindResources(&resourceType, nil)
-	for id := range found {
-		ids = append(ids, id)
-	}
-	require.Lenf(t, ids, 1, "resources of type %s: %s", resourceType, strings.Join(ids, ", "))
-	properties, _ := (*found[ids[0]])["Properties"].(map[string]any)
-	return properties
 }

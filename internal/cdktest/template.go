@@ -2,21 +2,22 @@ package cdktest
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
-	"github.com/aws/aws-cdk-go/awscdk/v2/assertions"
 	awsconstructs "github.com/aws/constructs-go/constructs/v10"
 	"github.com/stretchr/testify/require"
 )
 
 // Definition is the resource of a construct as the template has it: Type,
 // Properties, DependsOn and so on.
-func Definition(t testing.TB, template assertions.Template, construct awsconstructs.IConstruct) map[string]any {
+func Definition(t testing.TB, template map[string]any, construct awsconstructs.IConstruct) map[string]any {
 	t.Helper()
-	definition, ok := At(*template.ToJSON(), "Resources."+LogicalID(t, construct)).(map[string]any)
+	definition, ok := At(template, "Resources."+LogicalID(t, construct)).(map[string]any)
 	require.Truef(t, ok, "%s is not in the template", *construct.Node().Path())
 	return definition
 }
@@ -39,20 +40,43 @@ func LogicalID(t testing.TB, construct awsconstructs.IConstruct) string {
 }
 
 // Properties are those of the resource of a construct.
-func Properties(t testing.TB, template assertions.Template, construct awsconstructs.IConstruct) map[string]any {
+func Properties(t testing.TB, template map[string]any, construct awsconstructs.IConstruct) map[string]any {
 	t.Helper()
 	properties, _ := Definition(t, template, construct)["Properties"].(map[string]any)
 	return properties
 }
 
 // Inventory counts the resources of a template by their type.
-func Inventory(template assertions.Template) map[string]int {
+func Inventory(template map[string]any) map[string]int {
 	count := map[string]int{}
-	resources, _ := At(*template.ToJSON(), "Resources").(map[string]any)
+	resources, _ := template["Resources"].(map[string]any)
 	for _, resource := range resources {
 		count[fmt.Sprint(At(resource, "Type"))]++
 	}
 	return count
+}
+
+// Resources are the properties of all resources of a type, by logical id.
+func Resources(template map[string]any, resourceType string) map[string]map[string]any {
+	found := map[string]map[string]any{}
+	resources, _ := template["Resources"].(map[string]any)
+	for id, resource := range resources {
+		if At(resource, "Type") == resourceType {
+			found[id], _ = At(resource, "Properties").(map[string]any)
+		}
+	}
+	return found
+}
+
+// Resource returns the properties of the only resource of a type.
+func Resource(t testing.TB, template map[string]any, resourceType string) map[string]any {
+	t.Helper()
+	found := Resources(template, resourceType)
+	require.Lenf(t, found, 1, "resources of type %s: %v", resourceType, slices.Sorted(maps.Keys(found)))
+	for _, properties := range found {
+		return properties
+	}
+	return nil
 }
 
 // At follows a path of keys and list indexes, such as "Tags.0.Key", into a part

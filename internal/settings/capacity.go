@@ -76,10 +76,13 @@ type Agent struct {
 	Extra             map[string]string `json:"extra"`
 }
 
+// Hibernated is the state of a warm pool whose instances keep their memory on disk.
+const Hibernated = "hibernated"
+
 var (
 	architectures        = []string{string(X64), string(ARM64)}
 	allocationStrategies = []string{"price-capacity-optimized", "capacity-optimized", "capacity-optimized-prioritized", "lowest-price"}
-	warmPoolStates       = []string{"stopped", "running", "hibernated"}
+	warmPoolStates       = []string{"stopped", "running", Hibernated}
 	imagePullBehaviors   = []string{"default", "always", "once", "prefer-cached"}
 )
 
