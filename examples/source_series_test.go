@@ -1,0 +1,396 @@
+package examples_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// article is one of the source series: "Scalable Self-Hosted GitHub Runners on
+// AWS Cloud" by Tony Tannous, techtoaster.io. A further article is a file of
+// parameters in testdata/source-series and an entry here.
+type article struct {
+	data    string // file in testdata/source-series
+	example string
+	stack   string
+	steps   []step
+}
+
+var articles = []article{
+	{data: "06-ecs-cluster.json", example: "source-series", stack: "SourceSeries", steps: ecsCluster},
+}
+
+// step is a command or a file of an article.
+type step struct {
+	name string
+	rows []row
+}
+
+// row says how a template answers to one parameter of the series. Its value is
+// the series', and then at is all that a row has; or another, or none at all,
+// and then it says why.
+type row struct {
+	parameter string
+	at        string // path in the template, see template.find; empty: nowhere
+	part      string // regular expression for the part of the value that answers, its first group if it has one; empty: all of it
+	instead   string // what the template has instead of the series' value
+	reason    string
+}
+
+const (
+	cluster  = "AWS::ECS::Cluster"
+	launch   = "AWS::EC2::LaunchTemplate"
+	group    = "AWS::AutoScaling::AutoScalingGroup"
+	provider = "AWS::ECS::CapacityProvider"
+	strategy = "AWS::ECS::ClusterCapacityProviderAssociations"
+)
+
+var ecsCluster = []step{
+	{"aws ecs create-cluster", []row{
+		{parameter: "--region", at: "Stack.Region"},
+		{parameter: "--cluster-name", at: cluster + ".ClusterName"},
+	}},
+	{"aws ssm get-parameters", []row{
+		{parameter: "--names", at: launch + ".LaunchTemplateData.ImageId", part: `/aws/.*/recommended`},
+		{parameter: "--region", at: "Stack.Region"},
+		{parameter: "output: type", reason: "EC2 reads the parameter, and of it image_id only"},
+		{parameter: "output: agent version", reason: "belongs to the AMI of that day"},
+		{parameter: "output: runtime version", reason: "belongs to the AMI of that day"},
+		{parameter: "output: image_id", reason: "EC2 reads it at each launch"},
+	}},
+	{"userdata.txt", []row{
+		{parameter: "interpreter", at: launch + ".LaunchTemplateData.UserData", part: `#!\S+`},
+		{parameter: "line appended", at: launch + ".LaunchTemplateData.UserData", part: `(?m)^ECS_CLUSTER=.*$`},
+		{parameter: "file appended to", at: launch + ".LaunchTemplateData.UserData", part: `(?m)^cat >> (\S+)`},
+		{
+			parameter: "encoding", at: launch + ".LaunchTemplateData.UserData", part: `^\S+`, instead: "Fn::Base64",
+			reason: "CloudFormation encodes",
+		},
+	}},
+	{"launch-template-data.json", []row{
+		{
+			parameter: "ImageId", at: launch + ".LaunchTemplateData.ImageId",
+			instead: "resolve:ssm:/aws/service/ecs/optimized-ami/amazon-linux-2023/recommended/image_id",
+			reason:  "each instance starts with the AMI of its own day, so fixes need no deployment; prop ImageID pins one",
+		},
+		{
+			parameter: "IamInstanceProfile.Name", at: launch + ".LaunchTemplateData.IamInstanceProfile.Arn", instead: "ecsInstanceRole.Arn",
+			reason: "the profile of that name is the stack's own, with a role for the ECS agent and no more, and referred to by ARN",
+		},
+		{parameter: "InstanceType", at: launch + ".LaunchTemplateData.InstanceType"},
+		{parameter: "TagSpecifications ResourceType", at: launch + ".LaunchTemplateData.TagSpecifications[ResourceType=instance].ResourceType"},
+		{parameter: "TagSpecifications Tags", at: launch + ".LaunchTemplateData.TagSpecifications[ResourceType=instance].Tags"},
+		{
+			parameter: "UserData", at: launch + ".LaunchTemplateData.UserData", part: `systemctl enable .* (\S+)`, instead: "ecsrunners-firewall.service",
+			reason: "host hardening stays on: before the lines of the article the script keeps containers from instance metadata and agent",
+		},
+	}},
+	{"aws ec2 create-launch-template", []row{
+		{parameter: "--launch-template-name", at: launch + ".LaunchTemplateName"},
+		{
+			parameter: "--launch-template-data", at: launch + ".LaunchTemplateData",
+			instead: "BlockDeviceMappings, IamInstanceProfile, ImageId, InstanceType, MetadataOptions, NetworkInterfaces, TagSpecifications, UserData",
+			reason:  "not a file; and host hardening stays on: an encrypted volume, IMDSv2 with hop limit 1, a security group without ingress",
+		},
+	}},
+	{"aws autoscaling create-auto-scaling-group", []row{
+		{parameter: "--auto-scaling-group-name", at: group + ".AutoScalingGroupName"},
+		{parameter: "--launch-template LaunchTemplateName", at: group + ".LaunchTemplate.LaunchTemplateId"},
+		{
+			parameter: "--launch-template Version", at: group + ".LaunchTemplate.Version", instead: "GitHub-Actions-Launch-template.LatestVersionNumber",
+			reason: "the latest version as of the deployment: the group starts what was deployed, and rolls back with the stack",
+		},
+		{parameter: "--min-size", at: group + ".MinSize"},
+		{parameter: "--max-size", at: group + ".MaxSize"},
+		{parameter: "--vpc-zone-identifier", at: group + ".VPCZoneIdentifier"},
+		{parameter: "--desired-capacity", at: group + ".DesiredCapacity"},
+		{parameter: "--new-instances-protected-from-scale-in", at: group + ".NewInstancesProtectedFromScaleIn"},
+	}},
+	{"aws autoscaling describe-auto-scaling-groups", []row{
+		{parameter: "--auto-scaling-group-name", at: provider + ".AutoScalingGroupProvider.AutoScalingGroupArn"},
+	}},
+	{"capacity_provider.json", []row{
+		{parameter: "name", at: provider + ".Name"},
+		{
+			parameter: "autoScalingGroupArn", at: provider + ".AutoScalingGroupProvider.AutoScalingGroupArn", instead: "GitHub-Actions-asg",
+			reason: "a reference; ECS takes the name of the group as well",
+		},
+		{parameter: "managedScaling.status", at: provider + ".AutoScalingGroupProvider.ManagedScaling.Status"},
+		{parameter: "managedScaling.targetCapacity", at: provider + ".AutoScalingGroupProvider.ManagedScaling.TargetCapacity"},
+		{parameter: "managedScaling.minimumScalingStepSize", at: provider + ".AutoScalingGroupProvider.ManagedScaling.MinimumScalingStepSize"},
+		{parameter: "managedScaling.maximumScalingStepSize", at: provider + ".AutoScalingGroupProvider.ManagedScaling.MaximumScalingStepSize"},
+		{parameter: "managedScaling.instanceWarmupPeriod", at: provider + ".AutoScalingGroupProvider.ManagedScaling.InstanceWarmupPeriod"},
+		{parameter: "managedTerminationProtection", at: provider + ".AutoScalingGroupProvider.ManagedTerminationProtection"},
+		{
+			parameter: "managedDraining", at: provider + ".AutoScalingGroupProvider.ManagedDraining", instead: "ENABLED",
+			reason: "what ECS does when it is not set; said here, or the CDK would add a Lambda function that drains",
+		},
+		{parameter: "tags", at: provider + ".Tags[Key=Name]"},
+	}},
+	{"aws ecs create-capacity-provider", []row{
+		{
+			parameter: "--cli-input-json", at: provider, instead: "AutoScalingGroupProvider, Name, Tags",
+			reason: "not a file: its content is the resource",
+		},
+		{parameter: "output: status", reason: "known after deployment only"},
+	}},
+	{"aws ecs put-cluster-capacity-providers", []row{
+		{parameter: "--cluster", at: strategy + ".Cluster"},
+		{parameter: "--capacity-providers", at: strategy + ".CapacityProviders"},
+		{parameter: "--default-capacity-provider-strategy capacityProvider", at: strategy + ".DefaultCapacityProviderStrategy[Weight=1].CapacityProvider"},
+		{parameter: "--default-capacity-provider-strategy weight", at: strategy + ".DefaultCapacityProviderStrategy[CapacityProvider=GitHubActionsCapacity].Weight"},
+		{
+			parameter: "output: base", at: strategy + ".DefaultCapacityProviderStrategy[CapacityProvider=GitHubActionsCapacity].Base", instead: notSet,
+			reason: "0 is what ECS takes when it is not set, here as in the article",
+		},
+		{parameter: "output: containerInsights", at: cluster + ".ClusterSettings[Name=containerInsights].Value"},
+		{parameter: "output: attachment", reason: "ECS makes it, because managed scaling is on"},
+		{parameter: "output: attachmentsStatus", reason: "known after deployment only"},
+		{parameter: "output: instances, tasks and services", reason: "known after deployment only"},
+	}},
+	{"checks", []row{
+		{parameter: "group's launch template", at: group + ".LaunchTemplate.LaunchTemplateId"},
+		{parameter: "group's minimum", at: group + ".MinSize"},
+		{parameter: "group's maximum", at: group + ".MaxSize"},
+		{
+			parameter: "group's desired capacity", at: group + ".DesiredCapacity", instead: notSet,
+			reason: "a value would undo with each deployment what ECS has adjusted",
+		},
+		{
+			parameter: "group's tag AmazonECSManaged", at: group + ".Tags[Key=AmazonECSManaged]", instead: "AmazonECSManaged=",
+			reason: "in the template as well, so that no deployment takes it away: without it ECS no longer scales",
+		},
+		{parameter: "group's scaling policy", reason: "ECS makes it, because managed scaling is on"},
+		{parameter: "group's activity", reason: "known after deployment only"},
+		{parameter: "cluster's capacity provider", at: strategy + ".CapacityProviders"},
+		{
+			parameter: "cluster's managed scaling", at: provider + ".AutoScalingGroupProvider.ManagedScaling.Status", instead: "ENABLED",
+			reason: "the article tells what the console shows",
+		},
+		{parameter: "cluster's container instances", reason: "known after deployment only"},
+	}},
+}
+
+func TestSourceSeries_HasItsParametersInTheTemplate(t *testing.T) {
+	for _, a := range articles {
+		s := a.series(t)
+		assembly := synthesize(t, a.example)
+		stack, ok := assembly.stacks(t)[a.stack]
+		require.Truef(t, ok, "example %s has no stack %s", a.example, a.stack)
+		region := stack.Environment[strings.LastIndex(stack.Environment, "/")+1:]
+		table, problems := compare(s, a.steps, parseTemplate(t, assembly.read(t, stack.Properties.TemplateFile), region))
+		t.Logf("Article %d, %s, and example %s\n%s", s.Article, s.Title, a.example, table)
+		for _, problem := range problems {
+			t.Errorf("article %d, %s", s.Article, problem)
+		}
+	}
+}
+
+func TestSourceSeries_ReadsEveryFileOfParameters(t *testing.T) {
+	files, err := filepath.Glob(filepath.Join(filepath.Dir(articles[0].file()), "*"))
+	require.NoError(t, err)
+	var read []string
+	for _, a := range articles {
+		read = append(read, a.file())
+	}
+	assert.ElementsMatch(t, files, read, "files of parameters on the left, those that an article names on the right")
+}
+
+// series is what an article says. Each parameter is a step, a name and a value.
+type series struct {
+	Article    int
+	Title      string
+	Parameters [][3]string
+}
+
+func (a article) file() string { return filepath.Join("testdata", "source-series", a.data) }
+
+func (a article) series(t *testing.T) series {
+	t.Helper()
+	content, err := os.ReadFile(a.file())
+	require.NoError(t, err)
+	var s series
+	require.NoErrorf(t, json.Unmarshal(content, &s), "reading %s", a.file())
+	return s
+}
+
+// compare holds a template against the series. It returns a table for reading,
+// and what is wrong: with the template, with the rows, or with both together.
+func compare(s series, steps []step, tpl template) (table string, problems []string) {
+	rows := map[[2]string]row{}
+	for _, step := range steps {
+		for _, r := range step.rows {
+			key := [2]string{step.name, r.parameter}
+			if _, ok := rows[key]; ok {
+				problems = append(problems, fmt.Sprintf("%s %s: it has two rows", step.name, r.parameter))
+			}
+			rows[key] = r
+		}
+	}
+	var b strings.Builder
+	var previous string
+	equal := 0
+	for _, p := range s.Parameters {
+		step, parameter, value := p[0], p[1], p[2]
+		if step != previous {
+			fmt.Fprintf(&b, "\n%s\n", step)
+			previous = step
+		}
+		fmt.Fprintf(&b, "  %-55s %s\n", parameter, value)
+		key := [2]string{step, parameter}
+		r, ok := rows[key]
+		if !ok {
+			problems = append(problems, fmt.Sprintf("%s %s: it has no row, or the series names it twice", step, parameter))
+			continue
+		}
+		delete(rows, key)
+		got, problem := r.check(value, tpl)
+		if problem != "" {
+			problems = append(problems, fmt.Sprintf("%s %s: %s", step, parameter, problem))
+		}
+		switch {
+		case problem != "":
+			fmt.Fprintf(&b, "      ✗ %s\n", problem)
+		case r.at == "":
+			fmt.Fprintf(&b, "      – nothing in the template: %s\n", r.reason)
+		case r.instead == "":
+			equal++
+			fmt.Fprintf(&b, "      = %s\n", r.at)
+		default:
+			fmt.Fprintf(&b, "      ≠ %s: %s\n        %s\n", r.at, got, r.reason)
+		}
+	}
+	for _, step := range steps { // in their order
+		for _, r := range step.rows {
+			if _, ok := rows[[2]string{step.name, r.parameter}]; ok {
+				problems = append(problems, fmt.Sprintf("%s %s: it has a row, but the series has no such parameter", step.name, r.parameter))
+			}
+		}
+	}
+	fmt.Fprintf(&b, "\n%d parameters: %d as in the series, %d otherwise for a reason\n", len(s.Parameters), equal, len(s.Parameters)-equal)
+	return b.String(), problems
+}
+
+// check returns what answers to the series' value in the template, and what is
+// wrong with that or with the row.
+func (r row) check(value string, tpl template) (got, problem string) {
+	different := r.at == "" || r.instead != ""
+	switch {
+	case different && r.reason == "":
+		return "", fmt.Sprintf("the series has %q, the row something else, but no reason", value)
+	case !different && r.reason != "":
+		return "", "the row has a reason, but nothing that is different"
+	case r.instead == value:
+		return "", fmt.Sprintf("%q is the series' value, and needs no reason", value)
+	case r.at == "":
+		return "", ""
+	}
+	got, err := tpl.find(r.at)
+	if err != nil {
+		return "", err.Error()
+	}
+	if r.part != "" {
+		match := regexp.MustCompile(r.part).FindStringSubmatch(got)
+		if match == nil {
+			return "", fmt.Sprintf("nothing at %s matches %s", r.at, r.part)
+		}
+		got = match[len(match)-1]
+	}
+	if want := r.want(value); got != want {
+		return "", fmt.Sprintf("the series has %q, so the template should have %q at %s, but has %q", value, want, r.at, got)
+	}
+	return got, ""
+}
+
+func (r row) want(value string) string {
+	if r.instead != "" {
+		return r.instead
+	}
+	return value
+}
+
+func TestSourceSeries_FailsWhen(t *testing.T) {
+	tpl := parseTemplate(t, []byte(`{"Resources": {"C": {"Type": "AWS::ECS::Cluster", "Properties": {"ClusterName": "runners"}}}}`), "us-east-1")
+	named := [3]string{"create-cluster", "--cluster-name", "runners"}
+	renamed := [3]string{"create-cluster", "--cluster-name", "Runners"}
+	same := row{parameter: "--cluster-name", at: cluster + ".ClusterName"}
+	for name, test := range map[string]struct {
+		parameters [][3]string
+		rows       []row
+		want       string // empty: nothing is wrong
+	}{
+		"nothing is wrong": {parameters: [][3]string{named}, rows: []row{same}},
+		"nothing is wrong: another value for a reason": {
+			parameters: [][3]string{renamed},
+			rows:       []row{{parameter: "--cluster-name", at: same.at, instead: "runners", reason: "in lower case"}},
+		},
+		"the template has another value": {
+			parameters: [][3]string{renamed}, rows: []row{same},
+			want: `create-cluster --cluster-name: the series has "Runners", so the template should have "Runners" at AWS::ECS::Cluster.ClusterName, but has "runners"`,
+		},
+		"the template has another value than the row says": {
+			parameters: [][3]string{renamed},
+			rows:       []row{{parameter: "--cluster-name", at: same.at, instead: "RUNNERS", reason: "in capitals"}},
+			want:       `the series has "Runners", so the template should have "RUNNERS"`,
+		},
+		"another value has no reason": {
+			parameters: [][3]string{renamed},
+			rows:       []row{{parameter: "--cluster-name", at: same.at, instead: "runners"}},
+			want:       `the series has "Runners", the row something else, but no reason`,
+		},
+		"an absence has no reason": {
+			parameters: [][3]string{named}, rows: []row{{parameter: "--cluster-name"}},
+			want: `the series has "runners", the row something else, but no reason`,
+		},
+		"an equal value has a reason": {
+			parameters: [][3]string{named},
+			rows:       []row{{parameter: "--cluster-name", at: same.at, reason: "just so"}},
+			want:       "the row has a reason, but nothing that is different",
+		},
+		"the other value is the series'": {
+			parameters: [][3]string{named},
+			rows:       []row{{parameter: "--cluster-name", at: same.at, instead: "runners", reason: "just so"}},
+			want:       `"runners" is the series' value, and needs no reason`,
+		},
+		"a parameter has no row": {
+			parameters: [][3]string{named},
+			want:       "create-cluster --cluster-name: it has no row, or the series names it twice",
+		},
+		"the series names a parameter twice": {
+			parameters: [][3]string{named, named}, rows: []row{same},
+			want: "create-cluster --cluster-name: it has no row, or the series names it twice",
+		},
+		"a row has no parameter": {
+			rows: []row{same},
+			want: "create-cluster --cluster-name: it has a row, but the series has no such parameter",
+		},
+		"a parameter has two rows": {
+			parameters: [][3]string{named}, rows: []row{same, same},
+			want: "create-cluster --cluster-name: it has two rows",
+		},
+		"the path leads nowhere": {
+			parameters: [][3]string{named}, rows: []row{{parameter: "--cluster-name", at: "AWS::ECS::Service.Cluster"}},
+			want: "0 resources of type AWS::ECS::Service",
+		},
+		"no part of the value answers": {
+			parameters: [][3]string{named}, rows: []row{{parameter: "--cluster-name", at: same.at, part: "[0-9]+"}},
+			want: "nothing at AWS::ECS::Cluster.ClusterName matches [0-9]+",
+		},
+	} {
+		_, problems := compare(series{Parameters: test.parameters}, []step{{"create-cluster", test.rows}}, tpl)
+		if test.want == "" {
+			assert.Empty(t, problems, name)
+			continue
+		}
+		if assert.Lenf(t, problems, 1, "nobody is told when %s", name) {
+			assert.Contains(t, problems[0], test.want, name)
+		}
+	}
+}

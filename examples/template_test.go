@@ -1,0 +1,200 @@
+package examples_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// template is a CloudFormation template that is read by path.
+type template struct {
+	Resources map[string]resource
+	region    string
+}
+
+type resource struct {
+	Type       string
+	Properties map[string]any
+}
+
+// notSet is what a property that is absent reads as.
+const notSet = "not set"
+
+func parseTemplate(t *testing.T, content []byte, region string) template {
+	t.Helper()
+	parsed := template{region: region}
+	decoder := json.NewDecoder(bytes.NewReader(content))
+	decoder.UseNumber()
+	require.NoError(t, decoder.Decode(&parsed))
+	return parsed
+}
+
+// segment is one step of a path: a name, or a name and the element of a list in
+// which a member has a value.
+var segment = regexp.MustCompile(`^([^\[\]]+)(?:\[([^=\]]+)=([^\]]*)\])?$`)
+
+// find reads the value at a path: the type of a resource, then properties,
+// joined with dots, such as
+//
+//	AWS::ECS::CapacityProvider.Tags[Key=Name].Value
+//
+// There must be one resource of that type. "Stack.Region" is the region to which
+// the stack is bound.
+func (t template) find(path string) (string, error) {
+	if path == "Stack.Region" {
+		return t.region, nil
+	}
+	resourceType, properties, _ := strings.Cut(path, ".")
+	var found []resource
+	for _, r := range t.Resources {
+		if r.Type == resourceType {
+			found = append(found, r)
+		}
+	}
+	if len(found) != 1 {
+		return "", fmt.Errorf("%s: the template has %d resources of type %s, not one", path, len(found), resourceType)
+	}
+	var value any = found[0].Properties
+	if properties == "" {
+		return t.text(value), nil
+	}
+	segments := strings.Split(properties, ".")
+	for i, s := range segments {
+		parts := segment.FindStringSubmatch(s)
+		if parts == nil {
+			return "", fmt.Errorf("%s: %q is no step of a path", path, s)
+		}
+		object, ok := value.(map[string]any)
+		if !ok {
+			return "", fmt.Errorf("%s: nothing can be below %s, before %q", path, t.text(value), s)
+		}
+		value, ok = object[parts[1]]
+		if !ok && i == len(segments)-1 && parts[2] == "" {
+			return notSet, nil
+		}
+		if !ok {
+			return "", fmt.Errorf("%s: the template has no %s", path, parts[1])
+		}
+		if parts[2] == "" {
+			continue
+		}
+		list, _ := value.([]any)
+		at := slices.IndexFunc(list, func(element any) bool {
+			object, _ := element.(map[string]any)
+			member, ok := object[parts[2]]
+			return ok && t.text(member) == parts[3]
+		})
+		if at < 0 {
+			return "", fmt.Errorf("%s: the template has no %s", path, s)
+		}
+		value = list[at]
+	}
+	return t.text(value), nil
+}
+
+// text writes a value as a reader of the template would: a reference as the name
+// of what it refers to, a tag as Key=Value, an object as its keys.
+func (t template) text(value any) string {
+	switch value := value.(type) {
+	case []any:
+		texts := make([]string, len(value))
+		for i, element := range value {
+			texts[i] = t.text(element)
+		}
+		return strings.Join(texts, ",")
+	case map[string]any:
+		if id, ok := value["Ref"].(string); ok {
+			return t.name(id)
+		}
+		if args, ok := value["Fn::GetAtt"].([]any); ok && len(args) == 2 {
+			return t.name(fmt.Sprint(args[0])) + "." + t.text(args[1])
+		}
+		if args, ok := value["Fn::Join"].([]any); ok && len(args) == 2 {
+			var texts []string
+			elements, _ := args[1].([]any)
+			for _, element := range elements {
+				texts = append(texts, t.text(element))
+			}
+			return strings.Join(texts, t.text(args[0]))
+		}
+		if encoded, ok := value["Fn::Base64"]; ok {
+			return "Fn::Base64 " + t.text(encoded)
+		}
+		if key, ok := value["Key"]; ok {
+			return t.text(key) + "=" + t.text(value["Value"])
+		}
+		return strings.Join(slices.Sorted(maps.Keys(value)), ", ")
+	default:
+		return fmt.Sprint(value)
+	}
+}
+
+// name is the physical name of a resource or, when CloudFormation gives it one,
+// its type.
+func (t template) name(id string) string {
+	r, ok := t.Resources[id]
+	if !ok {
+		return id // a pseudo parameter
+	}
+	kind := r.Type[strings.LastIndex(r.Type, ":")+1:]
+	for _, property := range []string{"Name", kind + "Name"} {
+		if name, ok := r.Properties[property].(string); ok {
+			return name
+		}
+	}
+	return r.Type
+}
+
+func TestTemplate_ReadsValuesByPath(t *testing.T) {
+	tpl := parseTemplate(t, []byte(`{"Resources": {
+		"C1": {"Type": "AWS::ECS::Cluster", "Properties": {"ClusterName": "runners"}},
+		"G1": {"Type": "AWS::AutoScaling::AutoScalingGroup", "Properties": {
+			"MaxSize": "5", "Protected": true, "Zones": ["a", "b"],
+			"Cluster": {"Ref": "C1"}, "Arn": {"Fn::GetAtt": ["C1", "Arn"]}, "Region": {"Ref": "AWS::Region"},
+			"Script": {"Fn::Base64": {"Fn::Join": ["", ["cluster=", {"Ref": "C1"}, "\n"]]}},
+			"Template": {"Version": 3, "Id": {"Ref": "T1"}},
+			"Tags": [{"Key": "A", "Value": "1"}, {"Key": "B", "Value": "2"}]}},
+		"T1": {"Type": "AWS::EC2::LaunchTemplate"}, "T2": {"Type": "AWS::EC2::LaunchTemplate"}}}`), "eu-west-1")
+	const group = "AWS::AutoScaling::AutoScalingGroup"
+	for _, test := range []struct{ path, want, err string }{
+		{path: "Stack.Region", want: "eu-west-1"},
+		{path: "AWS::ECS::Cluster", want: "ClusterName"},
+		{path: group + ".MaxSize", want: "5"},
+		{path: group + ".Protected", want: "true"},
+		{path: group + ".Zones", want: "a,b"},
+		{path: group + ".Cluster", want: "runners"},
+		{path: group + ".Arn", want: "runners.Arn"},
+		{path: group + ".Region", want: "AWS::Region"},
+		{path: group + ".Script", want: "Fn::Base64 cluster=runners\n"},
+		{path: group + ".Template", want: "Id, Version"},
+		{path: group + ".Template.Version", want: "3"},
+		{path: group + ".Template.Id", want: "AWS::EC2::LaunchTemplate"},
+		{path: group + ".Tags[Key=B]", want: "B=2"},
+		{path: group + ".Tags[Key=B].Value", want: "2"},
+		{path: group + ".Desired", want: "not set"},
+		{path: group + ".Template.Name", want: "not set"},
+
+		{path: group + ".Templat.Version", err: "no Templat"},
+		{path: group + ".Tags[Key=C]", err: "no Tags[Key=C]"},
+		{path: group + ".MaxSize.Value", err: `nothing can be below 5, before "Value"`},
+		{path: group + ".Tags[0]", err: `"Tags[0]" is no step of a path`},
+		{path: "AWS::EC2::LaunchTemplate", err: "2 resources of type AWS::EC2::LaunchTemplate"},
+		{path: "AWS::EC2::VPC.Tags", err: "0 resources of type AWS::EC2::VPC"},
+	} {
+		got, err := tpl.find(test.path)
+		if test.err != "" {
+			assert.ErrorContains(t, err, test.err, test.path)
+			continue
+		}
+		assert.NoError(t, err, test.path)
+		assert.Equal(t, test.want, got, test.path)
+	}
+}
