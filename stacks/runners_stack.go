@@ -37,11 +37,13 @@ func NewRunnersStack(scope awsconstructs.Construct, c config.Config) *RunnersSta
 		awscdk.Tags_Of(s.Stack).Add(&key, jsii.String(c.Tags[key]), nil)
 	}
 	s.cluster = s.newCluster(c)
-	s.ingress = constructs.NewWebhookIngress(s.Stack, "Ingress", webhookProps(c.Webhook))
 	s.output("ClusterName", "The ECS cluster on which jobs run", s.cluster.Cluster().ClusterName())
-	s.output("WebhookURL", "Payload URL for the webhook at GitHub", s.ingress.URL())
-	s.output("WebhookSecretCommand", "Prints the secret for the webhook at GitHub", jsii.String(
-		"aws secretsmanager get-secret-value --query SecretString --output text --secret-id "+*s.ingress.Secret().SecretArn()))
+	if c.Webhook != nil {
+		s.ingress = constructs.NewWebhookIngress(s.Stack, "Ingress", webhookProps(*c.Webhook))
+		s.output("WebhookURL", "Payload URL for the webhook at GitHub", s.ingress.URL())
+		s.output("WebhookSecretCommand", "Prints the secret for the webhook at GitHub", jsii.String(
+			"aws secretsmanager get-secret-value --query SecretString --output text --secret-id "+*s.ingress.Secret().SecretArn()))
+	}
 	return s
 }
 
@@ -52,7 +54,7 @@ func (s *RunnersStack) output(id, description string, value *string) {
 // Cluster is the cluster on which jobs run.
 func (s *RunnersStack) Cluster() *constructs.RunnerCluster { return s.cluster }
 
-// Ingress takes GitHub's deliveries.
+// Ingress takes GitHub's deliveries. It is nil when no webhook is configured.
 func (s *RunnersStack) Ingress() *constructs.WebhookIngress { return s.ingress }
 
 func (s *RunnersStack) newCluster(c config.Config) *constructs.RunnerCluster {
