@@ -71,7 +71,7 @@ func TestRender_LeavesTokensAndSpecialCharactersAlone(t *testing.T) {
 
 // What an instance has when its user data starts.
 var image = map[string]string{
-	"/etc/ecs/ecs.config":      "ECS_FROM_IMAGE=1\n",
+	"/etc/ecs/ecs.config":      "ECS_FROM_IMAGE=1", // no line break
 	"/etc/systemd/system/.dir": "",
 	"/usr/local/sbin/.dir":     "",
 	"/proc/net/if_inet6":       "",
@@ -125,7 +125,7 @@ ECS_ENGINE_TASK_CLEANUP_WAIT_DURATION=10m0s
 ECS_IMAGE_PULL_BEHAVIOR=default
 ECS_RESERVED_MEMORY=256
 ECS_CLUSTER=runners
-`, h.read("/etc/ecs/ecs.config"))
+`, h.read("/etc/ecs/ecs.config"), "the agent takes the last of equal variables, and everything up to the line break as the value")
 }
 
 func TestScript_WritesEveryVariableAsItIs(t *testing.T) {

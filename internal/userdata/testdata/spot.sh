@@ -64,9 +64,11 @@ EOF
 systemctl daemon-reload
 systemctl enable --now --no-block ecsrunners-firewall.service
 
-# Last, so that only a host that came this far learns its cluster.
+# Last, so that only a host that came this far learns its cluster. The empty
+# line ends a line that the image's file may have left open.
 mkdir -p /etc/ecs
 cat >> /etc/ecs/ecs.config <<'EOF'
+
 ECS_AWSVPC_BLOCK_IMDS=true
 ECS_DISABLE_PRIVILEGED=true
 ECS_ENABLE_SPOT_INSTANCE_DRAINING=true
