@@ -28,7 +28,7 @@ func TestMain(m *testing.M) {
 
 // run executes the app as the CDK CLI does, in an own temporary folder, and
 // returns where the cloud assembly is.
-func run(t *testing.T, configuration any) (assembly string, stderr string, exitCode int) {
+func run(t *testing.T, configuration any) (assembly, stderr string, exitCode int) {
 	t.Helper()
 	file, err := os.ReadFile("../../cdk.json")
 	require.NoError(t, err)
