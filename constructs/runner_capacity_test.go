@@ -794,7 +794,7 @@ func agentConfig(t *testing.T, template map[string]any, capacity *constructs.Run
 	require.True(t, found)
 	lines := strings.Split(config, "\n")
 	slices.Sort(lines)
-	return lines
+	return slices.DeleteFunc(lines, func(line string) bool { return line == "" })
 }
 
 // fields are the paths of the literals among props, Spot.OnDemandBase and so on.
