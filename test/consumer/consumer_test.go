@@ -31,17 +31,17 @@ func TestConsumer_SynthesizesAClusterOfTheSourcesInThisFolder(t *testing.T) {
 	}
 }
 
-// module is a Go module outside of this repository.
-type module struct {
+// consumer is a Go module outside of this repository.
+type consumer struct {
 	dir string
 	env []string // of the commands that run in it
 }
 
 // newModule makes a module of a folder in testdata. It knows the checksums of
 // the library's dependencies, but no requirement yet.
-func newModule(t *testing.T, name string) module {
+func newModule(t *testing.T, name string) consumer {
 	t.Helper()
-	m := module{
+	m := consumer{
 		dir: t.TempDir(),
 		// What the library needs was downloaded to build this test.
 		env: append(os.Environ(), "GOFLAGS=-mod=mod", "GOWORK=off", "GOPROXY=off"),
@@ -57,7 +57,7 @@ func newModule(t *testing.T, name string) module {
 // dependOnSources looks at each file below root that the module is built from.
 // The go command caches the result of a test by the files that it has looked
 // at; what the programs that it starts read does not count.
-func (m module) dependOnSources(t *testing.T, root string) {
+func (m consumer) dependOnSources(t *testing.T, root string) {
 	t.Helper()
 	const format = `{{$dir := .Dir}}{{range .GoFiles}}{{$dir}}/{{.}}{{"\n"}}{{end}}{{range .EmbedFiles}}{{$dir}}/{{.}}{{"\n"}}{{end}}`
 	files := m.goCommand(t, "list", "-deps", "-f", format, ".")
@@ -70,17 +70,17 @@ func (m module) dependOnSources(t *testing.T, root string) {
 }
 
 // goCommand runs the go command in the module.
-func (m module) goCommand(t *testing.T, args ...string) (output string) {
+func (m consumer) goCommand(t *testing.T, args ...string) (output string) {
 	t.Helper()
 	return m.run(t, nil, "go", args...)
 }
 
 // synthesize builds the program of the module, runs it as the CDK CLI does, and
 // returns the template of a stack.
-func (m module) synthesize(t *testing.T, stack string) []byte {
+func (m consumer) synthesize(t *testing.T, stack string, buildFlags ...string) []byte {
 	t.Helper()
 	// Without debugging information the linker needs half the time.
-	m.goCommand(t, "build", "-ldflags=-w", "-o", "program", ".")
+	m.goCommand(t, append(append([]string{"build", "-ldflags=-w"}, buildFlags...), "-o", "program", ".")...)
 	assembly := filepath.Join(m.dir, "cdk.out")
 	m.run(t, []string{"CDK_OUTDIR=" + assembly}, filepath.Join(m.dir, "program"))
 	template, err := os.ReadFile(filepath.Join(assembly, stack+".template.json"))
@@ -88,7 +88,7 @@ func (m module) synthesize(t *testing.T, stack string) []byte {
 	return template
 }
 
-func (m module) run(t *testing.T, env []string, program string, args ...string) (output string) {
+func (m consumer) run(t *testing.T, env []string, program string, args ...string) (output string) {
 	t.Helper()
 	command := exec.CommandContext(t.Context(), program, args...)
 	command.Dir = m.dir
