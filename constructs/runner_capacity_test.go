@@ -522,7 +522,7 @@ func TestRunnerCapacity_FailsWhen(t *testing.T) {
 		{
 			"a warm pool is smaller than empty",
 			constructs.RunnerCapacityProps{InstanceTypes: oneType, WarmPool: &constructs.WarmPool{MinSize: -1}},
-			[]string{"WarmPool.MinSize: got -1; allowed: 0 or more"},
+			[]string{"WarmPool.MinSize: got -1; allowed: 0 to MaxInstances (10)"},
 		},
 		{
 			"a warm pool prepares more than may run",

@@ -98,9 +98,9 @@ cluster.capacities["Arm"].instanceTypes[0]: got "m7i.large"; allowed: types of a
 			name:          "from the command line, with keys that nobody knows",
 			configuration: `{"clustr": {}, "cluster": {"defaultCapacity": {"maxInstance": 3, "spot": true}}}`,
 			want: `context key "ecsrunners":
-cluster.defaultCapacity.maxInstance: got an unknown key; allowed: did you mean "maxInstances"?
+cluster.defaultCapacity.maxInstance: got an unknown key; allowed: a known key; the nearest is "maxInstances"
 cluster.defaultCapacity.spot: got true; allowed: an object
-clustr: got an unknown key; allowed: did you mean "cluster"?
+clustr: got an unknown key; allowed: a known key; the nearest is "cluster"
 `,
 		},
 	} {

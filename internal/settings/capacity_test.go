@@ -301,7 +301,7 @@ func TestCapacity_Validate_NamesTheFieldTheValueAndWhatIsAllowed(t *testing.T) {
 			func(c *settings.Capacity) {
 				c.InstanceTypes, c.WarmPool = []string{"m7i.large"}, &settings.WarmPool{MinSize: -1}
 			},
-			[]string{`WarmPool.MinSize: got -1; allowed: 0 or more`},
+			[]string{`WarmPool.MinSize: got -1; allowed: 0 to MaxInstances (10)`},
 		},
 		"a warm pool that may hold less than it must": {
 			func(c *settings.Capacity) {
@@ -478,6 +478,7 @@ func TestCapacity_Validate_RefusesVariablesThatAreWrittenAnyway(t *testing.T) {
 		"ECS_ENABLE_TASK_IAM_ROLE":               hardening,
 		"ECS_ENABLE_TASK_IAM_ROLE_NETWORK_HOST":  hardening,
 		"ECS_ALLOW_OFFHOST_INTROSPECTION_ACCESS": hardening,
+		"ECS_SKIP_LOCALHOST_TRAFFIC_FILTER":      hardening,
 	} {
 		c := settings.Capacity{Agent: settings.Agent{Extra: map[string]string{name: "x"}}}.WithDefaults()
 		assert.Equal(t,
