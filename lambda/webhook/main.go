@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/aws/aws-lambda-go/lambda"
+	"github.com/aws/aws-lambda-go/lambdacontext"
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
@@ -32,7 +33,7 @@ import (
 )
 
 func main() {
-	log := slog.New(slog.NewJSONHandler(os.Stdout, nil))
+	log := slog.New(slog.NewJSONHandler(os.Stdout, &slog.HandlerOptions{ReplaceAttr: lambdacontext.ReplaceAttr}))
 	err := run(context.Background(), os.Args[1:], os.LookupEnv, os.Stdout, os.Stderr, log)
 	if err != nil && !errors.Is(err, flag.ErrHelp) {
 		log.Error("webhook ends", slog.String("error", err.Error()))
@@ -72,7 +73,10 @@ func run(ctx context.Context, args []string, lookup func(string) (string, bool),
 	} else if s, err = connect(ctx); err != nil {
 		return err
 	}
-	function, _ := lookup("AWS_LAMBDA_FUNCTION_NAME")
+	function, ok := lookup("AWS_LAMBDA_FUNCTION_NAME")
+	if !ok {
+		function = "local"
+	}
 	handler, err := newHandler(settings, s, function, stdout, log)
 	if err != nil {
 		return err

@@ -246,7 +246,7 @@ func TestProgram_ServesAFunctionURL(t *testing.T) {
 	require.NoError(t, runtime.Close())
 	_ = command.Wait()
 	written := output.String()
-	assert.GreaterOrEqual(t, strings.Count(written, `"msg":"delivery"`), n)
+	assert.GreaterOrEqual(t, strings.Count(written, `"message":"delivery"`), n)
 	assert.GreaterOrEqual(t, strings.Count(written, `"CloudWatchMetrics"`), n)
 	for _, text := range []string{secret, "payload-marker-51aa", "sha256=", sign(payload)[7:], sign("another body")[7:]} {
 		assert.NotContains(t, written, text)
