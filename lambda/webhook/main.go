@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime"
+	"runtime/debug"
 	"syscall"
 	"time"
 
@@ -85,8 +86,10 @@ func run(ctx context.Context, args []string, lookup func(string) (string, bool),
 		return serve(ctx, *listen, handler, log)
 	}
 	// Lambda hands over one delivery at a time. The goroutines of the HTTP clients
-	// that share the work on it would only wake another thread for each other.
+	// that share the work on it would only wake another thread for each other. And
+	// the heap is small: half as many collections cost a few megabytes.
 	runtime.GOMAXPROCS(1)
+	debug.SetGCPercent(200)
 	lambda.StartWithOptions(functionurl.New(handler), lambda.WithContext(ctx))
 	return nil
 }
