@@ -12,10 +12,12 @@ import (
 	"os"
 	"os/signal"
 	"runtime"
+	"runtime/debug"
 	"syscall"
 	"time"
 
 	"github.com/aws/aws-lambda-go/lambda"
+	"github.com/aws/aws-lambda-go/lambdacontext"
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
@@ -32,7 +34,7 @@ import (
 )
 
 func main() {
-	log := slog.New(slog.NewJSONHandler(os.Stdout, nil))
+	log := slog.New(slog.NewJSONHandler(os.Stdout, &slog.HandlerOptions{ReplaceAttr: lambdacontext.ReplaceAttr}))
 	err := run(context.Background(), os.Args[1:], os.LookupEnv, os.Stdout, os.Stderr, log)
 	if err != nil && !errors.Is(err, flag.ErrHelp) {
 		log.Error("webhook ends", slog.String("error", err.Error()))
@@ -72,7 +74,10 @@ func run(ctx context.Context, args []string, lookup func(string) (string, bool),
 	} else if s, err = connect(ctx); err != nil {
 		return err
 	}
-	function, _ := lookup("AWS_LAMBDA_FUNCTION_NAME")
+	function, ok := lookup("AWS_LAMBDA_FUNCTION_NAME")
+	if !ok {
+		function = "local"
+	}
 	handler, err := newHandler(settings, s, function, stdout, log)
 	if err != nil {
 		return err
@@ -81,8 +86,10 @@ func run(ctx context.Context, args []string, lookup func(string) (string, bool),
 		return serve(ctx, *listen, handler, log)
 	}
 	// Lambda hands over one delivery at a time. The goroutines of the HTTP clients
-	// that share the work on it would only wake another thread for each other.
+	// that share the work on it would only wake another thread for each other. And
+	// the heap is small: half as many collections cost a few megabytes.
 	runtime.GOMAXPROCS(1)
+	debug.SetGCPercent(200)
 	lambda.StartWithOptions(functionurl.New(handler), lambda.WithContext(ctx))
 	return nil
 }

@@ -13,6 +13,7 @@ import (
 	"net/http"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 )
 
 // Client is an HTTP client for AWS clients that send small requests. The bodies
@@ -23,8 +24,13 @@ type Client struct {
 	next aws.HTTPClient
 }
 
-// New returns a Client that sends its requests with next.
+// New returns a Client that sends its requests with next, or with the client the
+// SDK uses by itself where next is nil, as in a configuration that says nothing
+// about it.
 func New(next aws.HTTPClient) *Client {
+	if next == nil {
+		next = awshttp.NewBuildableClient()
+	}
 	return &Client{next: next}
 }
 

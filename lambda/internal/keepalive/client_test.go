@@ -96,6 +96,18 @@ func TestClient_SendsTheBodyAsItIs(t *testing.T) {
 	}
 }
 
+// A configuration in Lambda has no HTTP client.
+func TestClient_HasAClientOfItsOwn(t *testing.T) {
+	s := httptest.NewServer(http.NotFoundHandler())
+	defer s.Close()
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.URL, strings.NewReader("body"))
+	require.NoError(t, err)
+	response, err := keepalive.New(aws.Config{}.HTTPClient).Do(request)
+	require.NoError(t, err)
+	assert.Equal(t, http.StatusNotFound, response.StatusCode)
+	require.NoError(t, response.Body.Close())
+}
+
 func TestClient_FailsWhenTheBodyIsShort(t *testing.T) {
 	request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://example.com", strings.NewReader("body"))
 	require.NoError(t, err)
