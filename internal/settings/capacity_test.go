@@ -130,10 +130,14 @@ func TestCapacity_WithDefaults_KeepsEveryValueGiven(t *testing.T) {
 
 func TestWithDefaults_SharesNothingWithTheOriginal(t *testing.T) {
 	t.Parallel()
-	given := filled[settings.Cluster](t)
-	got := given.WithDefaults()
-	assert.Equal(t, filled[settings.Cluster](t), given, "WithDefaults wrote to the caller's props")
-	assert.Empty(t, shared(reflect.ValueOf(given), reflect.ValueOf(got), "Cluster"),
+	cluster := filled[settings.Cluster](t)
+	got := cluster.WithDefaults()
+	assert.Equal(t, filled[settings.Cluster](t), cluster, "WithDefaults wrote to the caller's props")
+	assert.Empty(t, shared(reflect.ValueOf(cluster), reflect.ValueOf(got), "Cluster"),
+		"a caller that changes its props later would change the construct")
+
+	capacity := filled[settings.Capacity](t)
+	assert.Empty(t, shared(reflect.ValueOf(capacity), reflect.ValueOf(capacity.WithDefaults()), "Capacity"),
 		"a caller that changes its props later would change the construct")
 
 	first, second := settings.Capacity{}.WithDefaults(), settings.Capacity{}.WithDefaults()
