@@ -19,15 +19,14 @@ import (
 	"github.com/aws/aws-lambda-go/lambda"
 	"github.com/aws/aws-lambda-go/lambdacontext"
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 
 	"github.com/ecs-github-runners/ecsrunners/internal/contract"
 	"github.com/ecs-github-runners/ecsrunners/internal/labels"
+	"github.com/ecs-github-runners/ecsrunners/lambda/internal/awsconfig"
 	"github.com/ecs-github-runners/ecsrunners/lambda/internal/clock"
 	"github.com/ecs-github-runners/ecsrunners/lambda/internal/functionurl"
-	"github.com/ecs-github-runners/ecsrunners/lambda/internal/keepalive"
 	"github.com/ecs-github-runners/ecsrunners/lambda/internal/metrics"
 	"github.com/ecs-github-runners/ecsrunners/lambda/internal/secrets"
 	"github.com/ecs-github-runners/ecsrunners/lambda/internal/webhook"
@@ -96,11 +95,10 @@ func run(ctx context.Context, args []string, lookup func(string) (string, bool),
 
 // connect makes the AWS clients, once a process: a client keeps its connections.
 func connect(ctx context.Context) (services, error) {
-	cfg, err := config.LoadDefaultConfig(ctx)
+	cfg, err := awsconfig.Load(ctx)
 	if err != nil {
-		return services{}, fmt.Errorf("loading AWS configuration: %w", err)
+		return services{}, err
 	}
-	cfg.HTTPClient = keepalive.New(cfg.HTTPClient)
 	return services{
 		store: secretsmanager.NewFromConfig(cfg),
 		bus: eventbridge.NewFromConfig(cfg, func(o *eventbridge.Options) {
