@@ -210,7 +210,7 @@ func TestRunnerCapacity_EveryPropReachesTheTemplate(t *testing.T) {
 			props: constructs.RunnerCapacityProps{ManagedScaling: jsii.Bool(false)},
 			group: []expectation{{"NewInstancesProtectedFromScaleIn", nil, "whoever scales the group could not scale in"}},
 			provider: []expectation{
-				{managedScaling, nil, "ECS and another would both set the number of instances"},
+				{managedScaling, map[string]any{"Status": "DISABLED"}, "ECS and another would both set the number of instances"},
 				{protection, "DISABLED", "ECS refuses it without managed scaling"},
 				{draining, "ENABLED", "draining does not depend on scaling"},
 			},

@@ -14,7 +14,8 @@ import (
 type RunnerClusterProps struct {
 	// VPC in which the instances run.
 	//
-	// Default: a new VPC of two availability zones with public subnets only. It
+	// Default: a new VPC of two availability zones with public subnets only. In a
+	// stack whose account and region are fixed, the CDK asks AWS for the zones. It
 	// has no NAT gateway, which would cost more than an idle cluster.
 	VPC awsec2.IVpc
 
