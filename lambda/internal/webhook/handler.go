@@ -189,7 +189,7 @@ func (h *Handler) publish(ctx context.Context, p *payload, dispatch *contract.Di
 		if e.detail, err = encode(p, dispatch); err != nil {
 			return err
 		}
-		failures, err := h.Publisher.publish(ctx, e, d.start.Add(budget))
+		failures, err := h.Publisher.publish(ctx, e)
 		d.failures += failures
 		if err == nil {
 			d.end(contract.OutcomeAccepted)
