@@ -287,7 +287,8 @@ func WebhookVariables() []Variable {
 	}
 }
 
-// IsEventName reports whether s can be the name of a GitHub event.
+// IsEventName reports whether s can be the name of a GitHub event, or of an action
+// in one.
 func IsEventName(s string) bool {
 	return s != "" && len(s) <= 64 && strings.Trim(s, "abcdefghijklmnopqrstuvwxyz0123456789_") == ""
 }
@@ -310,7 +311,7 @@ func isName(s string) bool {
 // owner/name.
 func IsRepositoryName(s string) bool {
 	owner, name, ok := strings.Cut(s, "/")
-	return ok && isName(owner) && isName(name)
+	return ok && len(s) <= 200 && isName(owner) && isName(name)
 }
 
 // isRepositoryPattern reports whether s can match the full name of a repository

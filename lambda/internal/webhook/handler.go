@@ -84,7 +84,9 @@ func (h *Handler) receive(ctx context.Context, w http.ResponseWriter, r *http.Re
 	if err := d.identify(r.Header); err != nil {
 		return err
 	}
-	d.action = p.action
+	if contract.IsEventName(p.action) { // of a repository_dispatch, anybody's text
+		d.action = p.action
+	}
 	if d.event == eventPing {
 		d.end(contract.OutcomePing)
 		return nil

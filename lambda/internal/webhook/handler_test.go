@@ -124,6 +124,7 @@ func TestHandler_RejectsSignedPayloadsItDoesNotUnderstand(t *testing.T) {
 		"full_name twice":              `{"action":"queued",` + job + `,"repository":{"full_name":"my-org/app","full_name":"evil/app","private":true}}`,
 		"private twice":                `{"action":"queued",` + job + `,"repository":{"full_name":"my-org/app","private":true,"private":false}}`,
 		"no action":                    `{` + job + `,` + repository + `}`,
+		"action of another form":       `{"action":"Queued!",` + job + `,` + repository + `}`,
 		"action not a string":          `{"action":1,` + job + `,` + repository + `}`,
 		"no job":                       `{"action":"queued",` + repository + `}`,
 		"job not an object":            `{"action":"queued","workflow_job":[],` + repository + `}`,
@@ -381,6 +382,17 @@ func TestHandler_ReducesWhatIsTooLargeForTheBus(t *testing.T) {
 			}`, detail)
 		})
 	}
+}
+
+// The action of a repository_dispatch is whatever its sender has chosen.
+func TestHandler_ActionsOfAnotherFormAreNotLogged(t *testing.T) {
+	all := settings()
+	all.Events = []string{contract.AllEvents}
+	f := newFixture(t, all)
+	a := f.deliver(t, delivery{event: "repository_dispatch", body: `{"action":"` + payloadMarker + `","repository":{"full_name":"my-org/app","private":true}}`})
+	assert.Equal(t, http.StatusAccepted, a.status)
+	assert.NotContains(t, a.log, "action")
+	assert.NotContains(t, a.body, payloadMarker)
 }
 
 func TestHandler_ReducesOtherEventsToo(t *testing.T) {
