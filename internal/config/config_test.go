@@ -345,7 +345,7 @@ func TestParse_FailsWithOneLineAProblem(t *testing.T) {
 				`cluster.defaultCapacity.imageId: got "latest"; allowed: an AMI such as "ami-0123456789abcdef0", or "resolve:ssm:" and the name of a parameter`,
 				`cluster.defaultCapacity.agent.extra["ECS_CLUSTER"]: got "x"; allowed: variables that ecsrunners does not write itself (the capacity's own cluster)`,
 				`cluster.capacities["Arm"].architecture: got "arm"; allowed: x64, arm64`,
-				`cluster.capacities: got "a.B"; allowed: ids of letters and digits that begin with a letter, other than "DefaultCapacity"`,
+				`cluster.capacities: got "a.B"; allowed: ids of letters and digits that begin with a letter, other than CapacityProviders, Cluster, DefaultCapacity, InstanceProfile, InstanceRole, SecurityGroup, Vpc`,
 				`cluster.capacities["a.B"].rootVolumeSizeGiB: got 8; allowed: 30 to 16384`,
 			},
 		},
