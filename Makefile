@@ -59,7 +59,7 @@ FUZZTIME ?= 1m
 fuzz: ## Run each fuzz test for a minute (FUZZTIME=10s for less).
 	@grep -rlE '^func Fuzz' --include='*_test.go' internal lambda | while read -r file; do \
 	  for name in $$(grep -oE '^func Fuzz[A-Za-z0-9_]*' "$$file" | cut -c6-); do \
-	    go test -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZTIME) "./$$(dirname "$$file")"; \
+	    go test -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 10x "./$$(dirname "$$file")"; \
 	  done; \
 	done
 
