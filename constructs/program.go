@@ -3,6 +3,7 @@ package constructs
 import (
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"strings"
 
@@ -38,6 +39,13 @@ func programCode(scope constructs.Construct, folder string, architecture Archite
 	containerEnvironment := map[string]*string{"GOCACHE": jsii.String("/tmp/go-build"), "GOPATH": jsii.String("/tmp/go")}
 	for name, value := range environment {
 		containerEnvironment[name] = &value
+	}
+	// The CDK keeps the folder of a build that left nothing, and would take it for
+	// built the next time. Only empty folders can be removed so.
+	if built, err := filepath.Glob(filepath.Join(filepath.Dir(sources), "asset.*")); err == nil {
+		for _, folder := range built {
+			_ = os.Remove(folder)
+		}
 	}
 	return awslambda.Code_FromAsset(&sources, &awss3assets.AssetOptions{
 		AssetHash:     &hash,

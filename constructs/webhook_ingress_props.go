@@ -72,7 +72,7 @@ type WebhookIngressProps struct {
 
 	// PreviousSecret is accepted as well, so that the secret can be changed
 	// without a gap: deploy with the new one in Secret and the old one here, change
-	// it at GitHub, deploy without PreviousSecret.
+	// it at GitHub, deploy without PreviousSecret; only then delete the old one.
 	//
 	// Default: none.
 	PreviousSecret awssecretsmanager.ISecret
@@ -108,8 +108,9 @@ type WebhookIngressProps struct {
 	// ReservedConcurrency bounds the function, and keeps that share of the
 	// account's concurrency for it. A function URL takes ten requests a second for
 	// each unit and answers 429 beyond; GitHub does not deliver again by itself.
-	// With 10, a burst of more than 100 deliveries in a second loses some. Lambda
-	// refuses a reservation that leaves the account less than its minimum, as in
+	// With 10, a burst of more than 100 deliveries in a second loses some. Without
+	// a reservation nothing is lost so, but whoever floods the public URL takes
+	// concurrency from the account's other functions. Lambda refuses a reservation that leaves the account less than its minimum, as in
 	// new accounts with a limit of 10. 0 turns the ingress off.
 	//
 	// Default: none.

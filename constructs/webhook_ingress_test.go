@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -85,7 +86,7 @@ func TestWebhookIngress_ByDefaultIsADoorForSignedDeliveriesOnly(t *testing.T) {
 		{"FunctionName", nil, "a second stack would collide"},
 	})
 	assert.Equal(t, contract.Webhook{
-		EventBus:  fmt.Sprint(resolved(stack, ingress.Bus().EventBusName())),
+		EventBus:  fmt.Sprint(resolved(stack, ingress.Bus().EventBusArn())),
 		SecretID:  fmt.Sprint(resolved(stack, ingress.Secret().SecretArn())),
 		SecretTTL: contract.DefaultSecretTTL,
 		Owners:    []string{"my-org"},
@@ -145,7 +146,9 @@ func TestWebhookIngress_FunctionCanDoNothingElse(t *testing.T) {
 			resolved(stack, jsii.String(*named.SecretArn()+"-??????")),
 			resolved(stack, encrypted.SecretArn()),
 		}},
-		map[string]any{"Effect": "Allow", "Action": "kms:Decrypt", "Resource": resolved(stack, key.KeyArn())},
+		map[string]any{"Effect": "Allow", "Action": "kms:Decrypt", "Resource": resolved(stack, key.KeyArn()), "Condition": map[string]any{
+			"StringEquals": map[string]any{"kms:ViaService": resolved(stack, jsii.String("secretsmanager."+*stack.Region()+".amazonaws.com"))},
+		}},
 	}, cdktest.At(policy, "PolicyDocument.Statement"), "whoever takes over the public function gets what it can do")
 
 	webhook := environment(t, cdktest.Properties(t, template, ingress.Function()))
@@ -311,7 +314,7 @@ func TestWebhookIngress_FailsWhen(t *testing.T) {
 		}, `Owners[0]: got "my org"; allowed: the login of an organization or a user
 Repositories[0]: got "app"; allowed: owner/name, where * stands for any characters but /, such as "my-org/service-*"
 Events[0]: got "Push"; allowed: names of GitHub events, or "*" alone
-EventBusName: got "a b"; allowed: at most 256 letters, digits and . _ -
+EventBusName: got "a b"; allowed: at most 256 letters, digits and . _ -, other than "default"
 SecretName: got "a b"; allowed: at most 512 letters, digits and / _ + = . @ -
 FunctionName: got "a.b"; allowed: at most 64 letters, digits, - and _`},
 		{"numbers are out of range", &constructs.WebhookIngressProps{
@@ -385,6 +388,8 @@ func TestWebhookIngress_IsAConstructLikeAnyOther(t *testing.T) {
 	assert.Same(t, ingress, stack.Node().FindChild(jsii.String("Ingress")), "the tree must hold our own object")
 
 	template := cdktest.Template(stack)
+	assert.Contains(t, cdktest.Definition(t, template, second.Function())["DependsOn"], cdktest.LogicalID(t, ingress.Bus()),
+		"what a user says of the order of resources must hold for all of them")
 	assertAt(t, cdktest.Properties(t, template, ingress.Function()), []expectation{
 		{"Tags", []any{map[string]any{"Key": "team", "Value": "builds"}}, ""},
 	})
@@ -403,4 +408,58 @@ func TestWebhookIngress_IsAConstructLikeAnyOther(t *testing.T) {
 		"Action": []any{"secretsmanager:DescribeSecret", "secretsmanager:GetSecretValue"}, "Effect": "Allow", "Resource": resolved(stack, more.SecretArn()),
 	})
 	assert.NotEmpty(t, *ingress.URL())
+}
+
+func TestWebhookIngress_TwoOnOneBusDoNotCollide(t *testing.T) {
+	stack := cdktest.NewStack(t)
+	bus := awsevents.NewEventBus(stack, jsii.String("Given"), nil)
+	for _, id := range []string{"One", "Two"} {
+		props := owners()
+		props.EventBus, props.ArchiveRetention, props.SchemaDiscovery = bus, awscdk.Duration_Days(jsii.Number(1)), true
+		constructs.NewWebhookIngress(stack, id, props)
+	}
+	assert.Equal(t, 2, cdktest.Inventory(cdktest.Template(stack))["AWS::Events::Archive"])
+}
+
+func TestWebhookIngress_AddFleet_FailsWhenNoJobIsAccepted(t *testing.T) {
+	props := owners()
+	props.Events = []string{"push"}
+	ingress := constructs.NewWebhookIngress(cdktest.NewStack(t), "Ingress", props)
+	assert.Equal(t, `WebhookIngress "Ingress": adding fleet "linux": Events: got ["push"]; allowed: a list with workflow_job, or no job reaches a fleet`,
+		cdktest.PanicMessage(t, func() { ingress.AddFleet(fleet{"linux", []string{"linux"}}) }))
+}
+
+// Without Go the program is built in a container, here by a stand-in for docker.
+// The CDK's Node.js has the environment that it was started with, so the test
+// starts itself once more.
+func TestWebhookIngress_IsBuiltInAContainerWhereGoIsMissing(t *testing.T) {
+	if os.Getenv("CDK_DOCKER") != "" {
+		app := cdktest.NewApp(t, map[string]any{"aws:cdk:bundling-stacks": []any{"**"}})
+		constructs.NewWebhookIngress(awscdk.NewStack(app, jsii.String("Test"), nil), "Ingress", owners())
+		return
+	}
+	folder := t.TempDir()
+	docker := filepath.Join(folder, "docker")
+	require.NoError(t, os.WriteFile(docker, []byte(`#!/bin/sh
+echo "$@" >> "`+folder+`/calls"
+for argument; do
+  case "$argument" in *:/asset-output*) echo built > "${argument%%:/asset-output*}/bootstrap" ;; esac
+done
+`), 0o700)) //nolint:gosec // it is to be executed
+	node, err := exec.LookPath("node")
+	require.NoError(t, err)
+	require.NoError(t, os.Symlink(node, filepath.Join(folder, "node")))
+	again := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^"+t.Name()+"$")
+	again.Env = append(os.Environ(), "CDK_DOCKER="+docker, "PATH="+folder)
+	output, err := again.CombinedOutput()
+	require.NoErrorf(t, err, "%s", output)
+
+	calls, err := os.ReadFile(filepath.Join(folder, "calls"))
+	require.NoError(t, err, "docker was not asked")
+	for _, want := range []string{
+		"public.ecr.aws/docker/library/golang:1.26.8", "GOOS=linux", "GOARCH=arm64", "GOENV=off", "-w /asset-input",
+		"go build -mod=readonly -trimpath", "-o /asset-output/bootstrap ./lambda/webhook",
+	} {
+		assert.Contains(t, string(calls), want, "the container would build another program, or none")
+	}
 }

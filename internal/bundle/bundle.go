@@ -6,6 +6,7 @@ package bundle
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"go/parser"
@@ -41,8 +42,9 @@ type Program struct {
 // the RPC mode of Lambda's retired Go runtime.
 var flags = []string{"-mod=readonly", "-trimpath", "-buildvcs=false", "-tags=lambda.norpc", "-ldflags=-s -w -buildid="}
 
-// Environment is what the build adds to the environment: target and toolchain
-// are exact, and the user's own settings for their module do not count.
+// Environment is what a build has of Go's settings: target and toolchain are
+// exact. The user's own settings do not count, neither in variables nor in the
+// file of go env -w, because the same hash must stand for the same binary.
 func (p Program) Environment() (map[string]string, error) {
 	toolchain, err := p.Toolchain()
 	if err != nil {
@@ -51,6 +53,7 @@ func (p Program) Environment() (map[string]string, error) {
 	return map[string]string{
 		"CGO_ENABLED": "0",
 		"GOARCH":      p.GOARCH,
+		"GOENV":       "off",
 		"GOFLAGS":     "",
 		"GOOS":        "linux",
 		"GOTOOLCHAIN": toolchain,
@@ -203,7 +206,10 @@ func (p Program) Build(sources, output string) error {
 	command := p.Command(filepath.Join(output, Binary))
 	build := exec.Command(command[0], command[1:]...)
 	build.Dir = sources
-	build.Env = os.Environ()
+	build.Env, err = withoutGoSettings(os.Environ())
+	if err != nil {
+		return fmt.Errorf("building %s: %w", p.Package, err)
+	}
 	for name, value := range environment {
 		build.Env = append(build.Env, name+"="+value)
 	}
@@ -211,4 +217,33 @@ func (p Program) Build(sources, output string) error {
 		return fmt.Errorf("building %s: %w\n%s", p.Package, err, text)
 	}
 	return nil
+}
+
+// origins are the settings of Go that tell where modules and caches are. They
+// are the user's, and shape no binary.
+var origins = []string{
+	"GOAUTH", "GOCACHE", "GOINSECURE", "GOMODCACHE", "GONOPROXY", "GONOSUMDB", "GOPATH", "GOPRIVATE", "GOPROXY", "GOSUMDB", "GOVCS",
+}
+
+// withoutGoSettings returns an environment with no other settings of Go than
+// origins, those included that the user has written with go env -w.
+func withoutGoSettings(environment []string) ([]string, error) {
+	var kept []string
+	for _, variable := range environment {
+		if !strings.HasPrefix(variable, "GO") && !strings.HasPrefix(variable, "CGO_") {
+			kept = append(kept, variable)
+		}
+	}
+	output, err := exec.Command("go", append([]string{"env", "-json"}, origins...)...).Output()
+	if err != nil {
+		return nil, fmt.Errorf("reading go env: %w", err)
+	}
+	settings := map[string]string{}
+	if err := json.Unmarshal(output, &settings); err != nil {
+		return nil, fmt.Errorf("reading go env: %w", err)
+	}
+	for name, value := range settings {
+		kept = append(kept, name+"="+value)
+	}
+	return kept, nil
 }

@@ -90,8 +90,6 @@ func TestHash_FailsWhenTheToolchainIsOpen(t *testing.T) {
 }
 
 func TestBuild_MakesTheBinaryThatLambdaStarts(t *testing.T) {
-	t.Setenv("GOFLAGS", "-mod=vendor -tags=theirs") // the user's settings for their own module
-	t.Setenv("GOARCH", "386")
 	p := program(sources())
 	extracted, output := filepath.Join(t.TempDir(), "a", "sources"), t.TempDir()
 	require.NoError(t, p.Extract(extracted))
@@ -110,6 +108,14 @@ func TestBuild_MakesTheBinaryThatLambdaStarts(t *testing.T) {
 	assert.Equal(t, "lambda.norpc", built["-tags"])
 	assert.NotContains(t, built, "vcs.revision", "the binary would differ with each commit of the user's repository")
 
+	// The user's settings for their own module.
+	file := filepath.Join(t.TempDir(), "env")
+	require.NoError(t, os.WriteFile(file, []byte("GOFLAGS=-cover\nGOEXPERIMENT=nogreenteagc\n"), 0o600))
+	for name, value := range map[string]string{
+		"GOENV": file, "GOARCH": "386", "GOARM64": "v9.0,lse,crypto", "GOAMD64": "v3", "GOFIPS140": "latest", "CGO_ENABLED": "1",
+	} {
+		t.Setenv(name, value)
+	}
 	again := t.TempDir()
 	elsewhere := filepath.Join(t.TempDir(), "sources")
 	require.NoError(t, p.Extract(elsewhere))
@@ -118,7 +124,7 @@ func TestBuild_MakesTheBinaryThatLambdaStarts(t *testing.T) {
 	require.NoError(t, err)
 	two, err := os.ReadFile(filepath.Join(again, "bootstrap"))
 	require.NoError(t, err)
-	assert.Equal(t, one, two, "the same sources in another folder must give the same bytes")
+	assert.Equal(t, one, two, "the same sources in another folder, on a machine set up otherwise, must give the same bytes")
 }
 
 func TestBuild_ShowsWhatTheCompilerSaid(t *testing.T) {

@@ -296,7 +296,7 @@ func IsEventName(s string) bool {
 // IsOwner reports whether s can be the login of an organization or a user. It
 // accepts the characters that GitHub allows in names.
 func IsOwner(s string) bool {
-	if s == "" {
+	if s == "" || s == "." || s == ".." { // the latter two would lead elsewhere in a path
 		return false
 	}
 	for i := range len(s) {

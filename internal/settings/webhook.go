@@ -83,7 +83,10 @@ func (w Webhook) Validate() Problems {
 			ps.Add(path, got, allowed)
 		}
 	}
-	name("EventBusName", w.EventBusName, eventBusName, "at most 256 letters, digits and . _ -")
+	name("EventBusName", w.EventBusName, eventBusName, `at most 256 letters, digits and . _ -, other than "default"`)
+	if w.EventBusName == "default" {
+		ps.Add("EventBusName", w.EventBusName, "a name of its own: every account has a bus named default already")
+	}
 	name("SecretName", w.SecretName, secretName, "at most 512 letters, digits and / _ + = . @ -")
 	name("FunctionName", w.FunctionName, functionName, "at most 64 letters, digits, - and _")
 	if d := w.ArchiveRetention; d != nil && (time.Duration(*d) < 24*time.Hour || time.Duration(*d)%(24*time.Hour) != 0) {

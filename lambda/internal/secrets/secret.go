@@ -19,9 +19,13 @@ import (
 // us signatures that do not match can cause a refresh, but no more of them.
 const refreshInterval = 10 * time.Second
 
-// readTimeout bounds one reading, with its retries, so that a store that does
-// not answer leaves time to say so.
-const readTimeout = 3 * time.Second
+// A reading is tried twice, each for as long as readTimeout with what the client
+// retries: the first may meet a connection that died while the function was
+// frozen, and both together leave time to say that the store does not answer.
+const (
+	reads       = 2
+	readTimeout = 1500 * time.Millisecond
+)
 
 // ErrEmpty says that a secret exists and is empty. It must not be used: anybody
 // can sign with an empty secret.
@@ -83,9 +87,10 @@ func (s *Secret) Refresh(ctx context.Context) ([]byte, error) {
 // load reads the secret. On failure, an older value stays for as long as its
 // time to live allows.
 func (s *Secret) load(ctx context.Context) ([]byte, error) {
-	ctx, cancel := context.WithTimeout(ctx, readTimeout)
-	defer cancel()
-	out, err := s.store.GetSecretValue(ctx, &secretsmanager.GetSecretValueInput{SecretId: &s.id})
+	out, err := s.ask(ctx)
+	for i := 1; i < reads && errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil; i++ {
+		out, err = s.ask(ctx)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("reading secret: %w", err)
 	}
@@ -98,6 +103,13 @@ func (s *Secret) load(ctx context.Context) ([]byte, error) {
 	}
 	s.value, s.read = value, s.clock.Now()
 	return value, nil
+}
+
+// ask makes one attempt.
+func (s *Secret) ask(ctx context.Context) (*secretsmanager.GetSecretValueOutput, error) {
+	ctx, cancel := context.WithTimeout(ctx, readTimeout)
+	defer cancel()
+	return s.store.GetSecretValue(ctx, &secretsmanager.GetSecretValueInput{SecretId: &s.id})
 }
 
 func (s *Secret) acquire(ctx context.Context) error {

@@ -49,14 +49,19 @@ type delivery struct {
 	gitHubHosted bool
 }
 
+const (
+	eventHeader    = "X-GitHub-Event"
+	deliveryHeader = "X-GitHub-Delivery"
+)
+
 // identify takes the event and the id from the headers.
 func (d *delivery) identify(header http.Header) error {
-	event, id := header.Get("X-GitHub-Event"), header.Get("X-GitHub-Delivery")
+	event, id := header.Get(eventHeader), header.Get(deliveryHeader)
 	if !contract.IsEventName(event) {
-		return fmt.Errorf("X-GitHub-Event %w", ErrHeader)
+		return fmt.Errorf("%s %w", eventHeader, ErrHeader)
 	}
 	if !isDeliveryID(id) {
-		return fmt.Errorf("X-GitHub-Delivery %w", ErrHeader)
+		return fmt.Errorf("%s %w", deliveryHeader, ErrHeader)
 	}
 	d.event, d.id = event, id
 	return nil

@@ -82,6 +82,7 @@ func TestFault_SecretsManagerIsDownAtFirst(t *testing.T) {
 			assert.JSONEq(t, `{"outcome":"unavailable"}`, a.body)
 			assert.Equal(t, "ERROR", a.log["level"])
 			assert.Contains(t, a.log["error"], "secrets manager is down")
+			assert.NotEmpty(t, a.log["delivery_id"], "nobody would know which delivery to ask for again")
 		}
 		f.store.err = nil
 		assert.Equal(t, http.StatusAccepted, f.deliver(t, delivery{body: usualPayload()}).status, "the first delivery after that is accepted")
@@ -95,7 +96,7 @@ func TestFault_SecretsManagerIsDownWhenASignatureDoesNotFit(t *testing.T) {
 		time.Sleep(time.Minute)
 		f.store.err = errors.New("secrets manager is down")
 		a := f.deliver(t, delivery{body: usualPayload(), secret: "guess"})
-		assert.Equal(t, http.StatusUnauthorized, a.status)
+		assert.Equal(t, http.StatusServiceUnavailable, a.status)
 		assert.Contains(t, a.log["error"], "secrets manager is down")
 		assert.Equal(t, http.StatusAccepted, f.deliver(t, delivery{body: usualPayload()}).status, "the value at hand is still good")
 	})

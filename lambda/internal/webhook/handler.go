@@ -75,13 +75,16 @@ func (h *Handler) receive(ctx context.Context, w http.ResponseWriter, r *http.Re
 		return err
 	}
 	if err := h.Verifier.Verify(ctx, r.Header.Values(signatureHeader), body); err != nil {
+		if id := r.Header.Get(deliveryHeader); errors.Is(err, ErrSecret) && isDeliveryID(id) {
+			d.id = id // an operator looks for it, to have it delivered again
+		}
+		return err
+	}
+	if err := d.identify(r.Header); err != nil {
 		return err
 	}
 	p, err := parsePayload(body)
 	if err != nil {
-		return err
-	}
-	if err := d.identify(r.Header); err != nil {
 		return err
 	}
 	if contract.IsEventName(p.action) { // of a repository_dispatch, anybody's text
@@ -202,7 +205,7 @@ func (h *Handler) publish(ctx context.Context, p *payload, dispatch *contract.Di
 		}
 		d.reduced = true
 	}
-	return ErrEntrySize
+	return fmt.Errorf("%w: %w", ErrBus, ErrEntrySize)
 }
 
 // traceID returns the id of the X-Ray trace a request belongs to, in the form the
