@@ -6,6 +6,7 @@ toolchain go1.26.8
 
 require (
 	github.com/aws/aws-sdk-go-v2 v1.47.7
+	github.com/aws/aws-sdk-go-v2/credentials v1.20.15
 	github.com/stretchr/testify v1.12.1
 )
 

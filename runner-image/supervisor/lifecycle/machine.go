@@ -2,6 +2,8 @@ package lifecycle
 
 import (
 	"fmt"
+	"math"
+	"strconv"
 	"time"
 
 	"github.com/ecs-github-runners/ecsrunners/internal/contract"
@@ -62,6 +64,16 @@ type Seconds time.Duration
 // MarshalJSON writes s in seconds, to the millisecond.
 func (s Seconds) MarshalJSON() ([]byte, error) {
 	return fmt.Appendf(nil, "%.3f", time.Duration(s).Seconds()), nil
+}
+
+// UnmarshalJSON reads what MarshalJSON writes.
+func (s *Seconds) UnmarshalJSON(text []byte) error {
+	seconds, err := strconv.ParseFloat(string(text), 64)
+	if err != nil {
+		return fmt.Errorf("reading a number of seconds: %w", err)
+	}
+	*s = Seconds(math.Round(seconds*1000)) * Seconds(time.Millisecond)
+	return nil
 }
 
 // phase is what a runner is doing.
