@@ -192,9 +192,9 @@ func newContainer(t *testing.T, script string, s *service) *container {
 		require.NoError(t, os.MkdirAll(f, 0o755))
 	}
 	require.NoError(t, os.Chown(c.setting.Root, c.setting.UID, -1))
-	binary, err := os.ReadFile(listenerBinary)
-	require.NoError(t, err)
-	require.NoError(t, os.WriteFile(filepath.Join(c.setting.Root, listenerProgram), binary, 0o755))
+	// A link, since a program cannot be started while a fork of this process still
+	// has it open for writing.
+	require.NoError(t, os.Link(listenerBinary, filepath.Join(c.setting.Root, listenerProgram)))
 	self, err := os.Executable()
 	require.NoError(t, err)
 	for _, hook := range []contract.Hook{contract.HookJobStarted, contract.HookJobCompleted} {
