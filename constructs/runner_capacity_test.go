@@ -497,12 +497,12 @@ func TestRunnerCapacity_FailsWhen(t *testing.T) {
 		{
 			"instances live shorter than EC2 Auto Scaling can tell",
 			constructs.RunnerCapacityProps{MaxInstanceLifetime: awscdk.Duration_Hours(jsii.Number(23))},
-			[]string{"MaxInstanceLifetime: got 23h; allowed: 24h to 8760h (1 to 365 days)"},
+			[]string{"MaxInstanceLifetime: got 23h; allowed: 24h to 8760h (1 to 365 days), in whole seconds"},
 		},
 		{
 			"instances live longer than EC2 Auto Scaling can tell",
 			constructs.RunnerCapacityProps{MaxInstanceLifetime: awscdk.Duration_Days(jsii.Number(366))},
-			[]string{"MaxInstanceLifetime: got 8784h; allowed: 24h to 8760h (1 to 365 days)"},
+			[]string{"MaxInstanceLifetime: got 8784h; allowed: 24h to 8760h (1 to 365 days), in whole seconds"},
 		},
 		{
 			"a warm pool meets Spot",
@@ -552,7 +552,7 @@ func TestRunnerCapacity_FailsWhen(t *testing.T) {
 		{
 			"the least step is above ECS's",
 			constructs.RunnerCapacityProps{MinimumScalingStepSize: 10001, MaximumScalingStepSize: 10001},
-			[]string{"MinimumScalingStepSize: got 10001; allowed: 1 to 10000", "MaximumScalingStepSize: got 10001; allowed: 10001 to 10000"},
+			[]string{"MinimumScalingStepSize: got 10001; allowed: 1 to 10000", "MaximumScalingStepSize: got 10001; allowed: 10000 to 10000"},
 		},
 		{
 			"the greatest step is below the least",

@@ -17,7 +17,8 @@ import (
 // RunnersStack holds everything that runs jobs. So far that is the cluster, and
 // the ingress that puts GitHub's deliveries on the event bus.
 type RunnersStack struct {
-	awscdk.Stack
+	awscdk.Stack // filled by NewStack_Override
+
 	cluster *constructs.RunnerCluster
 	ingress *constructs.WebhookIngress
 }
@@ -31,28 +32,31 @@ func NewRunnersStack(scope awsconstructs.Construct, c config.Config) *RunnersSta
 	if c.Account != "" {
 		props.Env = &awscdk.Environment{Account: &c.Account, Region: &c.Region}
 	}
-	s := &RunnersStack{Stack: awscdk.NewStack(scope, &c.StackName, props)}
+	s := &RunnersStack{}
+	awscdk.NewStack_Override(s, scope, &c.StackName, props)
 	for _, key := range slices.Sorted(maps.Keys(c.Tags)) {
 		s.AddStackTag(&key, jsii.String(c.Tags[key]))
-		awscdk.Tags_Of(s.Stack).Add(&key, jsii.String(c.Tags[key]), nil)
+		awscdk.Tags_Of(s).Add(&key, jsii.String(c.Tags[key]), nil)
 	}
 	s.cluster = s.newCluster(c)
-	s.ingress = constructs.NewWebhookIngress(s.Stack, "Ingress", webhookProps(c.Webhook))
 	s.output("ClusterName", "The ECS cluster on which jobs run", s.cluster.Cluster().ClusterName())
-	s.output("WebhookURL", "Payload URL for the webhook at GitHub", s.ingress.URL())
-	s.output("WebhookSecretCommand", "Prints the secret for the webhook at GitHub", jsii.String(
-		"aws secretsmanager get-secret-value --query SecretString --output text --secret-id "+*s.ingress.Secret().SecretArn()))
+	if c.Webhook != nil {
+		s.ingress = constructs.NewWebhookIngress(s, "Ingress", webhookProps(*c.Webhook))
+		s.output("WebhookURL", "Payload URL for the webhook at GitHub", s.ingress.URL())
+		s.output("WebhookSecretCommand", "Prints the secret for the webhook at GitHub", jsii.String(
+			"aws secretsmanager get-secret-value --query SecretString --output text --secret-id "+*s.ingress.Secret().SecretArn()))
+	}
 	return s
 }
 
 func (s *RunnersStack) output(id, description string, value *string) {
-	awscdk.NewCfnOutput(s.Stack, &id, &awscdk.CfnOutputProps{Description: &description, Value: value})
+	awscdk.NewCfnOutput(s, &id, &awscdk.CfnOutputProps{Description: &description, Value: value})
 }
 
 // Cluster is the cluster on which jobs run.
 func (s *RunnersStack) Cluster() *constructs.RunnerCluster { return s.cluster }
 
-// Ingress takes GitHub's deliveries.
+// Ingress takes GitHub's deliveries. It is nil when no webhook is configured.
 func (s *RunnersStack) Ingress() *constructs.WebhookIngress { return s.ingress }
 
 func (s *RunnersStack) newCluster(c config.Config) *constructs.RunnerCluster {
@@ -60,7 +64,7 @@ func (s *RunnersStack) newCluster(c config.Config) *constructs.RunnerCluster {
 	if c.VPC != nil {
 		props.VPC, props.Subnets = s.existingVPC(c.VPC)
 	}
-	cluster := constructs.NewRunnerCluster(s.Stack, "Cluster", props)
+	cluster := constructs.NewRunnerCluster(s, "Cluster", props)
 	for _, id := range slices.Sorted(maps.Keys(c.Cluster.Capacities)) {
 		cluster.AddCapacity(id, capacityProps(c.Cluster.Capacities[id]))
 	}
@@ -76,7 +80,7 @@ func (s *RunnersStack) existingVPC(v *config.VPC) (awsec2.IVpc, *awsec2.SubnetSe
 	} else {
 		attributes.PrivateSubnetIds = jsii.Strings(v.SubnetIDs...)
 	}
-	vpc := awsec2.Vpc_FromVpcAttributes(s.Stack, jsii.String("Vpc"), attributes)
+	vpc := awsec2.Vpc_FromVpcAttributes(s, jsii.String("Vpc"), attributes)
 	awscdk.Annotations_Of(vpc).AcknowledgeWarning(jsii.String("@aws-cdk/aws-ec2:noSubnetRouteTableId"),
 		jsii.String("nothing here needs the route tables of the subnets"))
 	return vpc, selection

@@ -14,6 +14,7 @@ import (
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/assertions"
+	"github.com/aws/aws-cdk-go/awscdk/v2/cxapi"
 	"github.com/aws/jsii-runtime-go"
 	"github.com/stretchr/testify/require"
 )
@@ -84,8 +85,18 @@ func Template(stack awscdk.Stack) map[string]any {
 // Warnings synthesizes the app of a stack and returns the warnings in it, each
 // with the path of its construct in front.
 func Warnings(stack awscdk.Stack) []string {
+	return annotated(assertions.Annotations_FromStack(stack).FindWarning)
+}
+
+// Errors synthesizes the app of a stack and returns the errors annotated in it,
+// each with the path of its construct in front.
+func Errors(stack awscdk.Stack) []string {
+	return annotated(assertions.Annotations_FromStack(stack).FindError)
+}
+
+func annotated(find func(path *string, message any) *[]*cxapi.SynthesisMessage) []string {
 	var found []string
-	for _, message := range *assertions.Annotations_FromStack(stack).FindWarning(jsii.String("*"), assertions.Match_AnyValue()) {
+	for _, message := range *find(jsii.String("*"), assertions.Match_AnyValue()) {
 		found = append(found, fmt.Sprintf("%s: %v", *message.Id, message.Entry.Data))
 	}
 	return found

@@ -20,7 +20,7 @@ type Config struct {
 	Region    string            `json:"region"`
 	Tags      map[string]string `json:"tags"`
 	VPC       *VPC              `json:"vpc"`
-	Webhook   settings.Webhook  `json:"webhook"`
+	Webhook   *settings.Webhook `json:"webhook"`
 	Cluster   settings.Cluster  `json:"cluster"`
 }
 
@@ -37,7 +37,10 @@ func (c Config) WithDefaults() Config {
 	if c.StackName == "" {
 		c.StackName = "GitHubRunners"
 	}
-	c.Webhook = c.Webhook.WithDefaults()
+	if c.Webhook != nil {
+		webhook := c.Webhook.WithDefaults()
+		c.Webhook = &webhook
+	}
 	c.Cluster = c.Cluster.WithDefaults()
 	return c
 }
@@ -71,7 +74,9 @@ func (c Config) Validate() settings.Problems {
 	if c.VPC != nil {
 		ps.Under("vpc", c.VPC.validate())
 	}
-	ps.Under("webhook", c.Webhook.Validate().JSON())
+	if c.Webhook != nil {
+		ps.Under("webhook", c.Webhook.Validate().JSON())
+	}
 	ps.Under("cluster", c.Cluster.Validate().JSON())
 	if !c.weighted() {
 		ps.Add("cluster.defaultCapacity.weight", 0, "1 to 1000, here or in one of capacities: ECS refuses a default strategy without a weight")

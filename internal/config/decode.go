@@ -53,7 +53,7 @@ const anyKey = ""
 
 // defaults is a configuration in which every optional part is there.
 func defaults() Config {
-	c := Config{VPC: &VPC{}}
+	c := Config{VPC: &VPC{}, Webhook: &settings.Webhook{}}
 	c.Cluster.Capacities = map[string]settings.Capacity{anyKey: {Spot: &settings.Spot{}, WarmPool: &settings.WarmPool{}}}
 	c.Cluster.DefaultCapacity.Spot = &settings.Spot{}
 	c.Cluster.DefaultCapacity.WarmPool = &settings.WarmPool{}

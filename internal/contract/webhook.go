@@ -24,7 +24,7 @@ const (
 )
 
 const (
-	// AllEvents, as the only allowed event, allows every event type.
+	// AllEvents allows every event type; it must be the only allowed event.
 	AllEvents = "*"
 	// DefaultSecretTTL is how long the program uses a secret it has read.
 	DefaultSecretTTL = 5 * time.Minute

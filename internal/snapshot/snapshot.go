@@ -28,14 +28,14 @@ type Snapshots struct {
 
 // NewSnapshots opens a folder, relative to the test's. The test that calls it
 // must make all the comparisons with that folder.
-func NewSnapshots(t *testing.T, dir string) *Snapshots {
+func NewSnapshots(t testing.TB, dir string) *Snapshots {
 	s := &Snapshots{dir: dir, seen: map[string]bool{}}
 	t.Cleanup(func() { s.orphans(t) })
 	return s
 }
 
 // Compare holds a template, as JSON, against the snapshot of that name.
-func (s *Snapshots) Compare(t *testing.T, name string, template []byte) {
+func (s *Snapshots) Compare(t testing.TB, name string, template []byte) {
 	t.Helper()
 	got := normalize(t, template)
 	file := filepath.Join(s.dir, name+".json")
@@ -52,7 +52,7 @@ func (s *Snapshots) Compare(t *testing.T, name string, template []byte) {
 	}
 }
 
-func (s *Snapshots) orphans(t *testing.T) {
+func (s *Snapshots) orphans(t testing.TB) {
 	if t.Failed() || t.Skipped() {
 		return
 	}
@@ -79,7 +79,7 @@ var (
 
 // normalize sorts a template, drops the noise, and names asset hashes by the
 // order of their first use, which keeps equal hashes equal.
-func normalize(t *testing.T, template []byte) []byte {
+func normalize(t testing.TB, template []byte) []byte {
 	t.Helper()
 	var tree map[string]any
 	require.NoError(t, json.Unmarshal(template, &tree))
@@ -115,7 +115,7 @@ func normalize(t *testing.T, template []byte) []byte {
 }
 
 // difference lists the values that differ, by their path in the template.
-func difference(t *testing.T, want, got []byte) string {
+func difference(t testing.TB, want, got []byte) string {
 	t.Helper()
 	before, after := flatten(t, want), flatten(t, got)
 	var lines []string
@@ -123,6 +123,7 @@ func difference(t *testing.T, want, got []byte) string {
 		if now, ok := after[path]; !ok {
 			lines = append(lines, fmt.Sprintf("%s\n    gone: %s", path, value))
 		} else if now != value {
+			value, now = aroundChange(value, now)
 			lines = append(lines, fmt.Sprintf("%s\n    was: %s\n    is:  %s", path, value, now))
 		}
 	}
@@ -139,7 +140,29 @@ func difference(t *testing.T, want, got []byte) string {
 	return strings.Join(lines, "\n")
 }
 
-func flatten(t *testing.T, template []byte) map[string]string {
+// aroundChange leaves out most of what two long values have in common: user data
+// is a whole script.
+func aroundChange(before, after string) (string, string) {
+	const context, long = 80, 400
+	if len(before) < long && len(after) < long {
+		return before, after
+	}
+	prefix := 0
+	for prefix < min(len(before), len(after)) && before[prefix] == after[prefix] {
+		prefix++
+	}
+	suffix := 0
+	for suffix < min(len(before), len(after))-prefix && before[len(before)-1-suffix] == after[len(after)-1-suffix] {
+		suffix++
+	}
+	cut := func(s string) string {
+		from, to := max(prefix-context, 0), min(len(s)-suffix+context, len(s))
+		return "…" + strings.ToValidUTF8(s[from:to], "") + "…"
+	}
+	return cut(before), cut(after)
+}
+
+func flatten(t testing.TB, template []byte) map[string]string {
 	t.Helper()
 	var tree any
 	require.NoError(t, json.Unmarshal(template, &tree))
