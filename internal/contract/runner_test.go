@@ -103,9 +103,3 @@ func TestRunnerName_IsReadBack(t *testing.T) {
 }
 
 // lookup returns a function like os.LookupEnv over env.
-func lookup(env map[string]string) func(string) (string, bool) {
-	return func(name string) (string, bool) {
-		v, ok := env[name]
-		return v, ok
-	}
-}
