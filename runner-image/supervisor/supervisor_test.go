@@ -236,7 +236,9 @@ func TestStartTimeout_ListenerHangs(t *testing.T) {
 
 func TestLifetime_CancelsTheJob(t *testing.T) {
 	t.Parallel()
-	e := newContainer(t, "listen; run build; hang", newService(t, nil)).with(contract.EnvLifetime, "60s").run()
+	c := newContainer(t, "listen; run build; hang", newService(t, nil)).with(contract.EnvLifetime, "60s")
+	c.setting.Pace = 30 // the job's end must fit into the grace
+	e := c.run()
 	assert.Equal(t, contract.ExitLifetime, e.ExitCode)
 	assert.Equal(t, "Canceled", e.Job.Result)
 }
@@ -310,7 +312,9 @@ func TestTerminate_JobFinishesInTime(t *testing.T) {
 
 func TestTerminate_JobIsCancelledInTime(t *testing.T) {
 	t.Parallel()
-	e := newContainer(t, "listen; run build; hang", newService(t, nil)).start().see("Running job").terminate().wait()
+	c := newContainer(t, "listen; run build; hang", newService(t, nil))
+	c.setting.Pace = 10 // the job's end must fit into the reserve
+	e := c.start().see("Running job").terminate().wait()
 	assert.Equal(t, contract.ExitStoppedDuringJob, e.ExitCode)
 	assert.Contains(t, e.log, "The runner has received a shutdown signal.", "GitHub would show a lost job")
 	assert.Equal(t, "Canceled", e.Job.Result)
