@@ -70,7 +70,7 @@ func TestImage_Validate_NamesTheFieldTheValueAndWhatIsAllowed(t *testing.T) {
 		"what is at the limit": {settings.Image{
 			Architectures: []settings.Architecture{settings.ARM64, settings.X64}, RunnerVersion: "2.330.0", Sudo: true,
 			BaseImage: "registry.example.com:5000/debian:12@sha256:" + strings.Repeat("0", 64),
-			Channel: strings.Repeat("c", 64), RepositoryName: "a" + strings.Repeat("/b", 127) + "c", MaxImageCount: 10000,
+			Channel:   strings.Repeat("c", 64), RepositoryName: "a" + strings.Repeat("/b", 127) + "c", MaxImageCount: 10000,
 			UntaggedImageAge: duration(24 * time.Hour), RemovalPolicy: "destroy", EmptyOnDelete: true,
 			ProjectName: strings.Repeat("p", 150), BuildRoleName: strings.Repeat("r", 64), BuildRolePath: "/", ComputeType: "x2-large",
 			Timeout: duration(40 * time.Minute), Schedule: "rate(1 day)", LogRetentionDays: 3653, FunctionName: strings.Repeat("f", 64),
