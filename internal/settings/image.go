@@ -147,6 +147,9 @@ var (
 	connectionARN  = regexp.MustCompile(`^arn:aws[a-z-]*:(codeconnections|codestar-connections):[a-z0-9-]+:[0-9]{12}:connection/[0-9a-f-]{36}$`)
 )
 
+// SomeConnectionARN passes for the ARN of a connection that has none yet.
+const SomeConnectionARN = "arn:aws:codeconnections:eu-central-1:123456789012:connection/01234567-89ab-cdef-0123-456789abcdef"
+
 // Validate names every value that cannot work. It expects WithDefaults to have
 // been called. Limits come from the API references of CodeBuild, ECR, EventBridge
 // and CloudFormation.
@@ -257,7 +260,7 @@ func (s GitHubSource) validate() Problems {
 		ps.Add("Repository", s.Repository, `the full name of a repository, such as "my-org/runner-image"`)
 	}
 	if !connectionARN.MatchString(s.ConnectionARN) {
-		ps.Add("ConnectionARN", s.ConnectionARN, `the ARN of a connection, such as "arn:aws:codeconnections:eu-central-1:123456789012:connection/01234567-89ab-cdef-0123-456789abcdef"`)
+		ps.Add("ConnectionARN", s.ConnectionARN, "the ARN of a connection, such as "+SomeConnectionARN)
 	}
 	validateBranch(&ps, s.Branch)
 	return ps
