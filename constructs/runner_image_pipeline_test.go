@@ -101,8 +101,11 @@ func TestRunnerImagePipeline_ByDefaultBuildsOurDockerfileAndKeepsItFresh(t *test
 		{"SecondarySourceVersions", []any{map[string]any{"SourceIdentifier": "image", "SourceVersion": "main"}}, "another branch would be built than the one that is pushed"},
 		{"Artifacts.Type", "NO_ARTIFACTS", ""},
 		{"Cache", map[string]any{"Type": "LOCAL", "Modes": []any{"LOCAL_DOCKER_LAYER_CACHE"}}, ""},
-		{"LogsConfig.CloudWatchLogs", map[string]any{"Status": "ENABLED", "GroupName": resolved(stack, pipeline.LogGroup(constructs.X64).LogGroupName())},
-			"CodeBuild would make a log group that keeps logs for ever"},
+		{
+			"LogsConfig.CloudWatchLogs",
+			map[string]any{"Status": "ENABLED", "GroupName": resolved(stack, pipeline.LogGroup(constructs.X64).LogGroupName())},
+			"CodeBuild would make a log group that keeps logs for ever",
+		},
 		{"TimeoutInMinutes", 30.0, ""},
 		{"QueuedTimeoutInMinutes", 15.0, "CloudFormation would give up before the build began"},
 		{"VpcConfig", nil, ""},
@@ -175,7 +178,7 @@ func TestRunnerImagePipeline_ADeploymentWaitsForTheImage(t *testing.T) {
 		return cdktest.Text(t, value), found
 	})
 	require.NoError(t, err, "the program would not start")
-	waiting := awsconstructs.IConstruct(pipeline.Node().FindChild(jsii.String("WaitingX64")))
+	waiting := pipeline.Node().FindChild(jsii.String("WaitingX64"))
 	assert.Equal(t, []contract.ImageProject{{
 		Project:    "${" + cdktest.LogicalID(t, pipeline.Project(constructs.X64)) + "}",
 		Parameter:  "${" + cdktest.LogicalID(t, waiting) + "}",
@@ -184,7 +187,7 @@ func TestRunnerImagePipeline_ADeploymentWaitsForTheImage(t *testing.T) {
 	}}, configuration.Projects)
 	assertAt(t, cdktest.Properties(t, template, waiting), []expectation{{"Type", "String", ""}, {"Value", contract.NotWaiting, "the program would not understand it"}})
 
-	ended := awsconstructs.IConstruct(pipeline.Node().FindChild(jsii.String("Ended")))
+	ended := pipeline.Node().FindChild(jsii.String("Ended"))
 	assertAt(t, cdktest.Properties(t, template, ended), []expectation{
 		{"EventPattern", map[string]any{
 			"source": []any{"aws.codebuild"}, "detail-type": []any{"CodeBuild Build State Change"},
@@ -255,8 +258,14 @@ func TestRunnerImagePipeline_RolesCanDoNothingElse(t *testing.T) {
 	assert.ElementsMatch(t, []any{
 		map[string]any{"Effect": "Allow", "Action": []any{"codebuild:BatchGetBuilds", "codebuild:StartBuild"}, "Resource": resolved(stack, pipeline.Project(constructs.X64).ProjectArn())},
 		map[string]any{"Effect": "Allow", "Action": []any{"ssm:GetParameter", "ssm:PutParameter"}, "Resource": map[string]any{"Fn::Join": []any{"", []any{
-			"arn:", map[string]any{"Ref": "AWS::Partition"}, ":ssm:", map[string]any{"Ref": "AWS::Region"}, ":", map[string]any{"Ref": "AWS::AccountId"},
-			":parameter/", map[string]any{"Ref": parameter},
+			"arn:",
+			map[string]any{"Ref": "AWS::Partition"},
+			":ssm:",
+			map[string]any{"Ref": "AWS::Region"},
+			":",
+			map[string]any{"Ref": "AWS::AccountId"},
+			":parameter/",
+			map[string]any{"Ref": parameter},
 		}}}},
 		map[string]any{"Effect": "Allow", "Action": "ecr:DescribeImages", "Resource": resolved(stack, pipeline.Repository().RepositoryArn())},
 		map[string]any{"Effect": "Allow", "Action": "cloudformation:DescribeStacks", "Resource": map[string]any{"Ref": "AWS::StackId"}},
@@ -596,14 +605,25 @@ func TestRunnerImagePipeline_TellsOfBuildsThatFailOrDoNotTakePlace(t *testing.T)
 	for id, architecture := range map[string]constructs.Architecture{"X64": constructs.X64, "Arm64": constructs.ARM64} {
 		dimensions := []any{map[string]any{"Name": "ProjectName", "Value": resolved(stack, pipeline.Project(architecture).ProjectName())}}
 		assertAt(t, alarm("BuildsFail"+id), []expectation{
-			{"Namespace", "AWS/CodeBuild", ""}, {"MetricName", "FailedBuilds", ""}, {"Statistic", "Sum", ""}, {"Dimensions", dimensions, ""},
-			{"ComparisonOperator", "GreaterThanOrEqualToThreshold", ""}, {"Threshold", 1.0, ""}, {"EvaluationPeriods", 1.0, ""},
+			{"Namespace", "AWS/CodeBuild", ""},
+			{"MetricName", "FailedBuilds", ""},
+			{"Statistic", "Sum", ""},
+			{"Dimensions", dimensions, ""},
+			{"ComparisonOperator", "GreaterThanOrEqualToThreshold", ""},
+			{"Threshold", 1.0, ""},
+			{"EvaluationPeriods", 1.0, ""},
 			{"TreatMissingData", "notBreaching", "no build is no failure"},
 			{"AlarmActions", []any{resolved(stack, alarms.TopicArn())}, ""},
 		})
 		assertAt(t, alarm("ImageUnchecked"+id), []expectation{
-			{"Namespace", "AWS/CodeBuild", ""}, {"MetricName", "SucceededBuilds", ""}, {"Statistic", "Sum", ""}, {"Dimensions", dimensions, ""},
-			{"ComparisonOperator", "LessThanThreshold", ""}, {"Threshold", 1.0, ""}, {"Period", 86400.0, ""}, {"EvaluationPeriods", 3.0, ""},
+			{"Namespace", "AWS/CodeBuild", ""},
+			{"MetricName", "SucceededBuilds", ""},
+			{"Statistic", "Sum", ""},
+			{"Dimensions", dimensions, ""},
+			{"ComparisonOperator", "LessThanThreshold", ""},
+			{"Threshold", 1.0, ""},
+			{"Period", 86400.0, ""},
+			{"EvaluationPeriods", 3.0, ""},
 			{"TreatMissingData", "breaching", "a check that no longer takes place would not be noticed until GitHub turns the runners away"},
 			{"AlarmActions", []any{resolved(stack, alarms.TopicArn())}, ""},
 		})
@@ -752,13 +772,19 @@ SecurityGroups: got security groups without VPC; allowed: security groups togeth
 			Source: constructs.ImageSourceCodeCommit(&constructs.ImageSourceCodeCommitProps{Repository: dockerfile, RepositoryName: "d", Branch: "a b"}),
 		}, `Source.CodeCommit.Branch: got "a b"; allowed: the name of a branch, such as "main"
 Source.CodeCommit.RepositoryName: got "d"; allowed: a name for the new repository only: leave out Repository or RepositoryName`},
-		{"the folder has no Dockerfile", &constructs.RunnerImagePipelineProps{Source: constructs.ImageSourceFolder(empty)},
-			fmt.Sprintf(`Source.Folder.Path: got %q; allowed: a folder with a Dockerfile`, empty)},
-		{"there is no folder", &constructs.RunnerImagePipelineProps{Source: constructs.ImageSourceFolder("")},
-			`Source.Folder.Path: got ""; allowed: a folder with a Dockerfile`},
-		{"a source at GitHub is not told", &constructs.RunnerImagePipelineProps{Source: constructs.ImageSourceGitHub(nil)},
+		{
+			"the folder has no Dockerfile", &constructs.RunnerImagePipelineProps{Source: constructs.ImageSourceFolder(empty)},
+			fmt.Sprintf(`Source.Folder.Path: got %q; allowed: a folder with a Dockerfile`, empty),
+		},
+		{
+			"there is no folder", &constructs.RunnerImagePipelineProps{Source: constructs.ImageSourceFolder("")},
+			`Source.Folder.Path: got ""; allowed: a folder with a Dockerfile`,
+		},
+		{
+			"a source at GitHub is not told", &constructs.RunnerImagePipelineProps{Source: constructs.ImageSourceGitHub(nil)},
 			`Source.GitHub.Repository: got ""; allowed: the full name of a repository, such as "my-org/runner-image"
-Source.GitHub.ConnectionARN: got ""; allowed: the ARN of a connection, such as ` + connection},
+Source.GitHub.ConnectionARN: got ""; allowed: the ARN of a connection, such as ` + connection,
+		},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			assert.Equal(t, "RunnerImagePipeline \"Image\":\n"+test.want, cdktest.PanicMessage(t, func() {
