@@ -42,7 +42,8 @@ build/examples/%.stamp: $(SOURCES) examples/%/main.go examples/%/cdk.json exampl
 
 .PHONY: test
 test: node_modules/.package-lock.json ## Run all tests that need no more than Go and npm.
-	@for module in $(MODULES); do (cd $$module && go test ./...); done
+	go test ./...
+	cd examples && go test -count=1 ./... # it runs programs whose sources go does not know of
 
 .PHONY: race
 race: node_modules/.package-lock.json ## Run the tests that do without jsii under the race detector (needs a C compiler).
@@ -78,7 +79,7 @@ lint: build/tools/golangci-lint build/tools/actionlint ## Check formatting, impo
 ##@ Check, as CI does
 
 .PHONY: ci
-ci: work-tree-before lint tidy shellcheck test race synth examples cfn-lint reproducible emulator-test firewall-test work-tree-after ## Run everything that CI runs.
+ci: work-tree-before lint tidy shellcheck test race synth examples cfn-lint reproducible consumer-test emulator-test firewall-test work-tree-after ## Run everything that CI runs.
 
 .NOTPARALLEL: ci
 
@@ -91,6 +92,10 @@ shellcheck: ## Check the shell scripts, those in rendered user data included.
 cfn-lint: synth examples ## Run cfn-lint on every synthesized template.
 	@$(call need,cfn-lint,pipx install cfn-lint==1.51.0)
 	cfn-lint cdk.out/*.template.json $(EXAMPLES:%=build/examples/%/*.template.json)
+
+.PHONY: consumer-test
+consumer-test: node_modules/.package-lock.json ## Use the library as a released module: cached, trimmed, vendored.
+	go test -count=1 -tags modes -run EveryMode -v ./test/consumer
 
 .PHONY: emulator-test
 emulator-test: ## Send deliveries through the built program to an emulated EventBridge (needs moto_server).

@@ -47,6 +47,12 @@ func newRunnerCapacity(cluster *RunnerCluster, id string, props *RunnerCapacityP
 		MaximumScalingStepSize:             jsii.Number(s.MaximumScalingStepSize),
 		InstanceWarmupPeriod:               jsii.Number(time.Duration(*s.InstanceWarmupPeriod).Seconds()),
 	})
+	if !*s.ManagedScaling {
+		// The CDK leaves all of it out, which an update of the provider may take for
+		// "as before".
+		c.capacityProvider.Node().FindChild(jsii.String("CapacityProvider")).(awsecs.CfnCapacityProvider).AddPropertyOverride(
+			jsii.String("AutoScalingGroupProvider.ManagedScaling.Status"), jsii.String("DISABLED"))
+	}
 	for _, warning := range s.Warnings() {
 		awscdk.Annotations_Of(c).AddWarningV2(&warning.ID, &warning.Message)
 	}
@@ -77,7 +83,7 @@ func (c *RunnerCapacity) Connections() awsec2.Connections { return c.cluster.con
 // percent of those that run. Above TargetCapacityPercent tasks wait for
 // instances. ECS publishes it each minute while managed scaling is on.
 func (c *RunnerCapacity) MetricReservation(props *awscloudwatch.MetricOptions) awscloudwatch.Metric {
-	return newMetric("AWS/ECS/ManagedScaling", "CapacityProviderReservation", map[string]*string{
+	return newMetric(c, "AWS/ECS/ManagedScaling", "CapacityProviderReservation", map[string]*string{
 		"CapacityProviderName": c.capacityProvider.CapacityProviderName(),
 		"ClusterName":          c.cluster.cluster.ClusterName(),
 	}, props)
@@ -86,7 +92,7 @@ func (c *RunnerCapacity) MetricReservation(props *awscloudwatch.MetricOptions) a
 // MetricInServiceInstances is the number of instances that run, as the Auto
 // Scaling group counts them.
 func (c *RunnerCapacity) MetricInServiceInstances(props *awscloudwatch.MetricOptions) awscloudwatch.Metric {
-	return newMetric("AWS/AutoScaling", "GroupInServiceInstances", map[string]*string{
+	return newMetric(c, "AWS/AutoScaling", "GroupInServiceInstances", map[string]*string{
 		"AutoScalingGroupName": c.autoScalingGroup.AutoScalingGroupName(),
 	}, props)
 }

@@ -210,7 +210,7 @@ func TestRunnerCapacity_EveryPropReachesTheTemplate(t *testing.T) {
 			props: constructs.RunnerCapacityProps{ManagedScaling: jsii.Bool(false)},
 			group: []expectation{{"NewInstancesProtectedFromScaleIn", nil, "whoever scales the group could not scale in"}},
 			provider: []expectation{
-				{managedScaling, nil, "ECS and another would both set the number of instances"},
+				{managedScaling, map[string]any{"Status": "DISABLED"}, "ECS and another would both set the number of instances"},
 				{protection, "DISABLED", "ECS refuses it without managed scaling"},
 				{draining, "ENABLED", "draining does not depend on scaling"},
 			},
@@ -522,7 +522,7 @@ func TestRunnerCapacity_FailsWhen(t *testing.T) {
 		{
 			"a warm pool is smaller than empty",
 			constructs.RunnerCapacityProps{InstanceTypes: oneType, WarmPool: &constructs.WarmPool{MinSize: -1}},
-			[]string{"WarmPool.MinSize: got -1; allowed: 0 or more"},
+			[]string{"WarmPool.MinSize: got -1; allowed: 0 to MaxInstances (10)"},
 		},
 		{
 			"a warm pool prepares more than may run",
@@ -794,7 +794,7 @@ func agentConfig(t *testing.T, template map[string]any, capacity *constructs.Run
 	require.True(t, found)
 	lines := strings.Split(config, "\n")
 	slices.Sort(lines)
-	return lines
+	return slices.DeleteFunc(lines, func(line string) bool { return line == "" })
 }
 
 // fields are the paths of the literals among props, Spot.OnDemandBase and so on.

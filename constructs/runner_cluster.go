@@ -190,7 +190,7 @@ func (c *RunnerCluster) insightsMetric(name string, props *awscloudwatch.MetricO
 	if c.settings.ContainerInsights == settings.InsightsDisabled {
 		panic(fmt.Errorf("RunnerCluster %q: metric %s needs ContainerInsights, got %s; allowed: enabled, enhanced", *c.Node().Id(), name, c.settings.ContainerInsights))
 	}
-	return newMetric("ECS/ContainerInsights", name, map[string]*string{"ClusterName": c.cluster.ClusterName()}, props)
+	return newMetric(c, "ECS/ContainerInsights", name, map[string]*string{"ClusterName": c.cluster.ClusterName()}, props)
 }
 
 func (c *RunnerCluster) newVPC() awsec2.IVpc {
@@ -304,7 +304,9 @@ func (v *strategyValidation) Validate() *[]*string {
 	return jsii.Strings("no capacity has a Weight: got 0 for all; allowed: 1 to 1000 for at least one, or ECS refuses the default strategy")
 }
 
-func newMetric(namespace, name string, dimensions map[string]*string, props *awscloudwatch.MetricOptions) awscloudwatch.Metric {
+// newMetric attaches the metric to the scope: alarms and dashboards of other
+// stacks then look for it in the scope's account and region.
+func newMetric(scope constructs.IConstruct, namespace, name string, dimensions map[string]*string, props *awscloudwatch.MetricOptions) awscloudwatch.Metric {
 	metric := awscloudwatch.NewMetric(&awscloudwatch.MetricProps{
 		Namespace:     &namespace,
 		MetricName:    &name,
@@ -312,10 +314,10 @@ func newMetric(namespace, name string, dimensions map[string]*string, props *aws
 		Statistic:     jsii.String("Average"),
 		Period:        awscdk.Duration_Minutes(jsii.Number(1)),
 	})
-	if props == nil {
-		return metric
+	if props != nil {
+		metric = metric.With(props)
 	}
-	return metric.With(props)
+	return metric.AttachTo(scope)
 }
 
 // optional leaves an empty string out of the template.

@@ -14,8 +14,9 @@ import (
 type RunnerClusterProps struct {
 	// VPC in which the instances run.
 	//
-	// Default: a new VPC of two availability zones with public subnets only. It
-	// has no NAT gateway, which would cost more than an idle cluster.
+	// Default: a new VPC of two availability zones with public subnets only. It has
+	// no NAT gateway, which would cost more than an idle cluster. In a stack whose
+	// account and region are fixed, the CDK looks the zones up.
 	VPC awsec2.IVpc
 
 	// Subnets of VPC in which the instances run. They need a way out to GitHub

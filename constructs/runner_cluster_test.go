@@ -675,16 +675,6 @@ func TestRunnerCluster_NeverWritesToProps(t *testing.T) {
 		cluster := constructs.NewRunnerCluster(stack, fmt.Sprintf("Cluster%d", len(*stack.Node().Children())), props)
 		cluster.AddCapacity("Second", props.DefaultCapacity)
 		assert.Equal(t, untouched, props, "props that one construct has changed mean something else to the next")
-
-		if given := props.DefaultCapacity; given != nil {
-			given.InstanceTypes[0] = "x2gd.large"
-			if given.Agent != nil {
-				given.Agent.Extra["ECS_LOGLEVEL"] = "crit"
-			}
-		}
-	}
-	for _, launchTemplate := range cdktest.Resources(cdktest.Template(stack), "AWS::EC2::LaunchTemplate") {
-		assert.NotContains(t, fmt.Sprint(launchTemplate), "x2gd.large", "a change of the props after the fact must not reach the template")
 	}
 }
 

@@ -160,7 +160,7 @@ func (p *RunnerImagePipeline) FunctionLogGroup() awslogs.ILogGroup { return p.fu
 // image is no fault as long as [RunnerImagePipeline.MetricSucceededBuilds] shows
 // that it is checked. It panics for others than the pipeline's architectures.
 func (p *RunnerImagePipeline) MetricImageAge(architecture Architecture, props *awscloudwatch.MetricOptions) awscloudwatch.Metric {
-	age := newMetric(contract.ImageMetricNamespace, contract.MetricImageAge, map[string]*string{
+	age := newMetric(p, contract.ImageMetricNamespace, contract.MetricImageAge, map[string]*string{
 		contract.DimensionProject: p.build(architecture).project.ProjectName(),
 	}, &awscloudwatch.MetricOptions{Statistic: jsii.String("Maximum"), Period: awscdk.Duration_Days(jsii.Number(1))})
 	if props == nil {

@@ -200,7 +200,7 @@ func (w *WebhookIngress) MetricGitHubHostedJobs(props *awscloudwatch.MetricOptio
 func (w *WebhookIngress) metric(name string, dimensions map[string]*string, props *awscloudwatch.MetricOptions) awscloudwatch.Metric {
 	all := map[string]*string{contract.DimensionFunction: w.function.FunctionName()}
 	maps.Copy(all, dimensions)
-	sum := newMetric(contract.WebhookMetricNamespace, name, all, &awscloudwatch.MetricOptions{Statistic: jsii.String("Sum")})
+	sum := newMetric(w, contract.WebhookMetricNamespace, name, all, &awscloudwatch.MetricOptions{Statistic: jsii.String("Sum")})
 	if props == nil {
 		return sum
 	}

@@ -38,6 +38,9 @@ func NewRunnersStack(scope awsconstructs.Construct, c config.Config) *RunnersSta
 		s.AddStackTag(&key, jsii.String(c.Tags[key]))
 		awscdk.Tags_Of(s).Add(&key, jsii.String(c.Tags[key]), nil)
 	}
+	if c.Account != "" {
+		s.lookUpNoZones()
+	}
 	s.cluster = s.newCluster(c)
 	s.output("ClusterName", "The ECS cluster on which jobs run", s.cluster.Cluster().ClusterName())
 	if c.Webhook != nil {
@@ -47,6 +50,16 @@ func NewRunnersStack(scope awsconstructs.Construct, c config.Config) *RunnersSta
 			"aws secretsmanager get-secret-value --query SecretString --output text --secret-id "+*s.ingress.Secret().SecretArn()))
 	}
 	return s
+}
+
+// lookUpNoZones answers the CDK's question for the availability zones of the
+// stack's account and region as in a stack without either: with what
+// CloudFormation finds at deployment. Synthesis then needs no credentials, and
+// gives the same template whether or not somebody has asked AWS before.
+func (s *RunnersStack) lookUpNoZones() {
+	question := awscdk.ContextProvider_GetKey(s, &awscdk.GetContextKeyOptions{Provider: jsii.String("availability-zones")})
+	all := awscdk.Fn_GetAzs(nil)
+	s.Node().SetContext(question.Key, []*string{awscdk.Fn_Select(jsii.Number(0), all), awscdk.Fn_Select(jsii.Number(1), all)})
 }
 
 func (s *RunnersStack) output(id, description string, value *string) {

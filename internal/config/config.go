@@ -4,7 +4,9 @@ package config
 
 import (
 	"fmt"
+	"maps"
 	"regexp"
+	"slices"
 
 	"github.com/ecs-github-runners/ecsrunners/internal/settings"
 )
@@ -47,7 +49,10 @@ func (c Config) WithDefaults() Config {
 
 var (
 	// https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_CreateStack.html
-	stackName        = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9-]{0,127}$`)
+	stackName = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9-]{0,127}$`)
+	// https://docs.aws.amazon.com/tag-editor/latest/userguide/best-practices-and-strats.html
+	tagText          = regexp.MustCompile(`^[\p{L}\p{Z}\p{N}_.:/=+@-]+$`)
+	reservedTag      = regexp.MustCompile(`(?i)^aws:`)
 	account          = regexp.MustCompile(`^[0-9]{12}$`)
 	region           = regexp.MustCompile(`^[a-z]{2,4}(-[a-z]+)+-[0-9]+$`)
 	vpcID            = regexp.MustCompile(`^vpc-[0-9a-f]{8,17}$`)
@@ -70,6 +75,11 @@ func (c Config) Validate() settings.Problems {
 	}
 	if (c.Account == "") != (c.Region == "") {
 		ps.Add("account, region", settings.Words(fmt.Sprintf("%q and %q", c.Account, c.Region)), "both or neither")
+	}
+	for _, key := range slices.Sorted(maps.Keys(c.Tags)) {
+		if value := c.Tags[key]; !tagText.MatchString(key) || len(key) > 128 || len(value) > 256 || value != "" && !tagText.MatchString(value) || reservedTag.MatchString(key) {
+			ps.Add(fmt.Sprintf("tags[%q]", key), value, "keys of 1 to 128 and values of up to 256 letters, digits, spaces and + - = . _ : / @, keys not beginning with aws:")
+		}
 	}
 	if c.VPC != nil {
 		ps.Under("vpc", c.VPC.validate())

@@ -138,6 +138,7 @@ func TestParse_FailsWithOneLineAProblem(t *testing.T) {
 	t.Parallel()
 	const (
 		noSecrets = `no secrets: cdk.json is committed and the template is readable; put it into AWS Secrets Manager`
+		tag       = `keys of 1 to 128 and values of up to 256 letters, digits, spaces and + - = . _ : / @, keys not beginning with aws:`
 		stackName = `at most 128 letters, digits and -, beginning with a letter, but not with aws, ecs or fargate in any case: ECS refuses capacity providers that CloudFormation names after such a stack`
 	)
 	for name, c := range map[string]struct {
@@ -148,14 +149,19 @@ func TestParse_FailsWithOneLineAProblem(t *testing.T) {
 		"a text on the command line":     {`"x"`, []string{`ecsrunners: got "x"; allowed: an object`}},
 		"a number in cdk.json":           {7, []string{`ecsrunners: got 7; allowed: an object`}},
 		"a secret in place of an object": {`"` + githubToken + `"`, []string{`ecsrunners: got what looks like a secret; allowed: an object`}},
-		"a misspelled key":               {`{"stackname": "Runners"}`, []string{`stackname: got an unknown key; allowed: did you mean "stackName"?`}},
-		"a key that misses a letter":     {`{"cluster": {"defaultCapacity": {"spot": {"onDemandBas": 1}}}}`, []string{`cluster.defaultCapacity.spot.onDemandBas: got an unknown key; allowed: did you mean "onDemandBase"?`}},
-		"a prop's name":                  {`{"cluster": {"defaultCapacity": {"InstanceTypes": ["m7i.large"]}}}`, []string{`cluster.defaultCapacity.InstanceTypes: got an unknown key; allowed: did you mean "instanceTypes"?`}},
-		"a misspelled key of a capacity": {`{"cluster": {"capacities": {"Arm": {"agent": {"reservedMemory": 1}}}}}`, []string{`cluster.capacities["Arm"].agent.reservedMemory: got an unknown key; allowed: did you mean "reservedMemoryMiB"?`}},
+		"a misspelled key":               {`{"stackname": "Runners"}`, []string{`stackname: got an unknown key; allowed: a known key; the nearest is "stackName"`}},
+		"a key that misses a letter":     {`{"cluster": {"defaultCapacity": {"spot": {"onDemandBas": 1}}}}`, []string{`cluster.defaultCapacity.spot.onDemandBas: got an unknown key; allowed: a known key; the nearest is "onDemandBase"`}},
+		"a prop's name":                  {`{"cluster": {"defaultCapacity": {"InstanceTypes": ["m7i.large"]}}}`, []string{`cluster.defaultCapacity.InstanceTypes: got an unknown key; allowed: a known key; the nearest is "instanceTypes"`}},
+		"a misspelled key of a capacity": {`{"cluster": {"capacities": {"Arm": {"agent": {"reservedMemory": 1}}}}}`, []string{`cluster.capacities["Arm"].agent.reservedMemory: got an unknown key; allowed: a known key; the nearest is "reservedMemoryMiB"`}},
+		"tags that AWS refuses": {`{"tags": {"aws:team": "x", "": "x", "team": "a*b"}}`, []string{
+			`tags[""]: got "x"; allowed: ` + tag,
+			`tags["aws:team"]: got "x"; allowed: ` + tag,
+			`tags["team"]: got "a*b"; allowed: ` + tag,
+		}},
 		"keys that would break a path": {`{"a.b": 1, "": 2, "c\nd": 3}`, []string{
-			`"": got an unknown key; allowed: did you mean "vpc"?`,
-			`"a.b": got an unknown key; allowed: did you mean "tags"?`,
-			`"c\nd": got an unknown key; allowed: did you mean "vpc"?`,
+			`"": got an unknown key; allowed: a known key; the nearest is "vpc"`,
+			`"a.b": got an unknown key; allowed: a known key; the nearest is "tags"`,
+			`"c\nd": got an unknown key; allowed: a known key; the nearest is "vpc"`,
 		}},
 
 		"wrong types": {

@@ -211,7 +211,7 @@ func unknown(path, key string, known map[string]int, ps *settings.Problems) {
 	if !plainKey.MatchString(key) {
 		sub = strconv.Quote(key)
 	}
-	ps.Add(join(path, sub), settings.Words("an unknown key"), "did you mean "+nearest(key, known)+"?")
+	ps.Add(join(path, sub), settings.Words("an unknown key"), "a known key; the nearest is "+nearest(key, known))
 }
 
 func join(path, key string) string { return strings.TrimPrefix(path+"."+key, ".") }

@@ -31,12 +31,14 @@ func TestReadme_ConfigurationReferenceIsTrue(t *testing.T) {
 	describe(t, want, "", reflect.ValueOf(c))
 	// Defaults that depend on something else.
 	for key, text := range map[string]string{
-		"vpc.id":                                               "required",
-		"vpc.availabilityZones":                                "required",
-		"vpc.subnetIds":                                        "required",
-		"webhook.owners":                                       "required",
-		"cluster.defaultCapacity.instanceTypes":                code(t, c.Cluster.DefaultCapacity.InstanceTypes) + "; with " + code(t, arm.Architecture) + " " + code(t, arm.InstanceTypes),
-		"cluster.defaultCapacity.imageId":                      code(t, c.Cluster.DefaultCapacity.ImageID) + "; with " + code(t, arm.Architecture) + " " + code(t, arm.ImageID),
+		"vpc.id":                "required",
+		"vpc.availabilityZones": "required",
+		"vpc.subnetIds":         "required",
+		"webhook.owners":        "required",
+
+		"cluster.defaultCapacity.instanceTypes": code(t, c.Cluster.DefaultCapacity.InstanceTypes) + "; with " + code(t, arm.Architecture) + " " + code(t, arm.InstanceTypes),
+		"cluster.defaultCapacity.imageId":       code(t, c.Cluster.DefaultCapacity.ImageID) + "; with " + code(t, arm.Architecture) + " " + code(t, arm.ImageID),
+
 		"cluster.defaultCapacity.associatePublicIpAddress":     "`true` in public subnets, else `false`",
 		"cluster.defaultCapacity.maximumScalingStepSize":       "`maxInstances`",
 		"cluster.defaultCapacity.managedTerminationProtection": code(t, true) + "; without `managedScaling` " + code(t, unscaled.ManagedTerminationProtection),

@@ -175,6 +175,7 @@ var ownAgentVariables = map[string]string{
 	"ECS_ENABLE_TASK_IAM_ROLE":               "part of the host's hardening",
 	"ECS_ENABLE_TASK_IAM_ROLE_NETWORK_HOST":  "part of the host's hardening",
 	"ECS_ALLOW_OFFHOST_INTROSPECTION_ACCESS": "part of the host's hardening",
+	"ECS_SKIP_LOCALHOST_TRAFFIC_FILTER":      "part of the host's hardening",
 }
 
 // Agent variables whose values are secrets, with what to do instead.
@@ -283,10 +284,9 @@ func (c Capacity) validateWarmPool(ps *Problems) {
 	if len(c.InstanceTypes) > 1 {
 		ps.Add("WarmPool", Words(fmt.Sprintf("a warm pool with %d instance types", len(c.InstanceTypes))), "a warm pool with a single instance type: give one in InstanceTypes, or leave out WarmPool")
 	}
-	if c.WarmPool.MinSize < 0 {
-		ps.Add("WarmPool.MinSize", c.WarmPool.MinSize, "0 or more")
-	}
-	if n := c.WarmPool.MaxPreparedCapacity; n != nil && (*n < c.WarmPool.MinSize || *n > c.MaxInstances) {
+	if n := c.WarmPool.MinSize; n < 0 || n > c.MaxInstances {
+		ps.Add("WarmPool.MinSize", n, fmt.Sprintf("0 to MaxInstances (%d)", c.MaxInstances))
+	} else if n := c.WarmPool.MaxPreparedCapacity; n != nil && (*n < c.WarmPool.MinSize || *n > c.MaxInstances) {
 		ps.Add("WarmPool.MaxPreparedCapacity", *n, fmt.Sprintf("MinSize (%d) to MaxInstances (%d)", c.WarmPool.MinSize, c.MaxInstances))
 	}
 	if !slices.Contains(warmPoolStates, c.WarmPool.State) {

@@ -130,10 +130,14 @@ func TestCapacity_WithDefaults_KeepsEveryValueGiven(t *testing.T) {
 
 func TestWithDefaults_SharesNothingWithTheOriginal(t *testing.T) {
 	t.Parallel()
-	given := filled[settings.Cluster](t)
-	got := given.WithDefaults()
-	assert.Equal(t, filled[settings.Cluster](t), given, "WithDefaults wrote to the caller's props")
-	assert.Empty(t, shared(reflect.ValueOf(given), reflect.ValueOf(got), "Cluster"),
+	cluster := filled[settings.Cluster](t)
+	got := cluster.WithDefaults()
+	assert.Equal(t, filled[settings.Cluster](t), cluster, "WithDefaults wrote to the caller's props")
+	assert.Empty(t, shared(reflect.ValueOf(cluster), reflect.ValueOf(got), "Cluster"),
+		"a caller that changes its props later would change the construct")
+
+	capacity := filled[settings.Capacity](t)
+	assert.Empty(t, shared(reflect.ValueOf(capacity), reflect.ValueOf(capacity.WithDefaults()), "Capacity"),
 		"a caller that changes its props later would change the construct")
 
 	first, second := settings.Capacity{}.WithDefaults(), settings.Capacity{}.WithDefaults()
@@ -301,7 +305,7 @@ func TestCapacity_Validate_NamesTheFieldTheValueAndWhatIsAllowed(t *testing.T) {
 			func(c *settings.Capacity) {
 				c.InstanceTypes, c.WarmPool = []string{"m7i.large"}, &settings.WarmPool{MinSize: -1}
 			},
-			[]string{`WarmPool.MinSize: got -1; allowed: 0 or more`},
+			[]string{`WarmPool.MinSize: got -1; allowed: 0 to MaxInstances (10)`},
 		},
 		"a warm pool that may hold less than it must": {
 			func(c *settings.Capacity) {
@@ -478,6 +482,7 @@ func TestCapacity_Validate_RefusesVariablesThatAreWrittenAnyway(t *testing.T) {
 		"ECS_ENABLE_TASK_IAM_ROLE":               hardening,
 		"ECS_ENABLE_TASK_IAM_ROLE_NETWORK_HOST":  hardening,
 		"ECS_ALLOW_OFFHOST_INTROSPECTION_ACCESS": hardening,
+		"ECS_SKIP_LOCALHOST_TRAFFIC_FILTER":      hardening,
 	} {
 		c := settings.Capacity{Agent: settings.Agent{Extra: map[string]string{name: "x"}}}.WithDefaults()
 		assert.Equal(t,

@@ -77,8 +77,9 @@ var (
 	noiseResources = "AWS::CDK::Metadata"
 )
 
-// normalize sorts a template, drops the noise, and names asset hashes by the
-// order of their first use, which keeps equal hashes equal.
+// normalize sorts a template, drops the noise, breaks long texts into lines, and
+// names asset hashes by the order of their first use, which keeps equal hashes
+// equal.
 func normalize(t testing.TB, template []byte) []byte {
 	t.Helper()
 	var tree map[string]any
@@ -98,6 +99,7 @@ func normalize(t testing.TB, template []byte) []byte {
 			delete(resources, id)
 		}
 	}
+	breakLines(tree)
 	var b bytes.Buffer
 	encoder := json.NewEncoder(&b)
 	encoder.SetEscapeHTML(false)
@@ -114,6 +116,29 @@ func normalize(t testing.TB, template []byte) []byte {
 	})
 }
 
+// linesKey stands in a snapshot for a text of several lines, such as user data.
+const linesKey = "<lines>"
+
+// breakLines turns such texts into lists of lines, so that a diff shows the line
+// that has changed.
+func breakLines(node any) any {
+	switch node := node.(type) {
+	case map[string]any:
+		for key, child := range node {
+			node[key] = breakLines(child)
+		}
+	case []any:
+		for i, child := range node {
+			node[i] = breakLines(child)
+		}
+	case string:
+		if strings.Contains(node, "\n") {
+			return map[string]any{linesKey: strings.Split(node, "\n")}
+		}
+	}
+	return node
+}
+
 // difference lists the values that differ, by their path in the template.
 func difference(t testing.TB, want, got []byte) string {
 	t.Helper()
@@ -123,7 +148,6 @@ func difference(t testing.TB, want, got []byte) string {
 		if now, ok := after[path]; !ok {
 			lines = append(lines, fmt.Sprintf("%s\n    gone: %s", path, value))
 		} else if now != value {
-			value, now = aroundChange(value, now)
 			lines = append(lines, fmt.Sprintf("%s\n    was: %s\n    is:  %s", path, value, now))
 		}
 	}
@@ -138,28 +162,6 @@ func difference(t testing.TB, want, got []byte) string {
 		lines = append(lines[:most], fmt.Sprintf("… and %d more", len(lines)-most))
 	}
 	return strings.Join(lines, "\n")
-}
-
-// aroundChange leaves out most of what two long values have in common: user data
-// is a whole script.
-func aroundChange(before, after string) (string, string) {
-	const context, long = 80, 400
-	if len(before) < long && len(after) < long {
-		return before, after
-	}
-	prefix := 0
-	for prefix < min(len(before), len(after)) && before[prefix] == after[prefix] {
-		prefix++
-	}
-	suffix := 0
-	for suffix < min(len(before), len(after))-prefix && before[len(before)-1-suffix] == after[len(after)-1-suffix] {
-		suffix++
-	}
-	cut := func(s string) string {
-		from, to := max(prefix-context, 0), min(len(s)-suffix+context, len(s))
-		return "…" + strings.ToValidUTF8(s[from:to], "") + "…"
-	}
-	return cut(before), cut(after)
 }
 
 func flatten(t testing.TB, template []byte) map[string]string {

@@ -49,42 +49,37 @@ func TestDifference_NamesPathAndValues(t *testing.T) {
 	}, "\n"), difference(t, []byte(want), []byte(got)))
 }
 
-func TestDifference_CutsLongValuesAroundTheChange(t *testing.T) {
-	script := func(line string) []byte {
-		return fmt.Appendf(nil, `{"UserData": "%s%s%s"}`, strings.Repeat("before ", 200), line, strings.Repeat(" after", 200))
-	}
-	got := difference(t, script("enable"), script("disable"))
-	assert.Contains(t, got, "before enable after")
-	assert.Contains(t, got, "before disable after")
-	assert.Less(t, len(got), 600, "a reviewer has to search a whole script for the change")
+func TestNormalize_BreaksTextIntoLines(t *testing.T) {
+	got := normalize(t, []byte(`{"UserData": ["one\ntwo\n", "three"]}`))
+	assert.JSONEq(t, `{"UserData": [{"<lines>": ["one", "two", ""]}, "three"]}`, string(got), "a reviewer has to search a whole script for the change")
 }
 
 func TestSnapshots_PassesWhenEqual(t *testing.T) {
 	dir := folder(t, map[string]string{"stack.json": "{\n  \"A\": 1\n}\n"})
-	assert.Empty(t, failures(t, dir, "stack", `{"A":1}`))
+	assert.Empty(t, failures(t, dir, `{"A":1}`))
 }
 
 func TestSnapshots_FailsWhenTemplateDiffers(t *testing.T) {
 	dir := folder(t, map[string]string{"stack.json": "{\n  \"A\": 1\n}\n"})
-	got := failures(t, dir, "stack", `{"A":2}`)
+	got := failures(t, dir, `{"A":2}`)
 	assert.Contains(t, got, "the template of stack is not its snapshot")
 	assert.Contains(t, got, "A\n    was: 1\n    is:  2")
 }
 
 func TestSnapshots_FailsWhenSnapshotIsMissing(t *testing.T) {
-	assert.Contains(t, failures(t, folder(t, nil), "stack", `{"A":1}`), "stack has no snapshot")
+	assert.Contains(t, failures(t, folder(t, nil), `{"A":1}`), "stack has no snapshot")
 }
 
 func TestSnapshots_FailsWhenSnapshotIsOrphaned(t *testing.T) {
 	dir := folder(t, map[string]string{"stack.json": "{\n  \"A\": 1\n}\n", "old.json": "{}"})
-	assert.Contains(t, failures(t, dir, "stack", `{"A":1}`), "no test made the template of snapshot "+filepath.Join(dir, "old.json"))
+	assert.Contains(t, failures(t, dir, `{"A":1}`), "no test made the template of snapshot "+filepath.Join(dir, "old.json"))
 }
 
 func TestSnapshots_UpdateWritesAndDeletes(t *testing.T) {
 	dir := folder(t, map[string]string{"old.json": "{}"})
 	*update = true
 	defer func() { *update = false }()
-	require.Empty(t, failures(t, dir, "stack", `{"A":1}`))
+	require.Empty(t, failures(t, dir, `{"A":1}`))
 	written, err := os.ReadFile(filepath.Join(dir, "stack.json"))
 	require.NoError(t, err)
 	assert.Equal(t, "{\n  \"A\": 1\n}\n", string(written))
@@ -100,8 +95,8 @@ func folder(t *testing.T, files map[string]string) string {
 	return dir
 }
 
-// failures is what a test with one comparison prints when it fails.
-func failures(t *testing.T, dir, name, template string) string {
+// failures is what a test prints that compares a template named "stack" only.
+func failures(t *testing.T, dir, template string) string {
 	t.Helper()
 	r := &recorder{TB: t}
 	done := make(chan struct{})
@@ -112,7 +107,7 @@ func failures(t *testing.T, dir, name, template string) string {
 				cleanup()
 			}
 		}()
-		NewSnapshots(r, dir).Compare(r, name, []byte(template))
+		NewSnapshots(r, dir).Compare(r, "stack", []byte(template))
 	}()
 	<-done
 	return strings.Join(r.failures, "\n")

@@ -12,27 +12,28 @@ import (
 	"os"
 	"os/signal"
 	"runtime"
+	"runtime/debug"
 	"syscall"
 	"time"
 
 	"github.com/aws/aws-lambda-go/lambda"
+	"github.com/aws/aws-lambda-go/lambdacontext"
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 
 	"github.com/ecs-github-runners/ecsrunners/internal/contract"
 	"github.com/ecs-github-runners/ecsrunners/internal/labels"
+	"github.com/ecs-github-runners/ecsrunners/lambda/internal/awsconfig"
 	"github.com/ecs-github-runners/ecsrunners/lambda/internal/clock"
 	"github.com/ecs-github-runners/ecsrunners/lambda/internal/functionurl"
-	"github.com/ecs-github-runners/ecsrunners/lambda/internal/keepalive"
 	"github.com/ecs-github-runners/ecsrunners/lambda/internal/metrics"
 	"github.com/ecs-github-runners/ecsrunners/lambda/internal/secrets"
 	"github.com/ecs-github-runners/ecsrunners/lambda/internal/webhook"
 )
 
 func main() {
-	log := slog.New(slog.NewJSONHandler(os.Stdout, nil))
+	log := slog.New(slog.NewJSONHandler(os.Stdout, &slog.HandlerOptions{ReplaceAttr: lambdacontext.ReplaceAttr}))
 	err := run(context.Background(), os.Args[1:], os.LookupEnv, os.Stdout, os.Stderr, log)
 	if err != nil && !errors.Is(err, flag.ErrHelp) {
 		log.Error("webhook ends", slog.String("error", err.Error()))
@@ -72,7 +73,10 @@ func run(ctx context.Context, args []string, lookup func(string) (string, bool),
 	} else if s, err = connect(ctx); err != nil {
 		return err
 	}
-	function, _ := lookup("AWS_LAMBDA_FUNCTION_NAME")
+	function, ok := lookup("AWS_LAMBDA_FUNCTION_NAME")
+	if !ok {
+		function = "local"
+	}
 	handler, err := newHandler(settings, s, function, stdout, log)
 	if err != nil {
 		return err
@@ -81,19 +85,20 @@ func run(ctx context.Context, args []string, lookup func(string) (string, bool),
 		return serve(ctx, *listen, handler, log)
 	}
 	// Lambda hands over one delivery at a time. The goroutines of the HTTP clients
-	// that share the work on it would only wake another thread for each other.
+	// that share the work on it would only wake another thread for each other. And
+	// the heap is small: half as many collections cost a few megabytes.
 	runtime.GOMAXPROCS(1)
+	debug.SetGCPercent(200)
 	lambda.StartWithOptions(functionurl.New(handler), lambda.WithContext(ctx))
 	return nil
 }
 
 // connect makes the AWS clients, once a process: a client keeps its connections.
 func connect(ctx context.Context) (services, error) {
-	cfg, err := config.LoadDefaultConfig(ctx)
+	cfg, err := awsconfig.Load(ctx)
 	if err != nil {
-		return services{}, fmt.Errorf("loading AWS configuration: %w", err)
+		return services{}, err
 	}
-	cfg.HTTPClient = keepalive.New(cfg.HTTPClient)
 	return services{
 		store: secretsmanager.NewFromConfig(cfg),
 		bus: eventbridge.NewFromConfig(cfg, func(o *eventbridge.Options) {

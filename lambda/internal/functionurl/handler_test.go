@@ -102,7 +102,7 @@ func TestHandler_BodyThatIsNotBase64CannotBeRead(t *testing.T) {
 // FuzzBody checks that a handler reads the bytes that were sent, in whichever of
 // the two forms they come.
 func FuzzBody(f *testing.F) {
-	for _, body := range [][]byte{nil, []byte("{}"), []byte("\"\\\n\u2028<>&"), {0, 0xff, 0xfe}, bytes.Repeat([]byte("a"), 5000), []byte("😀é")} {
+	for _, body := range [][]byte{nil, []byte("{}"), []byte("\"\\\n\u2028<>&"), {0, 0xff, 0xfe}, []byte("😀é")} {
 		f.Add(body)
 	}
 	f.Fuzz(func(t *testing.T, body []byte) {

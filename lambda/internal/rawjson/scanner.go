@@ -115,18 +115,19 @@ func (s *scanner) list(depth int) bool {
 }
 
 func (s *scanner) string() bool {
-	for s.at++; s.at < len(s.text); s.at++ {
-		switch c := s.text[s.at]; {
+	for i := s.at + 1; i < len(s.text); i++ {
+		switch c := s.text[i]; {
 		case c == '"':
-			s.at++
+			s.at = i + 1
 			return true
 		case c < ' ':
 			return false
 		case c == '\\':
-			s.at++
+			s.at = i + 1
 			if !s.escape() {
 				return false
 			}
+			i = s.at
 		}
 	}
 	return false

@@ -193,6 +193,9 @@ func (h *Handler) sets(d *delivery) []metrics.Set {
 	return sets
 }
 
+// maxStack is how much of the stack is logged: the part where the panic came from.
+const maxStack = 4096
+
 // panicError is a panic on the way of a delivery. Of the value only the kind is
 // kept, unless it comes from the Go runtime, because it may be part of a payload.
 type panicError struct {
@@ -201,7 +204,8 @@ type panicError struct {
 }
 
 func newPanicError(v any) *panicError {
-	e := &panicError{value: fmt.Sprintf("value of type %T", v), stack: debug.Stack()}
+	stack := debug.Stack()
+	e := &panicError{value: fmt.Sprintf("value of type %T", v), stack: stack[:min(len(stack), maxStack)]}
 	if err, ok := v.(runtime.Error); ok {
 		e.value = err.Error()
 	}

@@ -27,7 +27,7 @@ func leak(line string, request events.LambdaFunctionURLRequest, payload string) 
 	for _, secret := range []string{currentSecret, previousSecret} {
 		forbidden = append(forbidden, strings.TrimPrefix(sign(secret, payload), "sha256="))
 	}
-	if signature := strings.TrimPrefix(request.Headers["x-hub-signature-256"], "sha256="); len(signature) > 1 {
+	if signature := strings.TrimPrefix(request.Headers["x-hub-signature-256"], "sha256="); len(signature) >= 16 {
 		forbidden = append(forbidden, signature)
 	}
 	if len(payload) >= 16 {
