@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
@@ -10,20 +9,21 @@ import (
 	"time"
 
 	"github.com/aws/aws-lambda-go/lambda"
-	"github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-lambda-go/lambdacontext"
 	"github.com/aws/aws-sdk-go-v2/service/cloudformation"
 	"github.com/aws/aws-sdk-go-v2/service/codebuild"
 	"github.com/aws/aws-sdk-go-v2/service/ecr"
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
 
 	"github.com/ecs-github-runners/ecsrunners/internal/contract"
+	"github.com/ecs-github-runners/ecsrunners/lambda/internal/awsconfig"
 	"github.com/ecs-github-runners/ecsrunners/lambda/internal/clock"
 	"github.com/ecs-github-runners/ecsrunners/lambda/internal/imagebuild"
 	"github.com/ecs-github-runners/ecsrunners/lambda/internal/metrics"
 )
 
 func main() {
-	log := slog.New(slog.NewJSONHandler(os.Stdout, nil))
+	log := slog.New(slog.NewJSONHandler(os.Stdout, &slog.HandlerOptions{ReplaceAttr: lambdacontext.ReplaceAttr}))
 	handler, err := newHandler(context.Background(), os.LookupEnv, os.Stdout, log)
 	if err != nil {
 		log.Error("imagebuild ends", slog.String("error", err.Error()))
@@ -38,9 +38,9 @@ func newHandler(ctx context.Context, lookup func(string) (string, bool), stdout 
 	if err != nil {
 		return nil, err
 	}
-	cfg, err := config.LoadDefaultConfig(ctx)
+	cfg, err := awsconfig.Load(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("loading AWS configuration: %w", err)
+		return nil, err
 	}
 	var system clock.System
 	return &imagebuild.Handler{
