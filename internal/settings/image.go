@@ -114,7 +114,7 @@ func (i Image) WithDefaults() Image {
 // WithDefaults returns a copy with every absent value filled in, those of the
 // source that is chosen included.
 func (s ImageSource) WithDefaults() ImageSource {
-	if s.CodeCommit == nil && s.Folder == nil && s.GitHub == nil {
+	if s.chosen() == 0 {
 		s.CodeCommit = &CodeCommitSource{}
 	}
 	if s.CodeCommit != nil {
@@ -156,6 +156,9 @@ const SomeConnectionARN = "arn:aws:codeconnections:eu-central-1:123456789012:con
 func (i Image) Validate() Problems {
 	var ps Problems
 	ps.Under("Source", i.Source.Validate())
+	if n := i.Source.chosen(); n > 1 {
+		ps.Add("Source", Words(fmt.Sprintf("%d sources", n)), "one source, or none for a new CodeCommit repository")
+	}
 	if len(i.Architectures) == 0 {
 		ps.Add("Architectures", Words("an empty list"), "at least one of "+oneOf(architectures))
 	}
@@ -215,23 +218,26 @@ func (i Image) Validate() Problems {
 // WithDefaults to have been called.
 func (s ImageSource) Validate() Problems {
 	var ps Problems
-	chosen := 0
 	if s.CodeCommit != nil {
-		chosen++
 		ps.Under("CodeCommit", s.CodeCommit.validate())
 	}
 	if s.Folder != nil {
-		chosen++
 		ps.Under("Folder", s.Folder.validate())
 	}
 	if s.GitHub != nil {
-		chosen++
 		ps.Under("GitHub", s.GitHub.validate())
 	}
-	if chosen > 1 {
-		ps.Add("CodeCommit, Folder, GitHub", Words(fmt.Sprintf("%d of them", chosen)), "one of them, or none for a new CodeCommit repository")
-	}
 	return ps
+}
+
+func (s ImageSource) chosen() int {
+	n := 0
+	for _, chosen := range []bool{s.CodeCommit != nil, s.Folder != nil, s.GitHub != nil} {
+		if chosen {
+			n++
+		}
+	}
+	return n
 }
 
 func (s CodeCommitSource) validate() Problems {

@@ -136,7 +136,7 @@ func TestImage_Validate_NamesTheFieldTheValueAndWhatIsAllowed(t *testing.T) {
 				`Source.GitHub.Repository: got "image"; allowed: the full name of a repository, such as "my-org/runner-image"`,
 				`Source.GitHub.ConnectionARN: got "connection"; allowed: the ARN of a connection, such as arn:aws:codeconnections:eu-central-1:123456789012:connection/01234567-89ab-cdef-0123-456789abcdef`,
 				`Source.GitHub.Branch: got "-f"; allowed: the name of a branch, such as "main"`,
-				`Source.CodeCommit, Folder, GitHub: got 3 of them; allowed: one of them, or none for a new CodeCommit repository`,
+				`Source: got 3 sources; allowed: one source, or none for a new CodeCommit repository`,
 			},
 		},
 		"an existing repository without a name": {
