@@ -388,6 +388,12 @@ func (p *RunnerImagePipeline) newBuild(i int, architecture Architecture, props *
 		build.Cache = awscodebuild.Cache_Local(awscodebuild.LocalCacheMode_DOCKER_LAYER)
 	}
 	project := awscodebuild.NewProject(p, jsii.String("Build"+id), build)
+	if s.BuildRolePath != "/" {
+		awscdk.Validations_Of(project).Acknowledge(&awscdk.Acknowledgment{
+			Id:     jsii.String("CloudFormation-Validate::E3050"),
+			Reason: jsii.String("the project refers to the role by its ARN, which has the path in it; the rule takes it for its name"),
+		})
+	}
 	if source.connection != nil {
 		project.Node().DefaultChild().(awscodebuild.CfnProject).AddPropertyOverride(jsii.String("SecondarySources.0.Auth"),
 			map[string]any{"Type": "CODECONNECTIONS", "Resource": source.connection})

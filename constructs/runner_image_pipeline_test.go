@@ -106,6 +106,7 @@ func TestRunnerImagePipeline_ByDefaultBuildsOurDockerfileAndKeepsItFresh(t *test
 			map[string]any{"Status": "ENABLED", "GroupName": resolved(stack, pipeline.LogGroup(constructs.X64).LogGroupName())},
 			"CodeBuild would make a log group that keeps logs for ever",
 		},
+		{"ServiceRole", resolved(stack, pipeline.BuildRole().RoleArn()), "by its name CodeBuild would not find a role with a path"},
 		{"TimeoutInMinutes", 30.0, ""},
 		{"QueuedTimeoutInMinutes", 15.0, "CloudFormation would give up before the build began"},
 		{"VpcConfig", nil, ""},
