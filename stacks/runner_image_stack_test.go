@@ -103,10 +103,10 @@ func TestRunnerImageStack_TakesItsSourceFromTheConfiguration(t *testing.T) {
 	folder, err := filepath.Abs("../runner-image")
 	require.NoError(t, err)
 	for name, test := range map[string]struct{ source, kind, location, made string }{
-		"nothing said":          {`{}`, "CODECOMMIT", "Fn::GetAtt", "main"},
-		"a new repository":      {`{"codeCommit": {"repositoryName": "dockerfile", "branch": "trunk"}}`, "CODECOMMIT", "Fn::GetAtt", "trunk"},
-		"an existing one":       {`{"codeCommit": {"repositoryName": "dockerfile", "existing": true, "branch": "trunk"}}`, "CODECOMMIT", "/v1/repos/dockerfile", ""},
-		"a folder":              {fmt.Sprintf(`{"folder": {"path": %q}}`, folder), "S3", ".zip", ""},
+		"nothing said":           {`{}`, "CODECOMMIT", "Fn::GetAtt", "main"},
+		"a new repository":       {`{"codeCommit": {"repositoryName": "dockerfile", "branch": "trunk"}}`, "CODECOMMIT", "Fn::GetAtt", "trunk"},
+		"an existing one":        {`{"codeCommit": {"repositoryName": "dockerfile", "existing": true, "branch": "trunk"}}`, "CODECOMMIT", "/v1/repos/dockerfile", ""},
+		"a folder":               {fmt.Sprintf(`{"folder": {"path": %q}}`, folder), "S3", ".zip", ""},
 		"a repository at GitHub": {`{"gitHub": {"repository": "o/r", "branch": "next", "connectionArn": "arn:aws:codeconnections:eu-central-1:111122223333:connection/01234567-89ab-cdef-0123-456789abcdef"}}`, "GITHUB", "https://github.com/o/r.git", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
