@@ -421,7 +421,7 @@ func TestHooks_ThatCannotRunFailTheJob(t *testing.T) {
 	t.Parallel()
 	c := newContainer(t, "listen; run build; done Failed; exit 0", newService(t, nil))
 	path := c.addHook(contract.HookJobStarted, "10-plain", "echo no")
-	require.NoError(t, os.Chmod(path, 0o644))
+	require.NoError(t, os.Chmod(path, 0o644)) //nolint:gosec // it must not be executable
 	assert.Contains(t, c.run().log, "running hook 10-plain: ")
 }
 
@@ -494,7 +494,7 @@ func TestUnderstand(t *testing.T) {
 		now + "Listening for Jobs":                                                            lifecycle.Listening{},
 		now + "Running job: build (1, 2)":                                                     lifecycle.JobStarted{Job: lifecycle.Job{Name: "build (1, 2)"}},
 		now + "Job build completed with result: Canceled":                                     lifecycle.JobCompleted{Result: "Canceled"},
-		"An error occurred: Runner version v2.1.0 is deprecated and cannot receive messages.": lifecycle.Deprecated{},
+		"An error occurred: Runner version v2.1.0 is deprecated and cannot receive messages.": lifecycle.Outdated{},
 
 		// A job's name is its author's choice.
 		now + "Running job: Job x completed with result: Succeeded":       lifecycle.JobStarted{Job: lifecycle.Job{Name: "Job x completed with result: Succeeded"}},

@@ -182,10 +182,10 @@ type store struct {
 
 func newStore(t *testing.T) *store {
 	t.Helper()
-	folder, err := os.MkdirTemp("", "image-test")
+	folder, err := os.MkdirTemp("", "image-test") //nolint:usetesting // the images' user must get through
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = os.RemoveAll(folder) })
-	require.NoError(t, os.Chmod(folder, 0o755))
+	require.NoError(t, os.Chmod(folder, 0o755)) //nolint:gosec // the same
 	return &store{folder: folder, base: filepath.Join(folder, "base")}
 }
 
@@ -209,7 +209,7 @@ func (s *store) makeBase(t *testing.T) string {
 	if mirror == "" {
 		mirror = "http://deb.debian.org/debian"
 	}
-	out, err := exec.Command("debootstrap", "--variant=minbase", "bookworm", s.base, mirror).CombinedOutput()
+	out, err := exec.Command("debootstrap", "--variant=minbase", "bookworm", s.base, mirror).CombinedOutput() //nolint:gosec // whoever runs the test names it
 	require.NoError(t, err, string(out))
 	require.NoError(t, os.RemoveAll(filepath.Join(s.base, "var/cache/apt/archives")))
 
