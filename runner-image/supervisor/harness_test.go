@@ -202,6 +202,8 @@ func newContainer(t *testing.T, script string, s *service) *container {
 			contract.EnvRegistrationRegion:       "eu-west-1",
 			contract.EnvFleet:                    "linux",
 			contract.EnvJobID:                    "1",
+			contract.EnvStartTimeout:             "1h", // long, where a test is not about them
+			contract.EnvIdleTimeout:              "1h",
 		},
 	}
 	if c.setting.UID == 0 { // then change the user as in a container
