@@ -116,6 +116,7 @@ func TestImage(t *testing.T) {
 	})
 	t.Run("HasNoSecretInAnyLayer", func(t *testing.T) {
 		layers := s.export(t, image)[1:] // the first is the base image
+		require.NotEmpty(t, secrets([]byte("TOKEN="+secret)), "the test would not notice one")
 		assert.Empty(t, secrets([]byte(s.description(t, image))))
 		var packed, unpacked int64
 		for _, layer := range layers {
@@ -168,9 +169,11 @@ func TestImage(t *testing.T) {
 		require.NoError(t, err, said)
 		tag := regexp.MustCompile(`latest is (\S+) now`).FindStringSubmatch(said)
 		require.NotNil(t, tag, said)
-		out, err := inRoot(t, s.mount(t, repository+":"+tag[1]), "runner", "sudo", "-n", "id", "-u").Output()
+		root := s.mount(t, repository+":"+tag[1])
+		out, err := inRoot(t, root, "runner", "sudo", "-n", "id", "-u").Output()
 		require.NoError(t, err)
 		assert.Equal(t, "0\n", string(out))
+		assert.Contains(t, privileged(t, root), "usr/bin/sudo", "the tests above would not notice it")
 	})
 }
 
