@@ -128,23 +128,25 @@ type RunnerEnd struct {
 	Code   ExitCode
 	Reason Reason
 	Text   string
+	// Limit is the variable that sets when it comes to this, if there is one.
+	Limit string
 }
 
 // RunnerEnds lists every way in which a runner ends.
 func RunnerEnds() []RunnerEnd {
 	return []RunnerEnd{
-		{ExitJobRan, ReasonJobRan, "A job ran. Its result is GitHub's to tell; a failed job is a job that ran."},
-		{ExitIdle, ReasonIdle, "No job came within the idle timeout; the registration was removed first."},
-		{ExitNoWork, ReasonNoWork, "The fleet had no open job left when the task started."},
-		{ExitNotRegistered, ReasonRefused, "The registration service refused the task, or does not speak this image's contract version."},
-		{ExitNotRegistered, ReasonUnreachable, "The registration service gave no usable answer for ten minutes."},
-		{ExitDeprecated, ReasonDeprecated, "GitHub no longer accepts this version of actions/runner: rebuild the image."},
-		{ExitListenerFailed, ReasonListenerFailed, "Runner.Listener ended on its own, or could not be started."},
-		{ExitListenerFailed, ReasonStartTimeout, "Runner.Listener did not listen for jobs within the start timeout."},
-		{ExitLifetime, ReasonLifetime, "The lifetime was over; a job that was still running was cancelled."},
-		{ExitStoppedDuringJob, ReasonStoppedDuringJob, "ECS stopped the task and its job did not finish within the stop timeout: it was cancelled."},
-		{ExitMisconfigured, ReasonMisconfigured, "The environment or the image lacks something the supervisor needs; the log names it."},
-		{ExitStoppedWithoutJob, ReasonStoppedWithoutJob, "ECS stopped the task while it had no job."},
+		{ExitJobRan, ReasonJobRan, "A job ran. Its result is GitHub's to tell; a failed job is a job that ran.", ""},
+		{ExitIdle, ReasonIdle, "No job came within the idle timeout; the registration was removed first.", EnvIdleTimeout},
+		{ExitNoWork, ReasonNoWork, "The fleet had no open job left when the task started.", ""},
+		{ExitNotRegistered, ReasonRefused, "The registration service refused the task, or does not speak this image's contract version.", ""},
+		{ExitNotRegistered, ReasonUnreachable, "The registration service gave no usable answer for ten minutes.", ""},
+		{ExitDeprecated, ReasonDeprecated, "GitHub no longer accepts this version of actions/runner: rebuild the image.", ""},
+		{ExitListenerFailed, ReasonListenerFailed, "Runner.Listener ended on its own, or could not be started.", ""},
+		{ExitListenerFailed, ReasonStartTimeout, "Runner.Listener did not listen for jobs within the start timeout.", EnvStartTimeout},
+		{ExitLifetime, ReasonLifetime, "The lifetime was over; a job that was still running was cancelled.", EnvLifetime},
+		{ExitStoppedDuringJob, ReasonStoppedDuringJob, "ECS stopped the task and its job did not finish within the stop timeout: it was cancelled.", EnvStopTimeout},
+		{ExitMisconfigured, ReasonMisconfigured, "The environment or the image lacks something the supervisor needs; the log names it.", ""},
+		{ExitStoppedWithoutJob, ReasonStoppedWithoutJob, "ECS stopped the task while it had no job.", ""},
 	}
 }
 

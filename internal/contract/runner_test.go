@@ -27,14 +27,14 @@ func TestRunner_EnvironmentIsReadBack(t *testing.T) {
 	}
 	env := want.Environment()
 	env[contract.EnvFleet], env[contract.EnvJobID] = want.Fleet, want.JobID
-	got, err := contract.ParseRunner(lookup(env))
+	got, err := contract.ParseRunner(lookupIn(env))
 	require.NoError(t, err)
 	assert.Equal(t, want, got)
 }
 
 func TestParseRunner_NamesEveryVariableThatIsMissingOrWrong(t *testing.T) {
 	t.Parallel()
-	_, err := contract.ParseRunner(lookup(nil))
+	_, err := contract.ParseRunner(lookupIn(nil))
 	require.ErrorIs(t, err, contract.ErrRunnerEnvironment)
 	for _, v := range contract.RunnerVariables() {
 		if v.Default == "required" {
@@ -54,7 +54,7 @@ func TestParseRunner_NamesEveryVariableThatIsMissingOrWrong(t *testing.T) {
 	} {
 		env := maps.Clone(good)
 		env[name] = value
-		_, err := contract.ParseRunner(lookup(env))
+		_, err := contract.ParseRunner(lookupIn(env))
 		assert.ErrorContains(t, err, fmt.Sprintf("%s is %q", name, value))
 	}
 }
@@ -102,4 +102,10 @@ func TestRunnerName_IsReadBack(t *testing.T) {
 	}
 }
 
-// lookup returns a function like os.LookupEnv over env.
+// lookupIn returns a function like os.LookupEnv over env.
+func lookupIn(env map[string]string) func(string) (string, bool) {
+	return func(name string) (string, bool) {
+		v, ok := env[name]
+		return v, ok
+	}
+}

@@ -27,7 +27,7 @@ func TestCheck(t *testing.T) {
 			require.NoError(t, os.RemoveAll(img.scripts))
 		}, "", []string{"hook script", "job-completed.sh", "looking for the runner", "asking the listener"}},
 		{"ScriptsOfTheRunner", func(t *testing.T, img image) {
-			require.NoError(t, os.Chmod(filepath.Join(img.scripts, "job-started.sh"), 0o777))
+			require.NoError(t, os.Chmod(filepath.Join(img.scripts, "job-started.sh"), 0o777)) //nolint:gosec // that is the defect
 		}, "", []string{"job-started.sh can be changed"}},
 		{"EnvironmentFile", func(t *testing.T, img image) {
 			require.NoError(t, os.WriteFile(filepath.Join(img.root, ".env"), nil, 0o600))

@@ -38,8 +38,9 @@ type setting struct {
 	Pace                         int
 }
 
-// listenerBinary is the fake Runner.Listener, built once for all tests.
-var listenerBinary string
+// programs is a folder with the fake Runner.Listener and a copy of the test binary
+// that every user may run. TestMain fills it.
+var programs string
 
 func TestMain(m *testing.M) {
 	if encoded, ok := os.LookupEnv(envSupervisor); ok {
@@ -52,19 +53,38 @@ func TestMain(m *testing.M) {
 		os.Exit(command(os.Args[1:], img, fastClock{begun: time.Now(), pace: s.Pace}))
 	}
 	os.Exit(func() int {
-		folder, err := os.MkdirTemp("", "listener")
+		folder, err := makePrograms()
 		if err != nil {
 			panic(err)
 		}
 		defer func() { _ = os.RemoveAll(folder) }()
-		listenerBinary = filepath.Join(folder, "Runner.Listener")
-		build := exec.Command("go", "build", "-o", listenerBinary, "./testdata/listener")
-		build.Env = append(os.Environ(), "CGO_ENABLED=0")
-		if out, err := build.CombinedOutput(); err != nil {
-			panic(fmt.Sprintf("building the fake listener: %v\n%s", err, out))
-		}
+		programs = folder
 		return m.Run()
 	}())
+}
+
+func makePrograms() (string, error) {
+	folder, err := os.MkdirTemp("", "programs")
+	if err != nil {
+		return "", err
+	}
+	build := exec.Command("go", "build", "-o", filepath.Join(folder, "Runner.Listener"), "./testdata/listener")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("building the fake listener: %w\n%s", err, out)
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return "", err
+	}
+	binary, err := os.ReadFile(self)
+	if err != nil {
+		return "", err
+	}
+	if err := os.WriteFile(filepath.Join(folder, "supervisor"), binary, 0o755); err != nil {
+		return "", err
+	}
+	return folder, os.Chmod(folder, 0o755) //nolint:gosec // the runner's user must get through
 }
 
 // fastClock passes time faster than it is.
@@ -160,7 +180,7 @@ func newContainer(t *testing.T, script string, s *service) *container {
 	t.Helper()
 	// Not t.TempDir: the runner's user must get through, and the path of a socket
 	// must be short.
-	folder, err := os.MkdirTemp("", "c")
+	folder, err := os.MkdirTemp("", "c") //nolint:usetesting // see above
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = os.RemoveAll(folder) })
 	c := &container{
@@ -182,51 +202,27 @@ func newContainer(t *testing.T, script string, s *service) *container {
 			contract.EnvRegistrationRegion:       "eu-west-1",
 			contract.EnvFleet:                    "linux",
 			contract.EnvJobID:                    "1",
+			contract.EnvStartTimeout:             "1h", // long, where a test is not about them
+			contract.EnvIdleTimeout:              "1h",
 		},
 	}
 	if c.setting.UID == 0 { // then change the user as in a container
 		c.setting.UID = contract.RunnerUID
 	}
-	require.NoError(t, os.Chmod(folder, 0o755))
+	require.NoError(t, os.Chmod(folder, 0o755)) //nolint:gosec // the runner's user must get through
 	for _, f := range []string{c.setting.Root, filepath.Join(c.setting.Root, "bin"), c.setting.Scripts} {
 		require.NoError(t, os.MkdirAll(f, 0o755))
 	}
 	require.NoError(t, os.Chown(c.setting.Root, c.setting.UID, -1))
 	// A link, since a program cannot be started while a fork of this process still
 	// has it open for writing.
-	require.NoError(t, os.Link(listenerBinary, filepath.Join(c.setting.Root, listenerProgram)))
-	self, err := os.Executable()
-	require.NoError(t, err)
+	require.NoError(t, os.Link(filepath.Join(programs, "Runner.Listener"), filepath.Join(c.setting.Root, listenerProgram)))
 	for _, hook := range []contract.Hook{contract.HookJobStarted, contract.HookJobCompleted} {
-		script := fmt.Sprintf("exec %s hook %s\n", supervisorBinary(t, self), hook)
+		script := fmt.Sprintf("exec %s/supervisor hook %s\n", programs, hook)
 		require.NoError(t, os.WriteFile(filepath.Join(c.setting.Scripts, string(hook)+".sh"), []byte(script), 0o755))
 	}
 	return c
 }
-
-// supervisorBinary returns a copy of the test binary that every user may run.
-func supervisorBinary(t *testing.T, self string) string {
-	t.Helper()
-	binaryOnce.Do(func() {
-		path := filepath.Join(filepath.Dir(listenerBinary), "supervisor")
-		binary, err := os.ReadFile(self)
-		if err == nil {
-			err = os.WriteFile(path, binary, 0o755)
-		}
-		if err == nil {
-			err = os.Chmod(filepath.Dir(path), 0o755)
-		}
-		binaryPath, errBinary = path, err
-	})
-	require.NoError(t, errBinary)
-	return binaryPath
-}
-
-var (
-	binaryOnce sync.Once
-	binaryPath string
-	errBinary  error
-)
 
 // with sets an environment variable.
 func (c *container) with(name, value string) *container {
@@ -239,9 +235,7 @@ func (c *container) start() *container {
 	c.t.Helper()
 	encoded, err := json.Marshal(c.setting)
 	require.NoError(c.t, err)
-	self, err := os.Executable()
-	require.NoError(c.t, err)
-	c.cmd = exec.Command(supervisorBinary(c.t, self))
+	c.cmd = exec.Command(filepath.Join(programs, "supervisor"))
 	c.cmd.Env = []string{
 		"PATH=" + os.Getenv("PATH"),
 		envSupervisor + "=" + string(encoded),

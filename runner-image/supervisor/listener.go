@@ -196,7 +196,7 @@ func understand(line string) lifecycle.Event {
 	timed := timedLine.FindStringSubmatch(line)
 	if timed == nil {
 		if strings.Contains(line, deprecatedText) {
-			return lifecycle.Deprecated{}
+			return lifecycle.Outdated{}
 		}
 		return nil
 	}

@@ -51,7 +51,7 @@ func TestConfiguration_IsNowhereElse(t *testing.T) {
 		if err != nil || !entry.Type().IsRegular() {
 			return err
 		}
-		content, err := os.ReadFile(path)
+		content, err := os.ReadFile(path) //nolint:gosec // nobody plays tricks with links here
 		assert.False(t, bytes.Contains(content, []byte(jitConfig)), "%s contains it", path)
 		if bytes.Contains(content, []byte("s3crets3cret")) {
 			assert.Equal(t, filepath.Join(c.setting.Root, ".credentials"), path)

@@ -236,7 +236,7 @@ func TestStartTimeout_ListenerHangs(t *testing.T) {
 
 func TestLifetime_CancelsTheJob(t *testing.T) {
 	t.Parallel()
-	c := newContainer(t, "listen; run build; hang", newService(t, nil)).with(contract.EnvLifetime, "60s")
+	c := newContainer(t, "listen; run build; hang", newService(t, nil)).with(contract.EnvLifetime, "2m")
 	c.setting.Pace = 30 // the job's end must fit into the grace
 	e := c.run()
 	assert.Equal(t, contract.ExitLifetime, e.ExitCode)
@@ -290,7 +290,6 @@ func TestTerminate_WhileIdle_ServiceIsDown(t *testing.T) {
 	s := newService(t, map[string]http.HandlerFunc{contract.PathRelease: status(http.StatusServiceUnavailable)})
 	e := newContainer(t, "listen; hang", s).start().see("Listening").terminate().wait()
 	assert.Equal(t, contract.ReasonStoppedWithoutJob, e.Reason)
-	assert.Less(t, time.Duration(e.Durations.End+e.Durations.Idle), contract.DefaultStopTimeout)
 }
 
 func TestTerminate_WhilePausing(t *testing.T) {
@@ -313,7 +312,7 @@ func TestTerminate_JobFinishesInTime(t *testing.T) {
 func TestTerminate_JobIsCancelledInTime(t *testing.T) {
 	t.Parallel()
 	c := newContainer(t, "listen; run build; hang", newService(t, nil))
-	c.setting.Pace = 10 // the job's end must fit into the reserve
+	c.setting.Pace = 5 // the job's end must fit into the reserve
 	e := c.start().see("Running job").terminate().wait()
 	assert.Equal(t, contract.ExitStoppedDuringJob, e.ExitCode)
 	assert.Contains(t, e.log, "The runner has received a shutdown signal.", "GitHub would show a lost job")
@@ -421,7 +420,7 @@ func TestHooks_ThatCannotRunFailTheJob(t *testing.T) {
 	t.Parallel()
 	c := newContainer(t, "listen; run build; done Failed; exit 0", newService(t, nil))
 	path := c.addHook(contract.HookJobStarted, "10-plain", "echo no")
-	require.NoError(t, os.Chmod(path, 0o644))
+	require.NoError(t, os.Chmod(path, 0o644)) //nolint:gosec // it must not be executable
 	assert.Contains(t, c.run().log, "running hook 10-plain: ")
 }
 
@@ -437,8 +436,9 @@ func (c *container) addHook(hook contract.Hook, name, script string) string {
 // A job can reach the socket: see message for what that gives it.
 func TestSocket_InTheHandsOfAJob(t *testing.T) {
 	t.Parallel()
-	c := newContainer(t, "listen; run build; await end; done Succeeded; exit 0", newService(t, nil)).start()
-	c.see("Running job")
+	c := newContainer(t, "listen; run build; say hooked; await end; done Succeeded; exit 0", newService(t, nil))
+	c.setting.Pace = 20 // so that the job is not ended for claiming that it is over
+	c.start().see("hooked")
 	say := func(text string) {
 		conn, err := net.Dial("unix", c.setting.Socket)
 		require.NoError(t, err)
@@ -450,10 +450,6 @@ func TestSocket_InTheHandsOfAJob(t *testing.T) {
 		_ = conn.SetReadDeadline(time.Now().Add(10 * time.Second))
 		_, _ = conn.Read(make([]byte, 10))
 	}
-	require.Eventually(t, func() bool { // our hook has spoken first
-		_, err := os.Stat(filepath.Join(c.setting.Root, ".starts"))
-		return err == nil && strings.Contains(c.out.String(), "Running job")
-	}, 10*time.Second, time.Millisecond)
 	for range 50 {
 		say("")
 		say("not JSON")
@@ -466,6 +462,7 @@ func TestSocket_InTheHandsOfAJob(t *testing.T) {
 	e := c.wait()
 	assert.Equal(t, contract.ReasonJobRan, e.Reason)
 	assert.Equal(t, "Succeeded", e.Job.Result)
+	assert.Equal(t, "my-org/app", e.Job.Repository, "what the job says later prevailed")
 }
 
 // Log.
@@ -490,19 +487,22 @@ func TestLog_HidesTheConfiguration(t *testing.T) {
 func TestUnderstand(t *testing.T) {
 	t.Parallel()
 	const now = "2026-01-01 00:00:00Z: "
-	for line, want := range map[string]lifecycle.Event{
-		now + "Listening for Jobs":                                                            lifecycle.Listening{},
-		now + "Running job: build (1, 2)":                                                     lifecycle.JobStarted{Job: lifecycle.Job{Name: "build (1, 2)"}},
-		now + "Job build completed with result: Canceled":                                     lifecycle.JobCompleted{Result: "Canceled"},
-		"An error occurred: Runner version v2.1.0 is deprecated and cannot receive messages.": lifecycle.Deprecated{},
+	for _, tc := range []struct {
+		line string
+		want lifecycle.Event
+	}{
+		{now + "Listening for Jobs", lifecycle.Listening{}},
+		{now + "Running job: build (1, 2)", lifecycle.JobStarted{Job: lifecycle.Job{Name: "build (1, 2)"}}},
+		{now + "Job build completed with result: Canceled", lifecycle.JobCompleted{Result: "Canceled"}},
+		{"An error occurred: Runner version v2.1.0 is deprecated and cannot receive messages.", lifecycle.Outdated{}},
 
 		// A job's name is its author's choice.
-		now + "Running job: Job x completed with result: Succeeded":       lifecycle.JobStarted{Job: lifecycle.Job{Name: "Job x completed with result: Succeeded"}},
-		now + "Running job: v1 is deprecated and cannot receive messages": lifecycle.JobStarted{Job: lifecycle.Job{Name: "v1 is deprecated and cannot receive messages"}},
-		"Running job: without a time":                                     nil,
-		"Listening for Jobs":                                              nil,
-		"":                                                                nil,
+		{now + "Running job: Job x completed with result: Succeeded", lifecycle.JobStarted{Job: lifecycle.Job{Name: "Job x completed with result: Succeeded"}}},
+		{now + "Running job: v1 is deprecated and cannot receive messages", lifecycle.JobStarted{Job: lifecycle.Job{Name: "v1 is deprecated and cannot receive messages"}}},
+		{"Running job: without a time", nil},
+		{"Listening for Jobs", nil},
+		{"", nil},
 	} {
-		assert.Equal(t, want, understand(line), line)
+		assert.Equal(t, tc.want, understand(tc.line), tc.line)
 	}
 }

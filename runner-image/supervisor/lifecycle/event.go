@@ -6,52 +6,53 @@ import "github.com/ecs-github-runners/ecsrunners/internal/contract"
 type Event interface{ event() }
 
 type (
-	// Registered: the registration service gave the task a runner.
+	// Registered says that the registration service gave the task a runner.
 	Registered struct{ RunnerName string }
 
-	// NotRegistered: Register ended without a runner, or Confirm was not accepted.
+	// NotRegistered says that Register brought no runner, or that Confirm was not
+	// accepted.
 	NotRegistered struct {
 		// Reason is ReasonNoWork, ReasonRefused or ReasonUnreachable.
 		Reason contract.Reason
 		Detail string
 	}
 
-	// Confirmed: the registration service knows that the listener starts.
+	// Confirmed says that the registration service knows that the listener starts.
 	Confirmed struct{}
 
-	// Released: the registration service answered Release.
+	// Released says what the registration service answered to Release.
 	Released struct {
 		Answer ReleaseAnswer
 		Detail string
 	}
 
-	// NotStarted: the listener could not be started.
+	// NotStarted says that the listener could not be started.
 	NotStarted struct{ Detail string }
 
-	// Listening: the listener waits for jobs.
+	// Listening says that the listener waits for jobs.
 	Listening struct{}
 
-	// JobStarted: a job runs. Listener and hook both tell, in either order.
+	// JobStarted says that a job runs. Listener and hook both tell, in either order.
 	JobStarted struct{ Job Job }
 
-	// JobCompleted: the job is over. Result is GitHub's word for how, and empty when
-	// the hook tells, which runs before the listener knows.
+	// JobCompleted says that the job is over. Result is GitHub's word for how, and
+	// empty when the hook tells, which runs before the listener knows.
 	JobCompleted struct{ Result string }
 
-	// Deprecated: the listener said that GitHub no longer accepts its version.
-	Deprecated struct{}
+	// Outdated says that GitHub no longer accepts the listener's version.
+	Outdated struct{}
 
-	// Exited: the listener ended, and all of its output has been seen.
+	// Exited says that the listener ended, and that all of its output has been seen.
 	Exited struct {
 		// Code is its exit code, or -1 when a signal ended it.
 		Code   int
 		Detail string
 	}
 
-	// Terminate: the container is asked to stop.
+	// Terminate says that the container is asked to stop.
 	Terminate struct{}
 
-	// Tick: the time that Deadline named has come.
+	// Tick says that the time has come that Deadline named.
 	Tick struct{}
 )
 
@@ -63,7 +64,7 @@ func (NotStarted) event()    {}
 func (Listening) event()     {}
 func (JobStarted) event()    {}
 func (JobCompleted) event()  {}
-func (Deprecated) event()    {}
+func (Outdated) event()      {}
 func (Exited) event()        {}
 func (Terminate) event()     {}
 func (Tick) event()          {}

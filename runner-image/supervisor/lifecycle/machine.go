@@ -125,11 +125,11 @@ type Machine struct {
 	spent  Durations
 	due    [timers]time.Time // zero: not set
 
-	runner     string
-	job        Job
-	hasJob     bool
-	deprecated bool
-	restarts   int
+	runner   string
+	job      Job
+	hasJob   bool
+	outdated bool
+	restarts int
 
 	stopping  bool      // Terminate was reported
 	stopAt    time.Time // by when all must be over, if stopping
@@ -180,8 +180,8 @@ func (m *Machine) Handle(now time.Time, event Event) []Action {
 		m.jobStarted(now, e.Job)
 	case JobCompleted:
 		m.jobCompleted(now, e.Result)
-	case Deprecated:
-		m.deprecated = true
+	case Outdated:
+		m.outdated = true
 	case Exited:
 		m.exited(now, e)
 	case Released:
@@ -281,7 +281,7 @@ func (m *Machine) exited(now time.Time, e Exited) {
 		m.set(giveUp, m.soon(now, ReleaseTimeout))
 	case m.stopping:
 		m.withdraw(now, contract.ReasonStoppedWithoutJob, detail)
-	case m.deprecated, e.Code == listenerUpdating, e.Code == listenerUpdatingRunOnce, e.Code == listenerDeprecated:
+	case m.outdated, e.Code == listenerUpdating, e.Code == listenerUpdatingRunOnce, e.Code == listenerDeprecated:
 		m.withdraw(now, contract.ReasonDeprecated, detail)
 	case (e.Code == listenerRetryable || e.Code == listenerRefreshed) && m.restarts < MaxRestarts:
 		m.enter(now, pausing)

@@ -1,4 +1,4 @@
-package lifecycle_test
+package lifecycle
 
 import (
 	"encoding/json"
@@ -11,7 +11,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/ecs-github-runners/ecsrunners/internal/contract"
-	. "github.com/ecs-github-runners/ecsrunners/runner-image/supervisor/lifecycle"
 )
 
 // limits are the defaults, so that the times in the tests are the documented ones.
@@ -153,7 +152,7 @@ func TestListenerCode(t *testing.T) {
 		{"0_AfterAJobIsDone", []Event{JobStarted{}, Exited{Code: 0}}, contract.ReasonJobRan, false},
 		{"0_WithoutAJobIsNoSuccess", []Event{Exited{Code: 0}, released}, contract.ReasonListenerFailed, true},
 		{"1_IsAFailure", []Event{Exited{Code: 1}, released}, contract.ReasonListenerFailed, true},
-		{"1_AfterADeprecationMessageIsAStaleImage", []Event{Deprecated{}, Exited{Code: 1}, released}, contract.ReasonDeprecated, true},
+		{"1_AfterADeprecationMessageIsAStaleImage", []Event{Outdated{}, Exited{Code: 1}, released}, contract.ReasonDeprecated, true},
 		{"2_AfterAJobIsNeverRetried", []Event{JobStarted{}, Exited{Code: 2}}, contract.ReasonListenerFailed, false},
 		{"3_UpdatingIsAStaleImage", []Event{Exited{Code: 3}, released}, contract.ReasonDeprecated, true},
 		{"4_RunOnceUpdatingIsAStaleImage", []Event{Exited{Code: 4}, released}, contract.ReasonDeprecated, true},
@@ -324,73 +323,107 @@ func TestTerminate(t *testing.T) {
 	}{
 		{
 			"Registering", nil,
-			[]Event{NotRegistered{Reason: contract.ReasonUnreachable}, Released{Answer: ReleaseDone}}, 0,
-			[]string{"0s Register", "10s Cancel", "10s Release", "10s End"}, contract.ReasonStoppedWithoutJob,
+			[]Event{NotRegistered{Reason: contract.ReasonUnreachable}, Released{Answer: ReleaseDone}},
+			0,
+			[]string{"0s Register", "10s Cancel", "10s Release", "10s End"},
+			contract.ReasonStoppedWithoutJob,
 		},
 		{
 			"RegisteredTooLate", nil,
-			[]Event{Registered{}, Released{Answer: ReleaseDone}}, 0,
-			[]string{"0s Register", "10s Cancel", "10s Release", "10s End"}, contract.ReasonStoppedWithoutJob,
+			[]Event{Registered{}, Released{Answer: ReleaseDone}},
+			0,
+			[]string{"0s Register", "10s Cancel", "10s Release", "10s End"},
+			contract.ReasonStoppedWithoutJob,
 		},
 		{
 			"NoWorkMeanwhile", nil,
-			[]Event{NotRegistered{Reason: contract.ReasonNoWork}}, 0,
-			[]string{"0s Register", "10s Cancel", "10s End"}, contract.ReasonStoppedWithoutJob,
+			[]Event{NotRegistered{Reason: contract.ReasonNoWork}},
+			0,
+			[]string{"0s Register", "10s Cancel", "10s End"},
+			contract.ReasonStoppedWithoutJob,
 		},
 		{
-			"ConfirmedTooLateNeverStartsTheListener", []Event{Registered{}},
-			[]Event{Confirmed{}, Released{Answer: ReleaseDone}}, 0,
-			[]string{"0s Register", "0s Confirm", "10s Cancel", "10s Release", "10s End"}, contract.ReasonStoppedWithoutJob,
+			"ConfirmedTooLateNeverStartsTheListener",
+			[]Event{Registered{}},
+			[]Event{Confirmed{}, Released{Answer: ReleaseDone}},
+			0,
+			[]string{"0s Register", "0s Confirm", "10s Cancel", "10s Release", "10s End"},
+			contract.ReasonStoppedWithoutJob,
 		},
 		{
-			"Starting", []Event{Registered{}, Confirmed{}},
-			[]Event{Released{Answer: ReleaseDone}}, asked + time.Second,
-			[]string{"0s Register", "0s Confirm", "0s Start", "10s Release", "10s Interrupt", "11s End"}, contract.ReasonStoppedWithoutJob,
+			"Starting",
+			[]Event{Registered{}, Confirmed{}},
+			[]Event{Released{Answer: ReleaseDone}},
+			asked + time.Second,
+			[]string{"0s Register", "0s Confirm", "0s Start", "10s Release", "10s Interrupt", "11s End"},
+			contract.ReasonStoppedWithoutJob,
 		},
 		{
-			"Idle", []Event{Registered{}, Confirmed{}, Listening{}},
-			[]Event{Released{Answer: ReleaseDone}}, asked + time.Second,
-			[]string{"0s Register", "0s Confirm", "0s Start", "10s Release", "10s Interrupt", "11s End"}, contract.ReasonStoppedWithoutJob,
+			"Idle",
+			[]Event{Registered{}, Confirmed{}, Listening{}},
+			[]Event{Released{Answer: ReleaseDone}},
+			asked + time.Second,
+			[]string{"0s Register", "0s Confirm", "0s Start", "10s Release", "10s Interrupt", "11s End"},
+			contract.ReasonStoppedWithoutJob,
 		},
 		{
-			"Idle_ListenerIgnoresTheInterrupt", []Event{Registered{}, Confirmed{}, Listening{}},
-			[]Event{Released{Answer: ReleaseDone}}, 0,
-			[]string{"0s Register", "0s Confirm", "0s Start", "10s Release", "10s Interrupt", "1m10s Kill", "1m11s End"}, contract.ReasonStoppedWithoutJob,
+			"Idle_ListenerIgnoresTheInterrupt",
+			[]Event{Registered{}, Confirmed{}, Listening{}},
+			[]Event{Released{Answer: ReleaseDone}},
+			0,
+			[]string{"0s Register", "0s Confirm", "0s Start", "10s Release", "10s Interrupt", "1m10s Kill", "1m11s End"},
+			contract.ReasonStoppedWithoutJob,
 		},
 		{
-			"Idle_ReleaseUnanswered", []Event{Registered{}, Confirmed{}, Listening{}},
+			"Idle_ReleaseUnanswered",
+			[]Event{Registered{}, Confirmed{}, Listening{}},
 			nil, interrupt + time.Second,
-			[]string{"0s Register", "0s Confirm", "0s Start", "10s Release", "2m0s Interrupt", "2m1s End"}, contract.ReasonStoppedWithoutJob,
+			[]string{"0s Register", "0s Confirm", "0s Start", "10s Release", "2m0s Interrupt", "2m1s End"},
+			contract.ReasonStoppedWithoutJob,
 		},
 		{
-			"Idle_ReleaseBusyAndTheJobRuns", []Event{Registered{}, Confirmed{}, Listening{}},
-			[]Event{Released{Answer: ReleaseBusy}, JobStarted{}}, time.Minute,
-			[]string{"0s Register", "0s Confirm", "0s Start", "10s Release", "1m0s End"}, contract.ReasonJobRan,
+			"Idle_ReleaseBusyAndTheJobRuns",
+			[]Event{Registered{}, Confirmed{}, Listening{}},
+			[]Event{Released{Answer: ReleaseBusy}, JobStarted{}},
+			time.Minute,
+			[]string{"0s Register", "0s Confirm", "0s Start", "10s Release", "1m0s End"},
+			contract.ReasonJobRan,
 		},
 		{
-			"JobFinishesInTime", []Event{Registered{}, Confirmed{}, Listening{}, JobStarted{}},
+			"JobFinishesInTime",
+			[]Event{Registered{}, Confirmed{}, Listening{}, JobStarted{}},
 			nil, time.Minute,
-			[]string{"0s Register", "0s Confirm", "0s Start", "1m0s End"}, contract.ReasonJobRan,
+			[]string{"0s Register", "0s Confirm", "0s Start", "1m0s End"},
+			contract.ReasonJobRan,
 		},
 		{
-			"JobIsInterrupted", []Event{Registered{}, Confirmed{}, Listening{}, JobStarted{}},
+			"JobIsInterrupted",
+			[]Event{Registered{}, Confirmed{}, Listening{}, JobStarted{}},
 			nil, interrupt + 5*time.Second,
-			[]string{"0s Register", "0s Confirm", "0s Start", "2m0s Interrupt", "2m5s End"}, contract.ReasonStoppedDuringJob,
+			[]string{"0s Register", "0s Confirm", "0s Start", "2m0s Interrupt", "2m5s End"},
+			contract.ReasonStoppedDuringJob,
 		},
 		{
-			"JobIgnoresTheInterruptAndIsKilledInTime", []Event{Registered{}, Confirmed{}, Listening{}, JobStarted{}},
+			"JobIgnoresTheInterruptAndIsKilledInTime",
+			[]Event{Registered{}, Confirmed{}, Listening{}, JobStarted{}},
 			nil, 0,
-			[]string{"0s Register", "0s Confirm", "0s Start", "2m0s Interrupt", "2m8s Kill", "2m9s End"}, contract.ReasonStoppedDuringJob,
+			[]string{"0s Register", "0s Confirm", "0s Start", "2m0s Interrupt", "2m8s Kill", "2m9s End"},
+			contract.ReasonStoppedDuringJob,
 		},
 		{
-			"Pausing", []Event{Registered{}, Confirmed{}, Listening{}, Exited{Code: 2}},
-			[]Event{Exited{Code: 2}, Terminate{}, Released{Answer: ReleaseDone}}, 0,
-			[]string{"0s Register", "0s Confirm", "0s Start", "5s Start", "10s Release", "10s End"}, contract.ReasonStoppedWithoutJob,
+			"Pausing",
+			[]Event{Registered{}, Confirmed{}, Listening{}, Exited{Code: 2}},
+			[]Event{Exited{Code: 2}, Terminate{}, Released{Answer: ReleaseDone}},
+			0,
+			[]string{"0s Register", "0s Confirm", "0s Start", "5s Start", "10s Release", "10s End"},
+			contract.ReasonStoppedWithoutJob,
 		},
 		{
-			"Withdrawing", []Event{Registered{}, Confirmed{}, Exited{Code: 5}},
+			"Withdrawing",
+			[]Event{Registered{}, Confirmed{}, Exited{Code: 5}},
 			nil, 0,
-			[]string{"0s Register", "0s Confirm", "0s Start", "0s Release", "30s End"}, contract.ReasonListenerFailed,
+			[]string{"0s Register", "0s Confirm", "0s Start", "0s Release", "30s End"},
+			contract.ReasonListenerFailed,
 		},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

@@ -1,4 +1,4 @@
-package lifecycle_test
+package lifecycle
 
 import (
 	"math/rand/v2"
@@ -9,7 +9,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/ecs-github-runners/ecsrunners/internal/contract"
-	. "github.com/ecs-github-runners/ecsrunners/runner-image/supervisor/lifecycle"
 )
 
 // world carries out a machine's actions with random answers at random times, and

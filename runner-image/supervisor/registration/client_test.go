@@ -100,7 +100,8 @@ func TestRetry_HonoursRetryAfter(t *testing.T) {
 		answer(429, "", "Retry-After", "17"),
 		answer(503, "", "Retry-After", "Thu, 01 Jan 2026 00:01:17 GMT"), // a minute after the first
 		answer(503, "", "Retry-After", "soon"),
-		answer(200, granted)))
+		answer(200, granted),
+	))
 	_, err := client.Register(t.Context())
 	require.NoError(t, err)
 	assert.Equal(t, []time.Duration{17 * time.Second, time.Minute, 3 * time.Second}, clock.waits())
