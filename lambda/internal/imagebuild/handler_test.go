@@ -48,6 +48,7 @@ type account struct {
 	status    cloudformationtypes.StackStatus
 	pushed    *time.Time
 	answers   []map[string]any
+	largest   int // in bytes
 	log       bytes.Buffer
 	metrics   bytes.Buffer
 
@@ -159,8 +160,13 @@ func (a *account) Do(r *http.Request) (*http.Response, error) {
 		return nil, fmt.Errorf("Put %q: %w", r.URL, io.ErrUnexpectedEOF)
 	}
 	if status == http.StatusOK {
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			return nil, err
+		}
+		a.largest = max(a.largest, len(body))
 		var answer map[string]any
-		if err := json.NewDecoder(r.Body).Decode(&answer); err != nil {
+		if err := json.Unmarshal(body, &answer); err != nil {
 			return nil, err
 		}
 		answer["to"] = r.URL.String()
@@ -451,12 +457,13 @@ func TestHandler_AnswersAsTheAddressIsSigned(t *testing.T) {
 	assert.Positive(t, got.ContentLength, "S3 takes no body of unknown length")
 }
 
-func TestHandler_KeepsTheReasonShort(t *testing.T) {
-	a := newAccount()
-	a.startErr = errors.New(strings.Repeat("ü", 5000))
-	require.NoError(t, a.handler().Handle(t.Context(), request("Create", nil)))
-	require.Len(t, a.answers, 1)
-	reason := a.answers[0]["Reason"].(string)
-	assert.LessOrEqual(t, len(reason), 1500, "CloudFormation takes no answer of more than 4,096 bytes")
-	assert.True(t, strings.HasSuffix(reason, "ü…"))
+func TestHandler_KeepsTheAnswerShort(t *testing.T) {
+	for _, character := range []string{"ü", "<", `"`, "\n"} {
+		a := newAccount()
+		a.startErr = errors.New(strings.Repeat(character, 5000))
+		require.NoError(t, a.handler().Handle(t.Context(), request("Create", nil)))
+		require.Len(t, a.answers, 1)
+		assert.True(t, strings.HasSuffix(a.answers[0]["Reason"].(string), character+"…"))
+		assert.Less(t, a.largest, 4096, "CloudFormation takes no longer answer")
+	}
 }
