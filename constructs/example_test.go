@@ -9,7 +9,7 @@ import (
 	"github.com/ecs-github-runners/ecsrunners/constructs"
 )
 
-// The defaults are a cluster that costs nothing at rest: up to ten On-Demand
+// The defaults are a cluster without instances at rest: up to ten On-Demand
 // instances of 2 vCPU and 8 GiB come and go with the tasks.
 func ExampleNewRunnerCluster() {
 	app := awscdk.NewApp(nil)

@@ -27,6 +27,7 @@ type RunnerCapacity struct {
 	launchTemplate   awsec2.LaunchTemplate
 	autoScalingGroup awsautoscaling.AutoScalingGroup
 	capacityProvider awsecs.AsgCapacityProvider
+	warmPool         awsautoscaling.WarmPool
 }
 
 var _ awsec2.IConnectable = (*RunnerCapacity)(nil)
@@ -60,7 +61,8 @@ func newRunnerCapacity(cluster *RunnerCluster, id string, props *RunnerCapacityP
 }
 
 // LaunchTemplate is the launch template. Commands added to its user data run
-// after ours, on a host that has joined the cluster already.
+// after ours and before the ECS agent starts. One that fails keeps the host out
+// of the cluster, as one of ours does.
 func (c *RunnerCapacity) LaunchTemplate() awsec2.LaunchTemplate { return c.launchTemplate }
 
 // AutoScalingGroup is the Auto Scaling group. ECS sets its desired capacity;
@@ -71,6 +73,9 @@ func (c *RunnerCapacity) AutoScalingGroup() awsautoscaling.AutoScalingGroup {
 
 // CapacityProvider is the ECS capacity provider.
 func (c *RunnerCapacity) CapacityProvider() awsecs.AsgCapacityProvider { return c.capacityProvider }
+
+// WarmPool is the warm pool, nil without one.
+func (c *RunnerCapacity) WarmPool() awsautoscaling.WarmPool { return c.warmPool }
 
 // Architecture of the instances.
 func (c *RunnerCapacity) Architecture() Architecture { return c.settings.Architecture }
@@ -115,10 +120,6 @@ func (c *RunnerCapacity) newLaunchTemplate(props *RunnerCapacityProps) awsec2.La
 	if !c.mixed() {
 		instanceType = awsec2.NewInstanceType(&s.InstanceTypes[0])
 	}
-	var hibernation *bool
-	if s.WarmPool != nil && s.WarmPool.State == settings.Hibernated {
-		hibernation = jsii.Bool(true) // EC2 hibernates only what was launched for it
-	}
 	launchTemplate := awsec2.NewLaunchTemplate(c, jsii.String("LaunchTemplate"), &awsec2.LaunchTemplateProps{
 		LaunchTemplateName:       optional(s.LaunchTemplateName),
 		MachineImage:             image,
@@ -128,7 +129,6 @@ func (c *RunnerCapacity) newLaunchTemplate(props *RunnerCapacityProps) awsec2.La
 		AssociatePublicIpAddress: public,
 		UserData:                 awsec2.UserData_Custom(&script),
 		RequireImdsv2:            jsii.Bool(true),
-		HibernationConfigured:    hibernation,
 		HttpPutResponseHopLimit:  jsii.Number(1),
 		HttpProtocolIpv6:         jsii.Bool(false),
 		BlockDevices: &[]*awsec2.BlockDevice{{
@@ -141,6 +141,7 @@ func (c *RunnerCapacity) newLaunchTemplate(props *RunnerCapacityProps) awsec2.La
 			}),
 		}},
 	})
+	awscdk.Tags_Of(launchTemplate).Add(jsii.String("Name"), c.Node().Path(), nil) // as instances show in EC2
 	if props.MachineImage == nil {
 		awscdk.Validations_Of(launchTemplate).Acknowledge(&awscdk.Acknowledgment{
 			Id:     jsii.String("CloudFormation-Validate::E1152"),
@@ -176,11 +177,13 @@ func (c *RunnerCapacity) newAutoScalingGroup(props *RunnerCapacityProps) awsauto
 		groupProps.LaunchTemplate = c.launchTemplate
 	}
 	group := awsautoscaling.NewAutoScalingGroup(c, jsii.String("AutoScalingGroup"), groupProps)
+	// Instances boot with a way out, and are gone before it is.
+	group.Node().AddDependency(c.cluster.subnets.InternetConnectivityEstablished)
 	// ECS adds this tag by itself when it creates a provider, and stops scaling
 	// when it is gone: in the template, an update cannot take it away.
 	awscdk.Tags_Of(group).Add(jsii.String("AmazonECSManaged"), jsii.String(""), nil)
 	if s.WarmPool != nil {
-		group.AddWarmPool(&awsautoscaling.WarmPoolOptions{
+		c.warmPool = group.AddWarmPool(&awsautoscaling.WarmPoolOptions{
 			MinSize:                  jsii.Number(s.WarmPool.MinSize),
 			MaxGroupPreparedCapacity: number(s.WarmPool.MaxPreparedCapacity),
 			PoolState:                cdkName[awsautoscaling.PoolState](s.WarmPool.State),

@@ -31,8 +31,7 @@ type RunnerCapacityProps struct {
 	// Default: 0.
 	MinInstances int
 
-	// MaxInstances that run at the same time, 1 to 5000. With the default size of
-	// tasks it is also the number of jobs that run at the same time.
+	// MaxInstances that run at the same time, 1 to 5000.
 	//
 	// Default: 10.
 	MaxInstances int
@@ -83,9 +82,9 @@ type RunnerCapacityProps struct {
 	AssociatePublicIPAddress *bool
 
 	// MaxInstanceLifetime after which EC2 Auto Scaling replaces an instance, 1 to
-	// 365 days. It bounds the age of the AMI where MinInstances or a steady flow of
-	// jobs keeps instances up. It knows nothing of jobs: a replaced instance takes
-	// its job along.
+	// 365 days. It bounds the age of the AMI where MinInstances keeps instances up.
+	// Managed termination protection puts the replacement off until the instance is
+	// empty; without it a replaced instance takes its job along.
 	//
 	// Default: none; instances leave when they are empty.
 	MaxInstanceLifetime awscdk.Duration
@@ -149,7 +148,7 @@ type RunnerCapacityProps struct {
 	// capacity's share of the tasks that ask for no capacity. With weight 0 and
 	// base 0 a capacity is used only by who names it.
 	//
-	// Default: 1 for the default capacity, 0 for added ones.
+	// Default: 1 for the default capacity and for one with Base, 0 for others.
 	Weight *int
 
 	// Base is the number of tasks that the default strategy places here before
@@ -227,7 +226,8 @@ type WarmPool struct {
 	// Default: MaxInstances.
 	MaxPreparedCapacity *int
 
-	// State in which the instances wait.
+	// State in which the instances wait: stopped or running. Hibernation takes an
+	// image that is made for it, which the ECS-optimized ones are not.
 	//
 	// Default: stopped.
 	State awsautoscaling.PoolState

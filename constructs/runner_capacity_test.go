@@ -197,13 +197,8 @@ func TestRunnerCapacity_EveryPropReachesTheTemplate(t *testing.T) {
 		},
 		{
 			name:  "a warm pool",
-			props: constructs.RunnerCapacityProps{InstanceTypes: []string{"m7i.large"}, WarmPool: &constructs.WarmPool{}},
+			props: constructs.RunnerCapacityProps{InstanceTypes: []string{"m7i.large"}, WarmPool: &constructs.WarmPool{MinSize: 1, MaxPreparedCapacity: new(4), State: awsautoscaling.PoolState_RUNNING}},
 			agent: []string{"ECS_WARM_POOLS_CHECK=true"},
-		},
-		{
-			name:           "a hibernated warm pool",
-			props:          constructs.RunnerCapacityProps{InstanceTypes: []string{"m7i.large"}, WarmPool: &constructs.WarmPool{MinSize: 1, MaxPreparedCapacity: new(4), State: awsautoscaling.PoolState_HIBERNATED}},
-			launchTemplate: []expectation{{"LaunchTemplateData.HibernationOptions.Configured", true, "EC2 hibernates only what was launched for it"}},
 		},
 		{
 			name:  "no managed scaling",
@@ -537,7 +532,7 @@ func TestRunnerCapacity_FailsWhen(t *testing.T) {
 		{
 			"a warm pool waits in no state of EC2's",
 			constructs.RunnerCapacityProps{InstanceTypes: oneType, WarmPool: &constructs.WarmPool{State: "ASLEEP"}},
-			[]string{`WarmPool.State: got "asleep"; allowed: stopped, running, hibernated`},
+			[]string{`WarmPool.State: got "asleep"; allowed: stopped, running`},
 		},
 		{
 			"the target is above all instances",

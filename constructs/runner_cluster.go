@@ -18,8 +18,9 @@ import (
 // tasks. It has one default capacity, and any number of others for other
 // architectures, sizes or prices.
 //
-// At rest it costs nothing: no instance runs, and nothing else in it is
-// charged for.
+// At rest no instance runs, and nothing in its template is charged for. ECS
+// keeps two CloudWatch alarms for each capacity with managed scaling, which count
+// towards the account's.
 type RunnerCluster struct {
 	constructs.Construct // filled by NewConstruct_Override
 
@@ -101,17 +102,20 @@ func (c *RunnerCluster) AddCapacity(id string, props *RunnerCapacityProps) *Runn
 	if props == nil {
 		props = &RunnerCapacityProps{}
 	}
-	s := props.settings().WithDefaults()
-	if s.Weight == nil {
-		s.Weight = new(0)
-	}
+	s := props.settings().WithAddedDefaults()
 	problems := append(s.Validate(), props.conflicts()...)
 	problems = append(problems, stackNameProblems(c, s)...)
+	if c.Node().TryFindChild(&id) != nil {
+		problems.Add("id", id, "an id that nothing in the cluster has")
+	}
+	var others []settings.Capacity
 	for _, other := range c.capacities {
+		others = append(others, other.settings)
 		if s.Base > 0 && other.settings.Base > 0 {
 			problems.Add("Base", s.Base, fmt.Sprintf("0, because %s has the base already and a cluster has one", *other.Node().Id()))
 		}
 	}
+	problems = append(problems, s.SharedNames(others)...)
 	if err := problems.Err(); err != nil {
 		panic(fmt.Errorf("capacity %q of RunnerCluster %q:\n%w", id, *c.Node().Id(), err))
 	}
@@ -151,9 +155,10 @@ func (c *RunnerCluster) SecurityGroup() awsec2.ISecurityGroup { return c.securit
 // Connections are the network connections of the instances of all capacities.
 func (c *RunnerCluster) Connections() awsec2.Connections { return c.connections }
 
-// InstanceRole is the role of the instances, made or given. Containers cannot
-// reach its credentials as long as they are not privileged; it should hold
-// little all the same. The ECS agent needs ecs:DiscoverPollEndpoint; on the
+// InstanceRole is the role of the instances, made or given. Containers in the
+// network modes bridge and awsvpc cannot reach its credentials as long as they
+// are not privileged and have no docker socket; in the mode host they can. It
+// should hold little all the same. The ECS agent needs ecs:DiscoverPollEndpoint; on the
 // cluster ecs:RegisterContainerInstance, ecs:DeregisterContainerInstance and the
 // three ecs:Submit actions; on its container instances ecs:Poll,
 // ecs:StartTelemetrySession and ecs:UpdateContainerInstancesState. It pulls
@@ -162,6 +167,12 @@ func (c *RunnerCluster) InstanceRole() awsiam.IRole { return c.instanceRole }
 
 // InstanceProfile hands InstanceRole to the instances.
 func (c *RunnerCluster) InstanceProfile() awsiam.IInstanceProfile { return c.instanceProfile }
+
+// CapacityProviderAssociations is the resource that ties the capacities to the
+// cluster and holds its default strategy.
+func (c *RunnerCluster) CapacityProviderAssociations() awsecs.CfnClusterCapacityProviderAssociations {
+	return c.association
+}
 
 // DefaultCapacity is the capacity that every cluster has.
 func (c *RunnerCluster) DefaultCapacity() *RunnerCapacity { return c.capacities[0] }

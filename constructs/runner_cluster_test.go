@@ -321,9 +321,12 @@ func TestRunnerCluster_MetricsOfContainerInsights_FailWithoutIt(t *testing.T) {
 func TestRunnerCluster_AccessorsReturnWhatWasMade(t *testing.T) {
 	stack := cdktest.NewStack(t)
 	cluster := constructs.NewRunnerCluster(stack, "Cluster", nil)
-	second := cluster.AddCapacity("Second", &constructs.RunnerCapacityProps{Architecture: constructs.ARM64})
+	second := cluster.AddCapacity("Second", &constructs.RunnerCapacityProps{
+		Architecture: constructs.ARM64, InstanceTypes: []string{"m8g.large"}, WarmPool: &constructs.WarmPool{},
+	})
+	assert.Nil(t, cluster.DefaultCapacity().WarmPool())
 
-	for _, object := range []any{cluster, cluster.DefaultCapacity(), second} {
+	for _, object := range []any{cluster, second} {
 		accessors := reflect.ValueOf(object)
 		for i := range accessors.NumMethod() {
 			method := accessors.Type().Method(i)
@@ -464,7 +467,7 @@ func TestRunnerCluster_AddCapacity_ExtendsTheDefaultStrategy(t *testing.T) {
 	assert.Equal(t, []any{
 		map[string]any{"CapacityProvider": name(cluster.DefaultCapacity()), "Weight": 2.0},
 		map[string]any{"CapacityProvider": name(spot), "Weight": 3.0},
-		map[string]any{"CapacityProvider": name(baseOnly), "Weight": 0.0, "Base": 5.0},
+		map[string]any{"CapacityProvider": name(baseOnly), "Weight": 1.0, "Base": 5.0},
 	}, association["DefaultCapacityProviderStrategy"], "tasks that ask for nothing would run elsewhere than meant")
 }
 
@@ -485,7 +488,10 @@ func TestRunnerCluster_AddCapacity_FailsWhenTheIDIsTaken(t *testing.T) {
 	stack := cdktest.NewStack(t)
 	cluster := constructs.NewRunnerCluster(stack, "Cluster", nil)
 
-	assert.Contains(t, cdktest.PanicMessage(t, func() { cluster.AddCapacity("DefaultCapacity", nil) }), "There is already a Construct with name 'DefaultCapacity'")
+	for _, id := range []string{"DefaultCapacity", "Cluster", "Vpc"} {
+		assert.Equal(t, "capacity \""+id+"\" of RunnerCluster \"Cluster\":\nid: got \""+id+"\"; allowed: an id that nothing in the cluster has",
+			cdktest.PanicMessage(t, func() { cluster.AddCapacity(id, nil) }))
+	}
 	assert.Len(t, cluster.Capacities(), 1)
 	assert.Len(t, cdktest.Resource(t, cdktest.Template(stack), "AWS::ECS::ClusterCapacityProviderAssociations")["CapacityProviders"], 1)
 }
@@ -493,7 +499,7 @@ func TestRunnerCluster_AddCapacity_FailsWhenTheIDIsTaken(t *testing.T) {
 func TestRunnerCluster_SynthesisFailsWhenNoCapacityHasAWeight(t *testing.T) {
 	stack := cdktest.NewStack(t)
 	cluster := constructs.NewRunnerCluster(stack, "Cluster", &constructs.RunnerClusterProps{
-		DefaultCapacity: &constructs.RunnerCapacityProps{Weight: new(0), Base: 1},
+		DefaultCapacity: &constructs.RunnerCapacityProps{Weight: new(0)},
 	})
 	cluster.AddCapacity("Second", nil)
 

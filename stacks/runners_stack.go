@@ -38,9 +38,6 @@ func NewRunnersStack(scope awsconstructs.Construct, c config.Config) *RunnersSta
 		s.AddStackTag(&key, jsii.String(c.Tags[key]))
 		awscdk.Tags_Of(s).Add(&key, jsii.String(c.Tags[key]), nil)
 	}
-	if c.Account != "" {
-		s.lookUpNoZones()
-	}
 	s.cluster = s.newCluster(c)
 	s.output("ClusterName", "The ECS cluster on which jobs run", s.cluster.Cluster().ClusterName())
 	if c.Webhook != nil {
@@ -52,14 +49,13 @@ func NewRunnersStack(scope awsconstructs.Construct, c config.Config) *RunnersSta
 	return s
 }
 
-// lookUpNoZones answers the CDK's question for the availability zones of the
-// stack's account and region as in a stack without either: with what
-// CloudFormation finds at deployment. Synthesis then needs no credentials, and
-// gives the same template whether or not somebody has asked AWS before.
-func (s *RunnersStack) lookUpNoZones() {
-	question := awscdk.ContextProvider_GetKey(s, &awscdk.GetContextKeyOptions{Provider: jsii.String("availability-zones")})
+// AvailabilityZones overrides the CDK's, which asks AWS when account and region
+// are known. These are two that CloudFormation finds at deployment, as in a stack
+// without either: synthesis needs no credentials, and its template does not
+// depend on who has asked AWS before.
+func (s *RunnersStack) AvailabilityZones() *[]*string {
 	all := awscdk.Fn_GetAzs(nil)
-	s.Node().SetContext(question.Key, []*string{awscdk.Fn_Select(jsii.Number(0), all), awscdk.Fn_Select(jsii.Number(1), all)})
+	return &[]*string{awscdk.Fn_Select(jsii.Number(0), all), awscdk.Fn_Select(jsii.Number(1), all)}
 }
 
 func (s *RunnersStack) output(id, description string, value *string) {

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"regexp"
 	"slices"
+	"strings"
 
 	"github.com/ecs-github-runners/ecsrunners/internal/settings"
 )
@@ -91,6 +92,11 @@ func (c Config) Validate() settings.Problems {
 	}
 	if c.VPC != nil {
 		ps.Under("vpc", c.VPC.validate())
+		for i, zone := range c.VPC.AvailabilityZones {
+			if c.Region != "" && availabilityZone.MatchString(zone) && !strings.HasPrefix(zone, c.Region) {
+				ps.Add(fmt.Sprintf("vpc.availabilityZones[%d]", i), zone, "zones of region "+c.Region)
+			}
+		}
 	}
 	if c.Image != nil {
 		if len(c.ImageStackName()) > 128 {

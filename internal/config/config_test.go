@@ -153,6 +153,12 @@ func TestParse_FailsWithOneLineAProblem(t *testing.T) {
 		"a key that misses a letter":     {`{"cluster": {"defaultCapacity": {"spot": {"onDemandBas": 1}}}}`, []string{`cluster.defaultCapacity.spot.onDemandBas: got an unknown key; allowed: a known key; the nearest is "onDemandBase"`}},
 		"a prop's name":                  {`{"cluster": {"defaultCapacity": {"InstanceTypes": ["m7i.large"]}}}`, []string{`cluster.defaultCapacity.InstanceTypes: got an unknown key; allowed: a known key; the nearest is "instanceTypes"`}},
 		"a misspelled key of a capacity": {`{"cluster": {"capacities": {"Arm": {"agent": {"reservedMemory": 1}}}}}`, []string{`cluster.capacities["Arm"].agent.reservedMemory: got an unknown key; allowed: a known key; the nearest is "reservedMemoryMiB"`}},
+		"zones of another region": {`{"account": "111122223333", "region": "eu-central-1", "vpc": {
+			"id": "vpc-01234567", "availabilityZones": ["eu-central-1a", "us-east-1a"], "subnetIds": ["subnet-01234567", "subnet-76543210"]
+		}}`, []string{`vpc.availabilityZones[1]: got "us-east-1a"; allowed: zones of region eu-central-1`}},
+		"an address with a password": {`{"cluster": {"defaultCapacity": {"agent": {"extra": {"HTTPS_PROXY": "http://user:hunter2@proxy.example.com"}}}}}`, []string{
+			`cluster.defaultCapacity.agent.extra["HTTPS_PROXY"]: got what looks like a secret; allowed: ` + noSecrets,
+		}},
 		"tags that AWS refuses": {`{"tags": {"aws:team": "x", "": "x", "team": "a*b"}}`, []string{
 			`tags[""]: got "x"; allowed: ` + tag,
 			`tags["aws:team"]: got "x"; allowed: ` + tag,
@@ -345,7 +351,7 @@ func TestParse_FailsWithOneLineAProblem(t *testing.T) {
 				`cluster.defaultCapacity.imageId: got "latest"; allowed: an AMI such as "ami-0123456789abcdef0", or "resolve:ssm:" and the name of a parameter`,
 				`cluster.defaultCapacity.agent.extra["ECS_CLUSTER"]: got "x"; allowed: variables that ecsrunners does not write itself (the capacity's own cluster)`,
 				`cluster.capacities["Arm"].architecture: got "arm"; allowed: x64, arm64`,
-				`cluster.capacities: got "a.B"; allowed: ids of letters and digits that begin with a letter, other than "DefaultCapacity"`,
+				`cluster.capacities: got "a.B"; allowed: ids of letters and digits that begin with a letter, other than CapacityProviders, Cluster, DefaultCapacity, InstanceProfile, InstanceRole, SecurityGroup, Vpc`,
 				`cluster.capacities["a.B"].rootVolumeSizeGiB: got 8; allowed: 30 to 16384`,
 			},
 		},

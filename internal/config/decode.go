@@ -236,9 +236,9 @@ const (
 	noSecrets                = "no secrets: cdk.json is committed and the template is readable; put it into AWS Secrets Manager"
 )
 
-// Tokens of GitHub and AWS, and private keys.
+// Tokens of GitHub and AWS, private keys, and addresses with a password.
 // https://docs.github.com/en/authentication/keeping-your-account-and-data-secure/about-authentication-to-github#githubs-token-formats
-var secretPattern = regexp.MustCompile(`gh[pousr]_[A-Za-z0-9]{20,}|github_pat_[A-Za-z0-9_]{20,}|-----BEGIN [A-Z ]*PRIVATE KEY|\bA[KS]IA[A-Z0-9]{16}\b`)
+var secretPattern = regexp.MustCompile(`gh[pousr]_[A-Za-z0-9]{20,}|github_pat_[A-Za-z0-9_]{20,}|-----BEGIN [A-Z ]*PRIVATE KEY|://[^/\s:@]*:[^/\s@]+@|\bA[KS]IA[A-Z0-9]{16}\b`)
 
 func looksSecret(s string) bool { return secretPattern.MatchString(s) }
 

@@ -287,7 +287,8 @@ func WebhookVariables() []Variable {
 	}
 }
 
-// IsEventName reports whether s can be the name of a GitHub event.
+// IsEventName reports whether s can be the name of a GitHub event, or of an action
+// in one.
 func IsEventName(s string) bool {
 	return s != "" && len(s) <= 64 && strings.Trim(s, "abcdefghijklmnopqrstuvwxyz0123456789_") == ""
 }
@@ -311,7 +312,7 @@ func IsOwner(s string) bool {
 // owner/name.
 func IsRepositoryName(s string) bool {
 	owner, name, ok := strings.Cut(s, "/")
-	return ok && IsOwner(owner) && IsOwner(name)
+	return ok && len(s) <= 200 && IsOwner(owner) && IsOwner(name)
 }
 
 // IsRepositoryPattern reports whether s can match the full name of a repository

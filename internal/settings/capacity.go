@@ -76,13 +76,10 @@ type Agent struct {
 	Extra             map[string]string `json:"extra"`
 }
 
-// Hibernated is the state of a warm pool whose instances keep their memory on disk.
-const Hibernated = "hibernated"
-
 var (
 	architectures        = []string{string(X64), string(ARM64)}
 	allocationStrategies = []string{"price-capacity-optimized", "capacity-optimized", "capacity-optimized-prioritized", "lowest-price"}
-	warmPoolStates       = []string{"stopped", "running", Hibernated}
+	warmPoolStates       = []string{"stopped", "running"}
 	imagePullBehaviors   = []string{"default", "always", "once", "prefer-cached"}
 )
 
@@ -164,18 +161,20 @@ func ReservedName(name string) bool { return reservedPrefix.MatchString(name) }
 // the capacity's other settings, or because a host that does without them no
 // longer keeps jobs from each other's credentials.
 var ownAgentVariables = map[string]string{
-	"ECS_CLUSTER":                            "the capacity's own cluster",
-	"ECS_RESERVED_MEMORY":                    "use ReservedMemoryMiB",
-	"ECS_ENGINE_TASK_CLEANUP_WAIT_DURATION":  "use TaskCleanupWait",
-	"ECS_IMAGE_PULL_BEHAVIOR":                "use ImagePullBehavior",
-	"ECS_DISABLE_PRIVILEGED":                 "use Privileged",
-	"ECS_ENABLE_SPOT_INSTANCE_DRAINING":      "written when Spot is set",
-	"ECS_WARM_POOLS_CHECK":                   "written when WarmPool is set",
-	"ECS_AWSVPC_BLOCK_IMDS":                  "part of the host's hardening",
-	"ECS_ENABLE_TASK_IAM_ROLE":               "part of the host's hardening",
-	"ECS_ENABLE_TASK_IAM_ROLE_NETWORK_HOST":  "part of the host's hardening",
-	"ECS_ALLOW_OFFHOST_INTROSPECTION_ACCESS": "part of the host's hardening",
-	"ECS_SKIP_LOCALHOST_TRAFFIC_FILTER":      "part of the host's hardening",
+	"ECS_CLUSTER":                                "the capacity's own cluster",
+	"ECS_RESERVED_MEMORY":                        "use ReservedMemoryMiB",
+	"ECS_ENGINE_TASK_CLEANUP_WAIT_DURATION":      "use TaskCleanupWait",
+	"ECS_IMAGE_PULL_BEHAVIOR":                    "use ImagePullBehavior",
+	"ECS_DISABLE_PRIVILEGED":                     "use Privileged",
+	"ECS_ENABLE_SPOT_INSTANCE_DRAINING":          "written when Spot is set",
+	"ECS_WARM_POOLS_CHECK":                       "written when WarmPool is set",
+	"ECS_AWSVPC_BLOCK_IMDS":                      "part of the host's hardening",
+	"ECS_ENABLE_TASK_IAM_ROLE":                   "part of the host's hardening",
+	"ECS_ENABLE_TASK_IAM_ROLE_NETWORK_HOST":      "part of the host's hardening",
+	"ECS_ALLOW_OFFHOST_INTROSPECTION_ACCESS":     "part of the host's hardening",
+	"ECS_SKIP_LOCALHOST_TRAFFIC_FILTER":          "part of the host's hardening",
+	"ECS_CONTAINER_INSTANCE_TAGS":                "the agent may not tag; use awscdk.Tags_Of",
+	"ECS_CONTAINER_INSTANCE_PROPAGATE_TAGS_FROM": "the agent may not tag; use awscdk.Tags_Of",
 }
 
 // Agent variables whose values are secrets, with what to do instead.
@@ -212,7 +211,7 @@ func (c Capacity) Validate() Problems {
 		choice("Spot.AllocationStrategy", c.Spot.AllocationStrategy, allocationStrategies)
 	}
 
-	if c.ImageID != "" && !imageID.MatchString(c.ImageID) {
+	if c.ImageID != "" && !unresolved(c.ImageID) && !imageID.MatchString(c.ImageID) {
 		ps.Add("ImageID", c.ImageID, `an AMI such as "ami-0123456789abcdef0", or "resolve:ssm:" and the name of a parameter`)
 	}
 	if !deviceName.MatchString(c.RootDeviceName) {
@@ -240,16 +239,19 @@ func (c Capacity) Validate() Problems {
 		within("Weight", *c.Weight, 0, 1000)
 	}
 	within("Base", c.Base, 0, 100000)
+	if c.Base > 0 && c.Weight != nil && *c.Weight == 0 {
+		ps.Add("Base", c.Base, "0 while Weight is 0: ECS places no task on a capacity without a weight")
+	}
 
 	ps.Under("Agent", c.Agent.validate())
 
-	if name := c.CapacityProviderName; name != "" && (!capacityProviderName.MatchString(name) || ReservedName(name)) {
+	if name := c.CapacityProviderName; name != "" && !unresolved(name) && (!capacityProviderName.MatchString(name) || ReservedName(name)) {
 		ps.Add("CapacityProviderName", name, "at most 255 letters, digits, - and _, not beginning with aws, ecs or fargate in any case")
 	}
-	if name := c.AutoScalingGroupName; len(name) > 255 || strings.Contains(name, ":") {
+	if name := c.AutoScalingGroupName; !unresolved(name) && (len(name) > 255 || strings.Contains(name, ":")) {
 		ps.Add("AutoScalingGroupName", name, "at most 255 characters, no colon")
 	}
-	if name := c.LaunchTemplateName; name != "" && !launchTemplateName.MatchString(name) {
+	if name := c.LaunchTemplateName; name != "" && !unresolved(name) && !launchTemplateName.MatchString(name) {
 		ps.Add("LaunchTemplateName", name, "3 to 128 letters, digits and ( ) . / _ -")
 	}
 	return ps
@@ -362,6 +364,32 @@ func (c Capacity) Warnings() []Warning {
 		warn("unknownInstanceTypes", "InstanceTypes has types whose size this library does not know: %s; make sure that all have the same vCPU and memory, because managed scaling counts with the smallest", strings.Join(unknown, ", "))
 	}
 	return ws
+}
+
+// unresolved tells whether text is, or has in it, a token that the CDK fills in
+// later, such as the value of a parameter. What it will be cannot be checked.
+func unresolved(text string) bool { return strings.Contains(text, "${Token[") }
+
+// SharedNames names the physical names of a capacity that another one of the
+// same cluster has already.
+func (c Capacity) SharedNames(others []Capacity) Problems {
+	var ps Problems
+	for _, name := range []struct {
+		path string
+		of   func(Capacity) string
+	}{
+		{"CapacityProviderName", func(c Capacity) string { return c.CapacityProviderName }},
+		{"AutoScalingGroupName", func(c Capacity) string { return c.AutoScalingGroupName }},
+		{"LaunchTemplateName", func(c Capacity) string { return c.LaunchTemplateName }},
+	} {
+		for _, other := range others {
+			if got := name.of(c); got != "" && got == name.of(other) {
+				ps.Add(name.path, got, "a name that no other capacity has")
+				break
+			}
+		}
+	}
+	return ps
 }
 
 func set[T comparable](field *T, value T) {

@@ -323,7 +323,7 @@ func TestCapacity_Validate_NamesTheFieldTheValueAndWhatIsAllowed(t *testing.T) {
 			func(c *settings.Capacity) {
 				c.InstanceTypes, c.WarmPool = []string{"m7i.large"}, &settings.WarmPool{State: "asleep"}
 			},
-			[]string{`WarmPool.State: got "asleep"; allowed: stopped, running, hibernated`},
+			[]string{`WarmPool.State: got "asleep"; allowed: stopped, running`},
 		},
 
 		"a negative target": {
@@ -535,7 +535,7 @@ func TestCapacity_Validate_AcceptsWhatIsAtTheLimit(t *testing.T) {
 		},
 		"an empty warm pool": {
 			InstanceTypes: []string{"m7i.large"},
-			WarmPool:      &settings.WarmPool{MinSize: 0, MaxPreparedCapacity: new(0), State: "hibernated"},
+			WarmPool:      &settings.WarmPool{MinSize: 0, MaxPreparedCapacity: new(0), State: "running"},
 		},
 		"the agent's own variables": {Agent: settings.Agent{
 			ImagePullBehavior: "prefer-cached", Privileged: true,

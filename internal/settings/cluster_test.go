@@ -16,15 +16,16 @@ func TestCluster_WithDefaults(t *testing.T) {
 	first.Weight = new(1)
 	second := defaultCapacity()
 	second.Weight = new(0)
-	second.Base = 2
+	based := defaultCapacity()
+	based.Weight, based.Base = new(1), 2
 
 	assert.Equal(t,
 		settings.Cluster{ContainerInsights: "disabled", DefaultCapacity: first, Capacities: map[string]settings.Capacity{}},
 		settings.Cluster{}.WithDefaults())
 	assert.Equal(t,
-		settings.Cluster{ContainerInsights: "disabled", DefaultCapacity: first, Capacities: map[string]settings.Capacity{"Added": second}},
-		settings.Cluster{Capacities: map[string]settings.Capacity{"Added": {Base: 2}}}.WithDefaults(),
-		"tasks that ask for no capacity would run on an added one")
+		settings.Cluster{ContainerInsights: "disabled", DefaultCapacity: first, Capacities: map[string]settings.Capacity{"Added": second, "Based": based}},
+		settings.Cluster{Capacities: map[string]settings.Capacity{"Added": {}, "Based": {Base: 2}}}.WithDefaults(),
+		"tasks that ask for no capacity would run on an added one, or a base would be without effect")
 }
 
 func TestCluster_WithDefaults_KeepsEveryValueGiven(t *testing.T) {
@@ -72,10 +73,10 @@ func TestCluster_Validate_NamesTheFieldTheValueAndWhatIsAllowed(t *testing.T) {
 		"ids that cannot be construct ids": {
 			settings.Cluster{Capacities: map[string]settings.Capacity{"DefaultCapacity": {}, "a/b": {}, "2nd": {}, "": {}}},
 			[]string{
-				`Capacities: got ""; allowed: ids of letters and digits that begin with a letter, other than "DefaultCapacity"`,
-				`Capacities: got "2nd"; allowed: ids of letters and digits that begin with a letter, other than "DefaultCapacity"`,
-				`Capacities: got "DefaultCapacity"; allowed: ids of letters and digits that begin with a letter, other than "DefaultCapacity"`,
-				`Capacities: got "a/b"; allowed: ids of letters and digits that begin with a letter, other than "DefaultCapacity"`,
+				`Capacities: got ""; allowed: ids of letters and digits that begin with a letter, other than CapacityProviders, Cluster, DefaultCapacity, InstanceProfile, InstanceRole, SecurityGroup, Vpc`,
+				`Capacities: got "2nd"; allowed: ids of letters and digits that begin with a letter, other than CapacityProviders, Cluster, DefaultCapacity, InstanceProfile, InstanceRole, SecurityGroup, Vpc`,
+				`Capacities: got "DefaultCapacity"; allowed: ids of letters and digits that begin with a letter, other than CapacityProviders, Cluster, DefaultCapacity, InstanceProfile, InstanceRole, SecurityGroup, Vpc`,
+				`Capacities: got "a/b"; allowed: ids of letters and digits that begin with a letter, other than CapacityProviders, Cluster, DefaultCapacity, InstanceProfile, InstanceRole, SecurityGroup, Vpc`,
 			},
 		},
 		"problems of capacities": {
@@ -107,4 +108,33 @@ func TestCluster_Validate_NamesTheFieldTheValueAndWhatIsAllowed(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestCluster_Validate_FailsWhenCapacitiesShareANameOrTheBaseHasNoEffect(t *testing.T) {
+	t.Parallel()
+	named := settings.Capacity{CapacityProviderName: "p", AutoScalingGroupName: "g", LaunchTemplateName: "template"}
+	c := settings.Cluster{DefaultCapacity: named, Capacities: map[string]settings.Capacity{
+		"Based": {Base: 3, Weight: new(0)},
+		"Same":  named,
+	}}.WithDefaults()
+	var got []string
+	for _, p := range c.Validate() {
+		got = append(got, p.Error())
+	}
+	assert.Equal(t, []string{
+		`Capacities["Based"].Base: got 3; allowed: 0 while Weight is 0: ECS places no task on a capacity without a weight`,
+		`Capacities["Same"].CapacityProviderName: got "p"; allowed: a name that no other capacity has`,
+		`Capacities["Same"].AutoScalingGroupName: got "g"; allowed: a name that no other capacity has`,
+		`Capacities["Same"].LaunchTemplateName: got "template"; allowed: a name that no other capacity has`,
+	}, got)
+}
+
+func TestValidate_LeavesTokensToTheCDK(t *testing.T) {
+	t.Parallel()
+	const token = "runners-${Token[AWS.Region.4]}"
+	c := settings.Cluster{
+		ClusterName: token, InstanceRoleName: token, InstanceProfileName: token,
+		DefaultCapacity: settings.Capacity{ImageID: token, CapacityProviderName: token, AutoScalingGroupName: token, LaunchTemplateName: token},
+	}.WithDefaults()
+	assert.Empty(t, c.Validate(), "a name could not be a parameter")
 }

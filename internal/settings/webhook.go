@@ -79,7 +79,7 @@ func (w Webhook) Validate() Problems {
 		}
 	}
 	name := func(path, got string, pattern *regexp.Regexp, allowed string) {
-		if got != "" && !pattern.MatchString(got) {
+		if got != "" && !unresolved(got) && !pattern.MatchString(got) {
 			ps.Add(path, got, allowed)
 		}
 	}

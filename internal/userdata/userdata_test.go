@@ -158,7 +158,7 @@ func TestScript_KeepsTheAgentOffWhenAnyStepFails(t *testing.T) {
 			h := newHost(t, image)
 			output, err := h.run(render(t, settings.Capacity{}), "FAIL_AT="+strconv.Itoa(i+1))
 			assertKeptOff(t, h, output, err)
-			assert.Equal(t, append(steps[:i+1:i+1], "systemctl mask --now --no-block ecs.service"), h.calls(), "the script went on after a failure")
+			assert.Equal(t, append(steps[:i+1:i+1], "systemctl mask --now --no-block ecs.service", "shutdown -P +10"), h.calls(), "the script went on after a failure")
 		})
 	}
 }
@@ -197,6 +197,7 @@ func assertKeptOff(t *testing.T, h *host, output string, err error) {
 	require.Error(t, err, "cloud-init would report success")
 	assert.Regexp(t, `ecsrunners: user data failed in line [0-9]+, the ECS agent stays off\n$`, output)
 	assert.Contains(t, h.calls(), "systemctl mask --now --no-block ecs.service", "the agent would start on a host that may lack its firewall")
+	assert.Contains(t, h.calls(), "shutdown -P +10", "an instance that never takes a job would run, and be paid for, for ever")
 	assert.NotContains(t, h.read("/etc/ecs/ecs.config"), "ECS_CLUSTER", "the agent would join the cluster from a host that may lack its firewall")
 }
 
@@ -325,6 +326,7 @@ func newHost(t *testing.T, files map[string]string) *host {
 	require.NoError(t, os.Mkdir(h.path("/bin"), 0o755))
 	for name, stub := range map[string]string{
 		"systemctl": commandStub,
+		"shutdown":  commandStub,
 		"cat":       commandStub + passOn, "chmod": commandStub + passOn, "mkdir": commandStub + passOn,
 		"iptables": iptablesStub, "ip6tables": iptablesStub,
 	} {

@@ -8,6 +8,7 @@ package firewall_test
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -382,7 +383,7 @@ func request(address, patience string) error {
 		return fmt.Errorf("parsing patience: %w", err)
 	}
 	connection, err := net.DialTimeout("tcp", address, timeout)
-	if err, ok := err.(net.Error); ok && err.Timeout() {
+	if netError := net.Error(nil); errors.As(err, &netError) && netError.Timeout() {
 		fmt.Print(silence)
 		return nil
 	}

@@ -1,9 +1,10 @@
 #!/bin/bash
 # Written by ecsrunners. cloud-init runs this once, at the first boot, before
 # the ECS agent starts. If a step fails, the agent stays off and the instance
-# joins no cluster: a host without its firewall must not run jobs.
+# joins no cluster: a host without its firewall must not run jobs. After ten
+# minutes, time to look at it, it powers off and is replaced.
 set -euo pipefail
-trap 'echo "ecsrunners: user data failed in line $LINENO, the ECS agent stays off" >&2; systemctl mask --now --no-block ecs.service' ERR
+trap 'echo "ecsrunners: user data failed in line $LINENO, the ECS agent stays off" >&2; systemctl mask --now --no-block ecs.service || true; shutdown -P +10' ERR
 
 cat > /usr/local/sbin/ecsrunners-firewall <<'EOF'
 #!/bin/bash

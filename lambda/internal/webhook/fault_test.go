@@ -174,6 +174,7 @@ func TestFault_BusStaysDown(t *testing.T) {
 		"throttled":      refusal(http.StatusBadRequest, "ThrottlingException"),
 		"internal error": refusal(http.StatusInternalServerError, "InternalException"),
 		"entry failed":   failedEntry("InternalFailure"),
+		"out of reach":   errors.New("dial tcp: InternalFailure of some sort"),
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -188,6 +189,7 @@ func TestFault_BusStaysDown(t *testing.T) {
 				assert.LessOrEqual(t, time.Since(begin), 8*time.Second, "GitHub stops waiting after ten seconds")
 				assert.Greater(t, time.Since(begin), 7*time.Second, "a job is lost that some patience would have saved")
 				assert.EqualValues(t, f.bus.calls, a.metrics[contract.MetricPutFailures])
+				assert.Regexp(t, "ThrottlingException|InternalException|InternalFailure", a.log["error"], "an operator learns the reason")
 			})
 		})
 	}

@@ -84,7 +84,9 @@ func (h *Handler) receive(ctx context.Context, w http.ResponseWriter, r *http.Re
 	if err := d.identify(r.Header); err != nil {
 		return err
 	}
-	d.action = p.action
+	if contract.IsEventName(p.action) { // of a repository_dispatch, anybody's text
+		d.action = p.action
+	}
 	if d.event == eventPing {
 		d.end(contract.OutcomePing)
 		return nil
@@ -189,7 +191,7 @@ func (h *Handler) publish(ctx context.Context, p *payload, dispatch *contract.Di
 		if e.detail, err = encode(p, dispatch); err != nil {
 			return err
 		}
-		failures, err := h.Publisher.publish(ctx, e, d.start.Add(budget))
+		failures, err := h.Publisher.publish(ctx, e)
 		d.failures += failures
 		if err == nil {
 			d.end(contract.OutcomeAccepted)

@@ -124,6 +124,7 @@ func TestHandler_RejectsSignedPayloadsItDoesNotUnderstand(t *testing.T) {
 		"full_name twice":              `{"action":"queued",` + job + `,"repository":{"full_name":"my-org/app","full_name":"evil/app","private":true}}`,
 		"private twice":                `{"action":"queued",` + job + `,"repository":{"full_name":"my-org/app","private":true,"private":false}}`,
 		"no action":                    `{` + job + `,` + repository + `}`,
+		"action of another form":       `{"action":"Queued!",` + job + `,` + repository + `}`,
 		"action not a string":          `{"action":1,` + job + `,` + repository + `}`,
 		"no job":                       `{"action":"queued",` + repository + `}`,
 		"job not an object":            `{"action":"queued","workflow_job":[],` + repository + `}`,
@@ -319,7 +320,9 @@ func TestHandler_PutsOtherEventsOnTheBusUnchanged(t *testing.T) {
 	all.Events = []string{contract.AllEvents}
 	f := newFixture(t, all)
 	body := ` {"ref":"main","repository":{"full_name":"my-org/app","private":true}} `
-	a := f.deliver(t, delivery{event: "push", body: body})
+	a := f.deliver(t, delivery{event: "push", body: body, headers: map[string]string{
+		"x-amzn-trace-id": "Root=1-" + strings.Repeat("0", 500), // more than the bus takes
+	}})
 	assert.JSONEq(t, `{"outcome":"accepted","event":"push"}`, a.body)
 	require.Len(t, f.bus.entries, 1)
 	assert.Equal(t, "push", *f.bus.entries[0].DetailType)
@@ -379,6 +382,17 @@ func TestHandler_ReducesWhatIsTooLargeForTheBus(t *testing.T) {
 			}`, detail)
 		})
 	}
+}
+
+// The action of a repository_dispatch is whatever its sender has chosen.
+func TestHandler_ActionsOfAnotherFormAreNotLogged(t *testing.T) {
+	all := settings()
+	all.Events = []string{contract.AllEvents}
+	f := newFixture(t, all)
+	a := f.deliver(t, delivery{event: "repository_dispatch", body: `{"action":"` + payloadMarker + `","repository":{"full_name":"my-org/app","private":true}}`})
+	assert.Equal(t, http.StatusAccepted, a.status)
+	assert.NotContains(t, a.log, "action")
+	assert.NotContains(t, a.body, payloadMarker)
 }
 
 func TestHandler_ReducesOtherEventsToo(t *testing.T) {

@@ -114,8 +114,8 @@ type job struct {
 // workflowJob returns the job the payload is about. It requires what every
 // workflow_job event has: action, job, repository.
 func (p *payload) workflowJob() (job, error) {
-	if p.action == "" {
-		return job{}, fmt.Errorf("%w: action is missing", ErrPayload)
+	if !contract.IsEventName(p.action) {
+		return job{}, fmt.Errorf("%w: action is missing or malformed", ErrPayload)
 	}
 	if !rawjson.IsObject(p.repository) {
 		return job{}, fmt.Errorf("%w: repository is missing", ErrPayload)

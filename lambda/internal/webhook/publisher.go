@@ -75,9 +75,9 @@ func (e entry) size() int {
 	return timeSize + len(e.source) + len(e.detailType) + len(e.detail)
 }
 
-// publish puts an event on the bus. It tries until the deadline, unless a failure
-// is of a kind that stays, and returns the number of attempts that failed.
-func (p *Publisher) publish(ctx context.Context, e entry, deadline time.Time) (failures int, err error) {
+// publish puts an event on the bus. It tries until ctx is done, unless a failure is
+// of a kind that stays, and returns the number of attempts that failed.
+func (p *Publisher) publish(ctx context.Context, e entry) (failures int, err error) {
 	if e.size() > maxEntrySize {
 		return 0, ErrEntrySize
 	}
@@ -94,8 +94,7 @@ func (p *Publisher) publish(ctx context.Context, e entry, deadline time.Time) (f
 			}
 			return failures, fmt.Errorf("%w: %w", ErrBus, err)
 		}
-		pause := p.jitter(delay)
-		if p.clock.Now().Add(pause).After(deadline) || p.clock.Sleep(ctx, pause) != nil {
+		if p.clock.Sleep(ctx, p.jitter(delay)) != nil {
 			return failures, fmt.Errorf("%w: giving up after %d attempts: %w", ErrBus, failures, err)
 		}
 		delay = min(2*delay, maxDelay)

@@ -29,6 +29,7 @@ func TestVerifier(t *testing.T) {
 		"of an empty secret":     {webhook.NewVerifier(fixed("")), []string{sign("", body)}, webhook.ErrSignature},
 		"none":                   {webhook.NewVerifier(fixed("a")), nil, webhook.ErrNoSignature},
 		"two headers":            {webhook.NewVerifier(fixed("a")), []string{sign("a", body), sign("a", body)}, webhook.ErrSignatureFormat},
+		"too short":              {webhook.NewVerifier(fixed("a")), []string{"sha256=00"}, webhook.ErrSignatureFormat},
 		"malformed":              {webhook.NewVerifier(fixed("a")), []string{"sha256=0"}, webhook.ErrSignatureFormat},
 	} {
 		t.Run(name, func(t *testing.T) {
