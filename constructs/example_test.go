@@ -59,3 +59,16 @@ func ExampleNewWebhookIngress() {
 	fmt.Println(len(*stack.Node().Children()))
 	// Output: 2
 }
+
+// The defaults are a repository in CodeCommit with a Dockerfile that is yours to
+// change, and an image of it that is built at each deployment, push and release.
+func ExampleNewRunnerImagePipeline() {
+	app := awscdk.NewApp(&awscdk.AppProps{Context: &map[string]any{"aws:cdk:bundling-stacks": []any{}}})
+	stack := awscdk.NewStack(app, jsii.String("Image"), nil)
+
+	pipeline := constructs.NewRunnerImagePipeline(stack, "Image", nil)
+	awscdk.NewCfnOutput(stack, jsii.String("CloneURL"), &awscdk.CfnOutputProps{Value: pipeline.SourceRepository().RepositoryCloneUrlHttp()})
+
+	fmt.Println(pipeline.Architectures())
+	// Output: [x64]
+}

@@ -24,6 +24,8 @@ type article struct {
 }
 
 var articles = []article{
+	{data: "02-ecr-repository.json", example: "source-series", stack: "SourceSeriesImage", steps: ecrRepository},
+	{data: "05-codebuild.json", example: "source-series", stack: "SourceSeriesImage", steps: codeBuild},
 	{data: "06-ecs-cluster.json", example: "source-series", stack: "SourceSeries", steps: ecsCluster},
 }
 
@@ -50,7 +52,59 @@ const (
 	group    = "AWS::AutoScaling::AutoScalingGroup"
 	provider = "AWS::ECS::CapacityProvider"
 	strategy = "AWS::ECS::ClusterCapacityProviderAssociations"
+
+	repository = "AWS::ECR::Repository"
+	project    = "AWS::CodeBuild::Project"
+	buildRole  = "AWS::IAM::Role[Path=/service-role/]"
+	check      = "AWS::Events::Rule[ScheduleExpression=cron(23 3 * * ? *)]"
 )
+
+var ecrRepository = []step{
+	{"aws ecr create-repository", []row{
+		{parameter: "--profile", reason: "who deploys chooses the credentials"},
+		{parameter: "--repository-name", at: repository + ".RepositoryName"},
+		{parameter: "--region", at: "Stack.Region"},
+		{parameter: "output: repositoryUri", reason: "known after deployment only; the app has it as an output"},
+		{
+			parameter: "output: imageTagMutability", at: repository + ".ImageTagMutability", instead: "IMMUTABLE_WITH_EXCLUSION",
+			reason: "an image that was checked stays what it is; only the tag from which tasks start can be moved",
+		},
+		{
+			parameter: "output: imageScanningConfiguration.scanOnPush", at: repository + ".ImageScanningConfiguration.ScanOnPush", instead: "true",
+			reason: "vulnerabilities show without anybody asking",
+		},
+		{
+			parameter: "output: encryptionConfiguration.encryptionType", at: repository + ".EncryptionConfiguration", instead: notSet,
+			reason: "AES256 is what ECR takes when it is not set; prop EncryptionKey takes a key",
+		},
+		{
+			parameter: "lifecycle policy", at: repository + ".LifecyclePolicy", instead: "LifecyclePolicyText",
+			reason: "images would pile up, and be paid for",
+		},
+	}},
+}
+
+var codeBuild = []step{
+	{"project", []row{
+		{parameter: "name", at: project + ".Name"},
+		{parameter: "source", at: project + ".SecondarySources[SourceIdentifier=image].Type"},
+		{parameter: "pushes to", at: project + ".Environment.EnvironmentVariables[Name=REPOSITORY_URI].Value", part: `[^/]+$`},
+		{parameter: "service role", at: project + ".ServiceRole", part: `(.*)\.Arn`},
+	}},
+	{"service role", []row{
+		{parameter: "name", at: buildRole + ".RoleName"},
+		{parameter: "path", at: buildRole + ".Path"},
+		{parameter: "trust", at: buildRole + ".AssumeRolePolicyDocument.Statement[Effect=Allow].Principal.Service"},
+	}},
+	{"version check", []row{
+		{
+			parameter: "schedule", at: check + ".ScheduleExpression", instead: "cron(23 3 * * ? *)",
+			reason: "daily; the article does not tell the expression",
+		},
+		{parameter: "starts", at: check + ".Targets[Id=Target0].Arn", part: `(.*)\.Arn`},
+		{parameter: "compares", reason: "build.sh of this library does, which the build gets with each deployment"},
+	}},
+}
 
 var ecsCluster = []step{
 	{"aws ecs create-cluster", []row{

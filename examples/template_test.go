@@ -46,21 +46,26 @@ var segment = regexp.MustCompile(`^([^\[\]]+)(?:\[([^=\]]+)=([^\]]*)\])?$`)
 //
 //	AWS::ECS::CapacityProvider.Tags[Key=Name].Value
 //
-// There must be one resource of that type. "Stack.Region" is the region to which
+// There must be one resource of that type, or, where there are several, of that
+// type with a value: AWS::IAM::Role[Path=/service-role/].RoleName. "Stack.Region" is the region to which
 // the stack is bound.
 func (t template) find(path string) (string, error) {
 	if path == "Stack.Region" {
 		return t.region, nil
 	}
-	resourceType, properties, _ := strings.Cut(path, ".")
+	selector, properties, _ := strings.Cut(path, ".")
+	parts := segment.FindStringSubmatch(selector)
+	if parts == nil {
+		return "", fmt.Errorf("%s: %q selects no resource", path, selector)
+	}
 	var found []resource
 	for _, r := range t.Resources {
-		if r.Type == resourceType {
+		if value, ok := r.Properties[parts[2]]; r.Type == parts[1] && (parts[2] == "" || ok && t.text(value) == parts[3]) {
 			found = append(found, r)
 		}
 	}
 	if len(found) != 1 {
-		return "", fmt.Errorf("%s: the template has %d resources of type %s, not one", path, len(found), resourceType)
+		return "", fmt.Errorf("%s: the template has %d resources of type %s, not one", path, len(found), selector)
 	}
 	var value any = found[0].Properties
 	if properties == "" {
@@ -162,7 +167,9 @@ func TestTemplate_ReadsValuesByPath(t *testing.T) {
 			"Script": {"Fn::Base64": {"Fn::Join": ["", ["cluster=", {"Ref": "C1"}, "\n"]]}},
 			"Template": {"Version": 3, "Id": {"Ref": "T1"}},
 			"Tags": [{"Key": "A", "Value": "1"}, {"Key": "B", "Value": "2"}]}},
-		"T1": {"Type": "AWS::EC2::LaunchTemplate"}, "T2": {"Type": "AWS::EC2::LaunchTemplate"}}}`), "eu-west-1")
+		"T1": {"Type": "AWS::EC2::LaunchTemplate"}, "T2": {"Type": "AWS::EC2::LaunchTemplate"},
+		"R1": {"Type": "AWS::IAM::Role", "Properties": {"Path": "/a/", "RoleName": "one"}},
+		"R2": {"Type": "AWS::IAM::Role", "Properties": {"RoleName": "two"}}}}`), "eu-west-1")
 	const group = "AWS::AutoScaling::AutoScalingGroup"
 	for _, test := range []struct{ path, want, err string }{
 		{path: "Stack.Region", want: "eu-west-1"},
@@ -180,6 +187,8 @@ func TestTemplate_ReadsValuesByPath(t *testing.T) {
 		{path: group + ".Tags[Key=B]", want: "B=2"},
 		{path: group + ".Tags[Key=B].Value", want: "2"},
 		{path: group + ".Desired", want: "not set"},
+		{path: "AWS::IAM::Role[Path=/a/].RoleName", want: "one"},
+		{path: "AWS::IAM::Role[RoleName=two].Path", want: "not set"},
 		{path: group + ".Template.Name", want: "not set"},
 
 		{path: group + ".Templat.Version", err: "no Templat"},
@@ -187,6 +196,9 @@ func TestTemplate_ReadsValuesByPath(t *testing.T) {
 		{path: group + ".MaxSize.Value", err: `nothing can be below 5, before "Value"`},
 		{path: group + ".Tags[0]", err: `"Tags[0]" is no step of a path`},
 		{path: "AWS::EC2::LaunchTemplate", err: "2 resources of type AWS::EC2::LaunchTemplate"},
+		{path: "AWS::IAM::Role[Path=/b/].RoleName", err: "0 resources of type AWS::IAM::Role[Path=/b/]"},
+		{path: "AWS::IAM::Role.RoleName", err: "2 resources of type AWS::IAM::Role"},
+		{path: "AWS::IAM::Role[0].RoleName", err: `"AWS::IAM::Role[0]" selects no resource`},
 		{path: "AWS::EC2::VPC.Tags", err: "0 resources of type AWS::EC2::VPC"},
 	} {
 		got, err := tpl.find(test.path)

@@ -6,6 +6,7 @@ import (
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsautoscaling"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awscodebuild"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsecs"
 	"github.com/aws/jsii-runtime-go"
 
@@ -97,6 +98,31 @@ func webhookProps(s settings.Webhook) *constructs.WebhookIngressProps {
 		ReservedConcurrency:     s.ReservedConcurrency,
 		LogRetentionDays:        s.LogRetentionDays,
 		Tracing:                 s.Tracing,
+	}
+}
+
+// imageProps are the props that the settings stand for, without the source, which
+// may be a construct.
+func imageProps(s settings.Image) *constructs.RunnerImagePipelineProps {
+	return &constructs.RunnerImagePipelineProps{
+		Architectures:    s.Architectures,
+		RunnerVersion:    s.RunnerVersion,
+		BaseImage:        s.BaseImage,
+		Sudo:             s.Sudo,
+		Channel:          s.Channel,
+		RepositoryName:   s.RepositoryName,
+		MaxImageCount:    s.MaxImageCount,
+		UntaggedImageAge: duration(s.UntaggedImageAge),
+		RemovalPolicy:    cdkName[awscdk.RemovalPolicy](s.RemovalPolicy),
+		EmptyOnDelete:    s.EmptyOnDelete,
+		ProjectName:      s.ProjectName,
+		BuildRoleName:    s.BuildRoleName,
+		BuildRolePath:    s.BuildRolePath,
+		ComputeType:      cdkName[awscodebuild.ComputeType](s.ComputeType),
+		Timeout:          duration(s.Timeout),
+		Schedule:         s.Schedule,
+		LogRetentionDays: s.LogRetentionDays,
+		FunctionName:     s.FunctionName,
 	}
 }
 

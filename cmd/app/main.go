@@ -22,6 +22,9 @@ func main() {
 		jsii.Close()
 		os.Exit(1)
 	}
+	if c.Image != nil {
+		stacks.NewRunnerImageStack(app, c)
+	}
 	stacks.NewRunnersStack(app, c)
 	app.Synth(nil)
 }

@@ -1,10 +1,10 @@
-// Command source-series deploys the cluster of "Scalable ECS Cluster", article 6
-// of Tony Tannous's series "Scalable Self-Hosted GitHub Runners on AWS Cloud"
-// (techtoaster.io), with the names and values of its AWS CLI commands.
+// Command source-series deploys what Tony Tannous's series "Scalable Self-Hosted
+// GitHub Runners on AWS Cloud" (techtoaster.io) builds with the AWS CLI, with its
+// names and values: the image of articles 2, 4 and 5, and the cluster of article 6.
 //
 // It shows how each of them is set, not how to set them: the defaults of this
-// library differ where the article's values cost money or jobs. A test holds the
-// template against every parameter of the article.
+// library differ where the articles' values cost money or jobs. A test holds the
+// templates against every parameter of the articles.
 package main
 
 import (
@@ -18,6 +18,35 @@ import (
 func main() {
 	defer jsii.Close()
 	app := awscdk.NewApp(nil)
+	newImage(app)
+	newCluster(app)
+	app.Synth(nil)
+}
+
+// newImage is the image of "ECR Runner Image Repository", "Hosting the Runner
+// Docker Artifacts on CodeCommit" and "Build/Push Runner Image using CodeBuild",
+// articles 2, 4 and 5.
+func newImage(app awscdk.App) {
+	stack := awscdk.NewStack(app, jsii.String("SourceSeriesImage"), &awscdk.StackProps{
+		Env: &awscdk.Environment{Region: jsii.String("us-east-1")}, // --region of each command
+	})
+	constructs.NewRunnerImagePipeline(stack, "Image", &constructs.RunnerImagePipelineProps{
+		// The series does not tell the name of the repository in CodeCommit.
+		Source: constructs.ImageSourceCodeCommit(&constructs.ImageSourceCodeCommitProps{
+			RepositoryName: "github-actions-self-hosted-runner-debian",
+		}),
+
+		// aws ecr create-repository
+		RepositoryName: "github-actions-self-hosted-runner-debian",
+
+		ProjectName:   "github-actions-self-hosted-runner-debian-build",
+		BuildRoleName: "github-actions-self-hosted-runner-debian-build-role",
+		BuildRolePath: "/service-role/",
+	})
+}
+
+// newCluster is the cluster of "Scalable ECS Cluster", article 6.
+func newCluster(app awscdk.App) {
 	stack := awscdk.NewStack(app, jsii.String("SourceSeries"), &awscdk.StackProps{
 		Env: &awscdk.Environment{Region: jsii.String("us-east-1")}, // --region of each command
 	})
@@ -76,6 +105,4 @@ func main() {
 		jsii.String("the article's value; its checks show the idle instances that come of it"))
 	acknowledge(jsii.String("ecsrunners:smallScalingStep"),
 		jsii.String("the article's value; it starts one instance after the other"))
-
-	app.Synth(nil)
 }

@@ -23,6 +23,7 @@ type Config struct {
 	Region    string            `json:"region"`
 	Tags      map[string]string `json:"tags"`
 	VPC       *VPC              `json:"vpc"`
+	Image     *settings.Image   `json:"image"`
 	Webhook   *settings.Webhook `json:"webhook"`
 	Cluster   settings.Cluster  `json:"cluster"`
 }
@@ -40,6 +41,10 @@ func (c Config) WithDefaults() Config {
 	if c.StackName == "" {
 		c.StackName = "GitHubRunners"
 	}
+	if c.Image != nil {
+		image := c.Image.WithDefaults()
+		c.Image = &image
+	}
 	if c.Webhook != nil {
 		webhook := c.Webhook.WithDefaults()
 		c.Webhook = &webhook
@@ -47,6 +52,9 @@ func (c Config) WithDefaults() Config {
 	c.Cluster = c.Cluster.WithDefaults()
 	return c
 }
+
+// ImageStackName is the name of the stack that builds the image.
+func (c Config) ImageStackName() string { return c.StackName + "Image" }
 
 var (
 	// https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_CreateStack.html
@@ -89,6 +97,12 @@ func (c Config) Validate() settings.Problems {
 				ps.Add(fmt.Sprintf("vpc.availabilityZones[%d]", i), zone, "zones of region "+c.Region)
 			}
 		}
+	}
+	if c.Image != nil {
+		if len(c.ImageStackName()) > 128 {
+			ps.Add("stackName", c.StackName, "at most 123 letters, digits and - with an image, whose stack has Image after that name")
+		}
+		ps.Under("image", c.Image.Validate().JSON())
 	}
 	if c.Webhook != nil {
 		ps.Under("webhook", c.Webhook.Validate().JSON())

@@ -53,7 +53,9 @@ const anyKey = ""
 
 // defaults is a configuration in which every optional part is there.
 func defaults() Config {
-	c := Config{VPC: &VPC{}, Webhook: &settings.Webhook{}}
+	c := Config{VPC: &VPC{}, Webhook: &settings.Webhook{}, Image: &settings.Image{Source: settings.ImageSource{
+		CodeCommit: &settings.CodeCommitSource{}, Folder: &settings.FolderSource{}, GitHub: &settings.GitHubSource{},
+	}}}
 	c.Cluster.Capacities = map[string]settings.Capacity{anyKey: {Spot: &settings.Spot{}, WarmPool: &settings.WarmPool{}}}
 	c.Cluster.DefaultCapacity.Spot = &settings.Spot{}
 	c.Cluster.DefaultCapacity.WarmPool = &settings.WarmPool{}

@@ -19,9 +19,14 @@ import (
 // default that is wrong there is a bug.
 func TestReadme_ConfigurationReferenceIsTrue(t *testing.T) {
 	t.Parallel()
-	c := config.Config{VPC: &config.VPC{}, Webhook: &settings.Webhook{}, Cluster: settings.Cluster{
-		DefaultCapacity: settings.Capacity{Spot: &settings.Spot{}, WarmPool: &settings.WarmPool{}},
-	}}.WithDefaults()
+	c := config.Config{
+		VPC: &config.VPC{},
+		Image: &settings.Image{Source: settings.ImageSource{
+			CodeCommit: &settings.CodeCommitSource{}, Folder: &settings.FolderSource{}, GitHub: &settings.GitHubSource{},
+		}},
+		Webhook: &settings.Webhook{},
+		Cluster: settings.Cluster{DefaultCapacity: settings.Capacity{Spot: &settings.Spot{}, WarmPool: &settings.WarmPool{}}},
+	}.WithDefaults()
 	arm := settings.Capacity{Architecture: settings.ARM64}.WithDefaults()
 	unscaled := settings.Capacity{ManagedScaling: new(false)}.WithDefaults()
 	many := settings.Capacity{MaxInstances: 77}.WithDefaults()
@@ -31,10 +36,13 @@ func TestReadme_ConfigurationReferenceIsTrue(t *testing.T) {
 	describe(t, want, "", reflect.ValueOf(c))
 	// Defaults that depend on something else.
 	for key, text := range map[string]string{
-		"vpc.id":                "required",
-		"vpc.availabilityZones": "required",
-		"vpc.subnetIds":         "required",
-		"webhook.owners":        "required",
+		"vpc.id":                            "required",
+		"vpc.availabilityZones":             "required",
+		"vpc.subnetIds":                     "required",
+		"image.source.folder.path":          "required",
+		"image.source.gitHub.repository":    "required",
+		"image.source.gitHub.connectionArn": "required",
+		"webhook.owners":                    "required",
 
 		"cluster.defaultCapacity.instanceTypes": code(t, c.Cluster.DefaultCapacity.InstanceTypes) + "; with " + code(t, arm.Architecture) + " " + code(t, arm.InstanceTypes),
 		"cluster.defaultCapacity.imageId":       code(t, c.Cluster.DefaultCapacity.ImageID) + "; with " + code(t, arm.Architecture) + " " + code(t, arm.ImageID),

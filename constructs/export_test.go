@@ -1,0 +1,16 @@
+package constructs
+
+import (
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsecs"
+	"github.com/aws/constructs-go/constructs/v10"
+)
+
+// BindImage gives tests what a fleet gets of an image.
+func BindImage(image RunnerImage, scope constructs.Construct, architecture Architecture) awsecs.ContainerImage {
+	return image.bind(scope, architecture)
+}
+
+// SupportsArchitecture gives tests what a fleet asks an image.
+func SupportsArchitecture(image RunnerImage, architecture Architecture) bool {
+	return image.supports(architecture)
+}

@@ -1,0 +1,56 @@
+package contract_test
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/ecs-github-runners/ecsrunners/internal/contract"
+)
+
+func projects() contract.ImageBuild {
+	return contract.ImageBuild{Projects: []contract.ImageProject{
+		{Project: "build", Parameter: "/waiting", Repository: "runner", Tag: "latest-x64"},
+		{Project: "build-arm64", Parameter: "/waiting-arm64", Repository: "runner", Tag: "latest-arm64"},
+	}}
+}
+
+func TestImageBuild_TravelsThroughTheEnvironment(t *testing.T) {
+	env, err := projects().Environment()
+	require.NoError(t, err)
+	got, err := contract.ParseImageBuild(lookup(env))
+	require.NoError(t, err)
+	assert.Equal(t, projects(), got)
+	require.Len(t, contract.ImageBuildVariables(), len(env))
+	for _, variable := range contract.ImageBuildVariables() {
+		assert.Contains(t, env, variable.Name)
+	}
+}
+
+func TestParseImageBuild_FailsWhen(t *testing.T) {
+	incomplete := projects()
+	incomplete.Projects[1].Tag = ""
+	_, err := incomplete.Environment()
+	require.ErrorIs(t, err, contract.ErrMissing)
+	assert.ErrorContains(t, err, "ECSRUNNERS_IMAGE_PROJECTS[1].tag is required")
+
+	for name, test := range map[string]struct{ value, want string }{
+		"it is missing":            {" ", "reading the environment: ECSRUNNERS_IMAGE_PROJECTS is required"},
+		"it is empty":              {"[]", "reading the environment: ECSRUNNERS_IMAGE_PROJECTS is required"},
+		"it is no JSON":            {"build", `reading the environment: ECSRUNNERS_IMAGE_PROJECTS is not valid: "build", want a JSON list of projects`},
+		"it has more than a list":  {"[] []", `reading the environment: ECSRUNNERS_IMAGE_PROJECTS is not valid: "[] []", want a JSON list of projects`},
+		"a member is not known":    {`[{"url":"x"}]`, `reading the environment: ECSRUNNERS_IMAGE_PROJECTS is not valid: "[{\"url\":\"x\"}]", want a JSON list of projects`},
+		"a project has no tag":     {`[{"project":"p","parameter":"w","repository":"r"}]`, "reading the environment: ECSRUNNERS_IMAGE_PROJECTS[0].tag is required"},
+		"a project has no project": {`[{"parameter":"w","repository":"r","tag":"t"}]`, "reading the environment: ECSRUNNERS_IMAGE_PROJECTS[0].project is required"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := contract.ParseImageBuild(lookup(map[string]string{contract.EnvImageProjects: test.value}))
+			assert.EqualError(t, err, test.want)
+		})
+	}
+}
+
+func TestImageChannelTag(t *testing.T) {
+	assert.Equal(t, "latest-arm64", contract.ImageChannelTag(contract.DefaultImageChannel, "arm64"))
+}

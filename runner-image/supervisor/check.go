@@ -1,0 +1,61 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"syscall"
+
+	"github.com/ecs-github-runners/ecsrunners/internal/contract"
+)
+
+// check reports everything that keeps this image from running runners. It returns
+// the version of actions/runner, which must be want unless that is empty.
+func check(ctx context.Context, img image, want string) (string, error) {
+	var errs []error
+	for _, hook := range []contract.Hook{contract.HookJobStarted, contract.HookJobCompleted} {
+		script := filepath.Join(img.scripts, string(hook)+".sh")
+		if info, err := os.Stat(script); err != nil {
+			errs = append(errs, fmt.Errorf("looking for a hook script: %w", err))
+		} else if info.Mode()&0o022 != 0 {
+			errs = append(errs, fmt.Errorf("%s can be changed by others than root", script))
+		}
+	}
+	if info, err := os.Stat(img.root); err != nil {
+		errs = append(errs, fmt.Errorf("looking for the runner: %w", err))
+	} else if stat, ok := info.Sys().(*syscall.Stat_t); ok && int(stat.Uid) != img.uid {
+		errs = append(errs, fmt.Errorf("%s belongs to user %d, want %d: the listener writes its configuration there", img.root, stat.Uid, img.uid))
+	}
+	for _, file := range []string{".env", ".path", ".runner", ".credentials"} {
+		if _, err := os.Lstat(filepath.Join(img.root, file)); err == nil {
+			errs = append(errs, fmt.Errorf("%s in the image would override what the supervisor sets", filepath.Join(img.root, file)))
+		}
+	}
+	version, err := runnerVersion(ctx, img)
+	switch {
+	case err != nil:
+		errs = append(errs, fmt.Errorf("asking the listener for its version: %w", err))
+	case want != "" && version != want:
+		errs = append(errs, fmt.Errorf("the listener says it is version %s, want %s", version, want))
+	}
+	return version, errors.Join(errs...)
+}
+
+// runnerVersion asks the listener for its version, as the user it will run as.
+func runnerVersion(ctx context.Context, img image) (string, error) {
+	cmd := exec.CommandContext(ctx, filepath.Join(img.root, listenerProgram), "--version")
+	cmd.Dir = img.root
+	cmd.Env = append(os.Environ(), "HOME="+img.root)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: img.credential()}
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if err != nil {
+		return "", fmt.Errorf("%w: %s", err, clip(string(bytes.TrimSpace(stderr.Bytes()))))
+	}
+	return string(bytes.TrimSpace(out)), nil
+}

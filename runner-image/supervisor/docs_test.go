@@ -1,0 +1,87 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/ecs-github-runners/ecsrunners/internal/contract"
+	"github.com/ecs-github-runners/ecsrunners/runner-image/supervisor/lifecycle"
+)
+
+const operations = "../../docs/operations.md"
+
+// The documents say what the code does, no more and no less.
+
+func TestDocs_EndsAndLimits(t *testing.T) {
+	t.Parallel()
+	defaults := map[string]string{}
+	for _, v := range contract.RunnerVariables() {
+		defaults[v.Name] = v.Default
+	}
+	var want []string
+	for _, end := range contract.RunnerEnds() {
+		limit := " "
+		if end.Limit != "" {
+			limit = fmt.Sprintf(" `%s`, %s ", end.Limit, defaults[end.Limit])
+		}
+		want = append(want, fmt.Sprintf("| %d | `%s` | %s |%s|", end.Code, end.Reason, end.Text, limit))
+	}
+	assert.Equal(t, want, table(t, "| Exit code |"))
+}
+
+func TestDocs_Variables(t *testing.T) {
+	t.Parallel()
+	var want []string
+	for _, v := range contract.RunnerVariables() {
+		value := " "
+		if v.Default != "" {
+			value = " " + v.Default + " "
+		}
+		want = append(want, fmt.Sprintf("| `%s` |%s| %s |", v.Name, value, v.Text))
+	}
+	assert.Equal(t, want, table(t, "| Variable |"))
+}
+
+func TestDocs_LastLine(t *testing.T) {
+	t.Parallel()
+	content, err := os.ReadFile(operations)
+	require.NoError(t, err)
+	m := regexp.MustCompile("(?s)```json\n(.*?)\n```").FindSubmatch(content)
+	require.NotNil(t, m)
+
+	var shown report
+	decoder := json.NewDecoder(strings.NewReader(string(m[1])))
+	decoder.DisallowUnknownFields()
+	require.NoError(t, decoder.Decode(&shown))
+	var out strings.Builder
+	(&console{w: &out}).last(contract.Runner{Fleet: shown.Fleet, JobID: shown.JobID}, shown.Summary)
+	assert.Equal(t, string(m[1])+"\n", out.String())
+
+	d := shown.Durations
+	assert.Equal(t, d.Total, d.Registration+d.Start+d.Idle+d.Job+d.End)
+	assert.NotEqual(t, lifecycle.Job{}, *shown.Job)
+}
+
+// table returns the rows of the table whose head begins with start.
+func table(t *testing.T, start string) []string {
+	t.Helper()
+	content, err := os.ReadFile(operations)
+	require.NoError(t, err)
+	_, rest, found := strings.Cut(string(content), "\n"+start)
+	require.True(t, found, "%s has no table %q", operations, start)
+	var rows []string
+	for _, line := range strings.Split(rest, "\n")[2:] {
+		if !strings.HasPrefix(line, "|") {
+			break
+		}
+		rows = append(rows, line)
+	}
+	return rows
+}

@@ -1,0 +1,473 @@
+package lifecycle
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/ecs-github-runners/ecsrunners/internal/contract"
+)
+
+// limits are the defaults, so that the times in the tests are the documented ones.
+var limits = Limits{
+	Idle:     contract.DefaultIdleTimeout,
+	Lifetime: contract.DefaultLifetime,
+	Start:    contract.DefaultStartTimeout,
+	Stop:     2 * time.Minute,
+}
+
+// play drives a machine along a timeline and writes down what it wants done.
+type play struct {
+	machine *Machine
+	now     time.Time
+	begun   time.Time
+	done    []string
+	end     *Summary
+	endedAt time.Duration
+}
+
+func begin() *play {
+	epoch := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	p := &play{machine: New(limits), now: epoch, begun: epoch}
+	p.note(p.machine.Begin(epoch))
+	return p
+}
+
+// idling begins a play whose listener listens since second 0.
+func idling() *play {
+	return begin().at(0, Registered{RunnerName: "r"}, Confirmed{}, Listening{})
+}
+
+// at reports events at a time since the beginning, and the ticks due until then.
+func (p *play) at(when time.Duration, events ...Event) *play {
+	until := p.begun.Add(when)
+	for {
+		due, ok := p.machine.Deadline()
+		if !ok || due.After(until) {
+			break
+		}
+		if due.After(p.now) {
+			p.now = due
+		}
+		p.note(p.machine.Handle(p.now, Tick{}))
+	}
+	p.now = until
+	for _, e := range events {
+		p.note(p.machine.Handle(p.now, e))
+	}
+	return p
+}
+
+func (p *play) note(actions []Action) {
+	for _, a := range actions {
+		at := p.now.Sub(p.begun)
+		if end, ok := a.(End); ok {
+			p.end, p.endedAt = &end.Summary, at
+		}
+		p.done = append(p.done, fmt.Sprintf("%v %s", at, strings.TrimPrefix(fmt.Sprintf("%T", a), "lifecycle.")))
+	}
+}
+
+// sinceStart returns what was wanted after the listener was started.
+func (p *play) sinceStart() []string {
+	for i, d := range p.done {
+		if strings.HasSuffix(d, " Start") {
+			return p.done[i+1:]
+		}
+	}
+	return nil
+}
+
+func (p *play) reason(t *testing.T) contract.Reason {
+	t.Helper()
+	require.NotNil(t, p.end, "the runner has not ended: %v", p.done)
+	return p.end.Reason
+}
+
+func TestJob_RunsFromRegistrationToEnd(t *testing.T) {
+	t.Parallel()
+	p := begin().
+		at(2*time.Second, Registered{RunnerName: "prod-linux-1-01234567-k3"}).
+		at(3*time.Second, Confirmed{}).
+		at(8*time.Second, Listening{}).
+		at(10*time.Second, JobStarted{Job{Name: "build"}}).
+		at(11*time.Second, JobStarted{Job{Repository: "my-org/app", RunID: "7"}}).
+		at(10*time.Minute, JobCompleted{}).
+		at(10*time.Minute+time.Second, JobCompleted{Result: "Failed"}).
+		at(10*time.Minute+2*time.Second, Exited{Code: 0})
+	assert.Equal(t, []string{"0s Register", "2s Confirm", "3s Start", "10m2s End"}, p.done,
+		"the registration must be confirmed immediately before the listener starts, and a job needs nothing else")
+	assert.Equal(t, Summary{
+		Reason:   contract.ReasonJobRan,
+		ExitCode: contract.ExitJobRan,
+		Runner:   "prod-linux-1-01234567-k3",
+		Job:      &Job{Name: "build", Repository: "my-org/app", RunID: "7", Result: "Failed"},
+		Durations: Durations{
+			Registration: Seconds(3 * time.Second),
+			Start:        Seconds(5 * time.Second),
+			Idle:         Seconds(2 * time.Second),
+			Job:          Seconds(9*time.Minute + 52*time.Second),
+			Total:        Seconds(10*time.Minute + 2*time.Second),
+		},
+	}, *p.end)
+}
+
+func TestRegistration_WithoutRunner(t *testing.T) {
+	t.Parallel()
+	for reason, code := range map[contract.Reason]contract.ExitCode{
+		contract.ReasonNoWork:      11,
+		contract.ReasonRefused:     20,
+		contract.ReasonUnreachable: 20,
+	} {
+		p := begin().at(time.Second, NotRegistered{Reason: reason, Detail: "why"})
+		assert.Equal(t, []string{"0s Register", "1s End"}, p.done)
+		assert.Equal(t, reason, p.reason(t))
+		assert.Equal(t, code, p.end.ExitCode)
+		assert.Equal(t, "why", p.end.Detail)
+	}
+}
+
+func TestConfirm_NotAcceptedNeverStartsTheListener(t *testing.T) {
+	t.Parallel()
+	p := begin().at(0, Registered{}, NotRegistered{Reason: contract.ReasonRefused}, Released{Answer: ReleaseDone})
+	assert.Equal(t, []string{"0s Register", "0s Confirm", "0s Release", "0s End"}, p.done)
+	assert.Equal(t, contract.ReasonRefused, p.reason(t))
+}
+
+// Every return code of the listener, before it had a job and after.
+func TestListenerCode(t *testing.T) {
+	t.Parallel()
+	released := Released{Answer: ReleaseDone}
+	for _, tc := range []struct {
+		name      string
+		events    []Event
+		want      contract.Reason
+		withdrawn bool // the registration is given back
+	}{
+		{"0_AfterAJobIsDone", []Event{JobStarted{}, Exited{Code: 0}}, contract.ReasonJobRan, false},
+		{"0_WithoutAJobIsNoSuccess", []Event{Exited{Code: 0}, released}, contract.ReasonListenerFailed, true},
+		{"1_IsAFailure", []Event{Exited{Code: 1}, released}, contract.ReasonListenerFailed, true},
+		{"1_AfterADeprecationMessageIsAStaleImage", []Event{Outdated{}, Exited{Code: 1}, released}, contract.ReasonDeprecated, true},
+		{"2_AfterAJobIsNeverRetried", []Event{JobStarted{}, Exited{Code: 2}}, contract.ReasonListenerFailed, false},
+		{"3_UpdatingIsAStaleImage", []Event{Exited{Code: 3}, released}, contract.ReasonDeprecated, true},
+		{"4_RunOnceUpdatingIsAStaleImage", []Event{Exited{Code: 4}, released}, contract.ReasonDeprecated, true},
+		{"5_SessionConflictIsAFailure", []Event{Exited{Code: 5}, released}, contract.ReasonListenerFailed, true},
+		{"6_AfterAJobIsNeverRetried", []Event{JobStarted{}, Exited{Code: 6}}, contract.ReasonListenerFailed, false},
+		{"7_IsAStaleImage", []Event{Exited{Code: 7}, released}, contract.ReasonDeprecated, true},
+		{"Unknown_IsAFailure", []Event{Exited{Code: 99}, released}, contract.ReasonListenerFailed, true},
+		{"Signal_IsAFailure", []Event{JobStarted{}, Exited{Code: -1, Detail: "killed"}}, contract.ReasonListenerFailed, false},
+		{"NotStarted_IsAFailure", []Event{NotStarted{Detail: "no such file"}, released}, contract.ReasonListenerFailed, true},
+		{"1_AfterTheResultWasReportedIsAJobThatRan", []Event{JobStarted{}, JobCompleted{Result: "Succeeded"}, Exited{Code: 1}}, contract.ReasonJobRan, false},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			p := idling().at(time.Second, tc.events...)
+			assert.Equal(t, tc.want, p.reason(t))
+			want := []string{"1s End"}
+			if tc.withdrawn {
+				want = []string{"1s Release", "1s End"}
+			}
+			assert.Equal(t, want, p.sinceStart())
+		})
+	}
+}
+
+func TestListenerCode_2And6_RestartBeforeAJob(t *testing.T) {
+	t.Parallel()
+	for _, code := range []int{2, 6} {
+		p := idling().
+			at(10*time.Second, Exited{Code: code}). // pause of 5 s
+			at(20*time.Second, Exited{Code: code}). // 10 s
+			at(40*time.Second, Exited{Code: code}). // 20 s
+			at(70*time.Second, Exited{Code: code}, Released{Answer: ReleaseDone})
+		assert.Equal(t, []string{"15s Start", "30s Start", "1m0s Start", "1m10s Release", "1m10s End"}, p.sinceStart(),
+			"a listener that fails for ever must not be started for ever")
+		assert.Equal(t, contract.ReasonListenerFailed, p.reason(t))
+	}
+}
+
+func TestRestart_CanStillRunAJob(t *testing.T) {
+	t.Parallel()
+	p := idling().
+		at(time.Second, Exited{Code: 2}).
+		at(7*time.Second, Listening{}, JobStarted{}).
+		at(time.Minute, Exited{Code: 0})
+	assert.Equal(t, contract.ReasonJobRan, p.reason(t))
+}
+
+func TestIdle_ReleasesBeforeTheListenerEnds(t *testing.T) {
+	t.Parallel()
+	p := idling().at(6 * time.Minute)
+	assert.Equal(t, []string{"5m0s Release"}, p.sinceStart(), "until the answer the runner may get a job")
+	p.at(6*time.Minute, Released{Answer: ReleaseDone}).at(6*time.Minute+time.Second, Exited{Code: 0})
+	assert.Equal(t, []string{"5m0s Release", "6m0s Interrupt", "6m1s End"}, p.sinceStart())
+	assert.Equal(t, contract.ExitIdle, p.end.ExitCode)
+}
+
+func TestIdle_ListenerThatIgnoresTheInterruptIsKilled(t *testing.T) {
+	t.Parallel()
+	p := idling().at(5*time.Minute, Released{Answer: ReleaseDone}).at(7*time.Minute, Exited{Code: -1})
+	assert.Equal(t, []string{"5m0s Release", "5m0s Interrupt", "6m0s Kill", "6m1s End"}, p.sinceStart())
+	assert.Equal(t, contract.ReasonIdle, p.reason(t))
+	assert.Contains(t, p.end.Detail, "killed")
+}
+
+func TestIdle_BusyOrUnansweredReleaseKeepsTheListener(t *testing.T) {
+	t.Parallel()
+	for _, answer := range []ReleaseAnswer{ReleaseBusy, ReleaseUnknown} {
+		p := idling().at(5*time.Minute, Released{Answer: answer}).at(11 * time.Minute)
+		assert.Equal(t, []string{"5m0s Release", "10m0s Release"}, p.sinceStart(), "asked again, never ended on a guess")
+		p.at(11*time.Minute, JobStarted{}, Released{Answer: ReleaseBusy}, Exited{Code: 0})
+		assert.Equal(t, contract.ReasonJobRan, p.reason(t))
+	}
+}
+
+func TestRelease_JobArrivesMeanwhile(t *testing.T) {
+	t.Parallel()
+	for name, answer := range map[string]ReleaseAnswer{"Busy": ReleaseBusy, "Done": ReleaseDone, "Unknown": ReleaseUnknown} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p := idling().
+				at(5*time.Minute+time.Second, JobStarted{}).
+				at(5*time.Minute+2*time.Second, Released{Answer: answer}).
+				at(time.Hour, Exited{Code: 0})
+			assert.Equal(t, []string{"5m0s Release", "1h0m0s End"}, p.sinceStart(), "a job that runs is left alone")
+			assert.Equal(t, contract.ReasonJobRan, p.reason(t))
+		})
+	}
+}
+
+func TestRelease_JobFinishesMeanwhile(t *testing.T) {
+	t.Parallel()
+	p := idling().at(5*time.Minute, JobStarted{}, JobCompleted{Result: "Succeeded"}, Exited{Code: 0})
+	assert.Equal(t, []string{"5m0s Release", "5m0s End"}, p.sinceStart())
+	assert.Equal(t, contract.ReasonJobRan, p.reason(t))
+}
+
+func TestRelease_ListenerEndsMeanwhile(t *testing.T) {
+	t.Parallel()
+	p := idling().at(5*time.Minute, Exited{Code: 2}).at(5*time.Minute+time.Second, Released{Answer: ReleaseDone})
+	assert.Equal(t, []string{"5m0s Release", "5m1s End"}, p.sinceStart())
+	assert.Equal(t, contract.ReasonIdle, p.reason(t))
+}
+
+func TestStart_TimeoutReleasesFirst(t *testing.T) {
+	t.Parallel()
+	p := begin().at(0, Registered{}, Confirmed{}).
+		at(5*time.Minute, Released{Answer: ReleaseDone}).
+		at(5*time.Minute+time.Second, Exited{Code: 0})
+	assert.Equal(t, []string{"5m0s Release", "5m0s Interrupt", "5m1s End"}, p.sinceStart())
+	assert.Equal(t, contract.ReasonStartTimeout, p.reason(t))
+	assert.Equal(t, contract.ExitListenerFailed, p.end.ExitCode)
+}
+
+func TestLifetime_CancelsARunningJob(t *testing.T) {
+	t.Parallel()
+	p := idling().at(time.Second, JobStarted{}).
+		at(6*time.Hour+30*time.Minute+20*time.Second, JobCompleted{Result: "Canceled"}, Exited{Code: 0})
+	assert.Equal(t, []string{"6h30m0s Interrupt", "6h30m20s End"}, p.sinceStart())
+	assert.Equal(t, contract.ExitLifetime, p.end.ExitCode)
+	assert.Equal(t, "Canceled", p.end.Job.Result)
+}
+
+func TestLifetime_EndsARunnerThatKeepsBeingBusy(t *testing.T) {
+	t.Parallel()
+	p := idling()
+	for at := 5 * time.Minute; at <= 6*time.Hour+30*time.Minute; at += 5 * time.Minute {
+		p.at(at, Released{Answer: ReleaseBusy})
+	}
+	p.at(6*time.Hour+31*time.Minute, Exited{Code: 0})
+	assert.Equal(t, contract.ReasonLifetime, p.reason(t))
+}
+
+func TestLifetime_InEveryState(t *testing.T) {
+	t.Parallel()
+	over := contract.DefaultLifetime
+	for name, tc := range map[string]struct {
+		before []Event
+		after  []Event
+		want   []string
+	}{
+		"Registering": {nil, []Event{NotRegistered{Reason: contract.ReasonUnreachable}, Released{}}, []string{"0s Register", "6h30m0s Cancel", "6h30m0s Release", "6h30m0s End"}},
+		"Confirming":  {[]Event{Registered{}}, []Event{Confirmed{}, Released{}}, []string{"0s Register", "0s Confirm", "6h30m0s Cancel", "6h30m0s Release", "6h30m0s End"}},
+		"Unanswered":  {nil, nil, []string{"0s Register", "6h30m0s Cancel", "6h30m30s End"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p := begin().at(0, tc.before...).at(over, tc.after...).at(over + time.Hour)
+			assert.Equal(t, tc.want, p.done)
+			assert.Equal(t, contract.ReasonLifetime, p.reason(t))
+		})
+	}
+}
+
+// SIGTERM, with a stop timeout of two minutes, in each state.
+func TestTerminate(t *testing.T) {
+	t.Parallel()
+	const (
+		asked     = 10 * time.Second
+		interrupt = asked + 110*time.Second // the stop timeout less the reserve
+	)
+	for _, tc := range []struct {
+		name   string
+		before []Event       // at 0s
+		after  []Event       // when asked to stop
+		exit   time.Duration // when the listener ends; 0: it does not
+		want   []string
+		reason contract.Reason
+	}{
+		{
+			"Registering", nil,
+			[]Event{NotRegistered{Reason: contract.ReasonUnreachable}, Released{Answer: ReleaseDone}},
+			0,
+			[]string{"0s Register", "10s Cancel", "10s Release", "10s End"},
+			contract.ReasonStoppedWithoutJob,
+		},
+		{
+			"RegisteredTooLate", nil,
+			[]Event{Registered{}, Released{Answer: ReleaseDone}},
+			0,
+			[]string{"0s Register", "10s Cancel", "10s Release", "10s End"},
+			contract.ReasonStoppedWithoutJob,
+		},
+		{
+			"NoWorkMeanwhile", nil,
+			[]Event{NotRegistered{Reason: contract.ReasonNoWork}},
+			0,
+			[]string{"0s Register", "10s Cancel", "10s End"},
+			contract.ReasonStoppedWithoutJob,
+		},
+		{
+			"ConfirmedTooLateNeverStartsTheListener",
+			[]Event{Registered{}},
+			[]Event{Confirmed{}, Released{Answer: ReleaseDone}},
+			0,
+			[]string{"0s Register", "0s Confirm", "10s Cancel", "10s Release", "10s End"},
+			contract.ReasonStoppedWithoutJob,
+		},
+		{
+			"Starting",
+			[]Event{Registered{}, Confirmed{}},
+			[]Event{Released{Answer: ReleaseDone}},
+			asked + time.Second,
+			[]string{"0s Register", "0s Confirm", "0s Start", "10s Release", "10s Interrupt", "11s End"},
+			contract.ReasonStoppedWithoutJob,
+		},
+		{
+			"Idle",
+			[]Event{Registered{}, Confirmed{}, Listening{}},
+			[]Event{Released{Answer: ReleaseDone}},
+			asked + time.Second,
+			[]string{"0s Register", "0s Confirm", "0s Start", "10s Release", "10s Interrupt", "11s End"},
+			contract.ReasonStoppedWithoutJob,
+		},
+		{
+			"Idle_ListenerIgnoresTheInterrupt",
+			[]Event{Registered{}, Confirmed{}, Listening{}},
+			[]Event{Released{Answer: ReleaseDone}},
+			0,
+			[]string{"0s Register", "0s Confirm", "0s Start", "10s Release", "10s Interrupt", "1m10s Kill", "1m11s End"},
+			contract.ReasonStoppedWithoutJob,
+		},
+		{
+			"Idle_ReleaseUnanswered",
+			[]Event{Registered{}, Confirmed{}, Listening{}},
+			nil, interrupt + time.Second,
+			[]string{"0s Register", "0s Confirm", "0s Start", "10s Release", "2m0s Interrupt", "2m1s End"},
+			contract.ReasonStoppedWithoutJob,
+		},
+		{
+			"Idle_ReleaseBusyAndTheJobRuns",
+			[]Event{Registered{}, Confirmed{}, Listening{}},
+			[]Event{Released{Answer: ReleaseBusy}, JobStarted{}},
+			time.Minute,
+			[]string{"0s Register", "0s Confirm", "0s Start", "10s Release", "1m0s End"},
+			contract.ReasonJobRan,
+		},
+		{
+			"JobFinishesInTime",
+			[]Event{Registered{}, Confirmed{}, Listening{}, JobStarted{}},
+			nil, time.Minute,
+			[]string{"0s Register", "0s Confirm", "0s Start", "1m0s End"},
+			contract.ReasonJobRan,
+		},
+		{
+			"JobIsInterrupted",
+			[]Event{Registered{}, Confirmed{}, Listening{}, JobStarted{}},
+			nil, interrupt + 5*time.Second,
+			[]string{"0s Register", "0s Confirm", "0s Start", "2m0s Interrupt", "2m5s End"},
+			contract.ReasonStoppedDuringJob,
+		},
+		{
+			"JobIgnoresTheInterruptAndIsKilledInTime",
+			[]Event{Registered{}, Confirmed{}, Listening{}, JobStarted{}},
+			nil, 0,
+			[]string{"0s Register", "0s Confirm", "0s Start", "2m0s Interrupt", "2m8s Kill", "2m9s End"},
+			contract.ReasonStoppedDuringJob,
+		},
+		{
+			"Pausing",
+			[]Event{Registered{}, Confirmed{}, Listening{}, Exited{Code: 2}},
+			[]Event{Exited{Code: 2}, Terminate{}, Released{Answer: ReleaseDone}},
+			0,
+			[]string{"0s Register", "0s Confirm", "0s Start", "5s Start", "10s Release", "10s End"},
+			contract.ReasonStoppedWithoutJob,
+		},
+		{
+			"Withdrawing",
+			[]Event{Registered{}, Confirmed{}, Exited{Code: 5}},
+			nil, 0,
+			[]string{"0s Register", "0s Confirm", "0s Start", "0s Release", "30s End"},
+			contract.ReasonListenerFailed,
+		},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			p := begin().at(0, tc.before...).at(asked, Terminate{}, Terminate{}).at(asked, tc.after...)
+			if tc.exit > 0 {
+				p.at(tc.exit, Exited{Code: 0})
+			}
+			p.at(10 * time.Minute)
+			assert.Equal(t, tc.reason, p.reason(t))
+			assert.Equal(t, tc.want, p.done)
+			assert.Less(t, p.endedAt, asked+limits.Stop, "ECS would have killed the supervisor before its last word")
+		})
+	}
+}
+
+func TestFinish_ListenerThatStaysAfterItsJob(t *testing.T) {
+	t.Parallel()
+	p := idling().at(0, JobStarted{}, JobCompleted{}).at(5*time.Minute+time.Second, Exited{Code: 0})
+	assert.Equal(t, []string{"5m0s Interrupt", "5m1s End"}, p.sinceStart())
+	assert.Equal(t, contract.ReasonListenerFailed, p.reason(t), "only the hook said that the job was over, and a job can fake that")
+
+	p = idling().at(0, JobStarted{}, JobCompleted{Result: "Succeeded"}).at(5*time.Minute+time.Second, Exited{Code: 0})
+	assert.Equal(t, []string{"5m0s Interrupt", "5m1s End"}, p.sinceStart())
+	assert.Equal(t, contract.ReasonJobRan, p.reason(t))
+}
+
+func TestHook_CannotOverwriteWhatIsKnown(t *testing.T) {
+	t.Parallel()
+	p := idling().at(0, JobStarted{Job{Name: "build", RunID: "1"}}, JobStarted{Job{Name: "other", RunID: "2"}}, Exited{Code: 0})
+	assert.Equal(t, &Job{Name: "build", RunID: "1"}, p.end.Job)
+}
+
+func TestEnd_IsTheLastWord(t *testing.T) {
+	t.Parallel()
+	p := idling().at(0, JobStarted{}, Exited{Code: 0}).at(0, Terminate{}, Exited{Code: 1}, Listening{}).at(10 * time.Hour)
+	assert.Equal(t, []string{"0s End"}, p.sinceStart())
+}
+
+func TestSummary_JSON(t *testing.T) {
+	t.Parallel()
+	p := idling().at(1500*time.Millisecond, JobStarted{}, Exited{Code: 0})
+	got, err := json.Marshal(p.end)
+	require.NoError(t, err)
+	assert.JSONEq(t, `{"reason":"job_ran","exit_code":0,"runner":"r","job":{},
+		"durations":{"registration":0,"start":0,"idle":1.5,"job":0,"end":0,"total":1.5}}`, string(got))
+}

@@ -1,0 +1,238 @@
+// Package registration is the runner's side of the registration API: it asks for
+// a runner, says that the listener starts, and gives the runner back.
+package registration
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
+
+	"github.com/ecs-github-runners/ecsrunners/internal/contract"
+)
+
+// Errors of a Client.
+var (
+	// ErrNoWork says that the fleet has no open job left.
+	ErrNoWork = errors.New("no work left")
+	// ErrBusy says that the runner has a job, or is about to get one.
+	ErrBusy = errors.New("runner is busy")
+	// ErrRefused says that the service will not serve this task, however often it
+	// asks.
+	ErrRefused = errors.New("registration service refused the request")
+	// ErrUnreachable says that the service gave no usable answer in time.
+	ErrUnreachable = errors.New("registration service is out of reach")
+)
+
+const (
+	// Patience is how long a request is tried again.
+	Patience = 10 * time.Minute
+	// AttemptTimeout bounds one attempt.
+	AttemptTimeout = 30 * time.Second
+
+	service     = "lambda" // the service that requests to a function URL are signed for
+	firstPause  = time.Second
+	longestWait = 30 * time.Second
+	maxBody     = 64 << 10
+)
+
+// Clock tells the time and waits.
+type Clock interface {
+	Now() time.Time
+	After(d time.Duration) <-chan time.Time
+}
+
+// Doer sends requests. An *http.Client is one.
+type Doer interface {
+	Do(*http.Request) (*http.Response, error)
+}
+
+// Client talks to the registration service.
+type Client struct {
+	// URL is the base address of the service, Region the region to sign for.
+	URL    string
+	Region string
+	// Credentials are those of the task role.
+	Credentials aws.CredentialsProvider
+	HTTP        Doer
+	Clock       Clock
+	// Jitter returns a random number in [0, n). Default: rand.Int64N.
+	Jitter func(n int64) int64
+	// Retried is told of every attempt that will be repeated. Default: nobody is.
+	Retried func(err error, pause time.Duration)
+}
+
+// Register asks for a runner. It fails with ErrNoWork, ErrRefused or
+// ErrUnreachable.
+func (c *Client) Register(ctx context.Context) (contract.Registration, error) {
+	var registration contract.Registration
+	status, body, err := c.post(ctx, contract.PathRegister)
+	switch {
+	case err != nil:
+		return registration, err
+	case status == http.StatusNoContent:
+		return registration, ErrNoWork
+	case status != http.StatusOK:
+		return registration, refusal(status, body)
+	}
+	// The body is the credential: errors must not quote it.
+	if json.Unmarshal(body, &registration) != nil || registration.RunnerName == "" || registration.JITConfig == "" {
+		return contract.Registration{}, fmt.Errorf("%w: its answer is not a registration", ErrRefused)
+	}
+	return registration, nil
+}
+
+// Started says that the listener starts now. It fails with ErrRefused or
+// ErrUnreachable.
+func (c *Client) Started(ctx context.Context) error {
+	status, body, err := c.post(ctx, contract.PathStarted)
+	switch {
+	case err != nil:
+		return err
+	case status != http.StatusOK && status != http.StatusNoContent:
+		return refusal(status, body)
+	}
+	return nil
+}
+
+// Release gives the runner back. It fails with ErrBusy, ErrRefused or
+// ErrUnreachable.
+func (c *Client) Release(ctx context.Context) error {
+	status, body, err := c.post(ctx, contract.PathRelease)
+	switch {
+	case err != nil:
+		return err
+	case status == http.StatusConflict:
+		return ErrBusy
+	case status != http.StatusOK && status != http.StatusNoContent:
+		return refusal(status, body)
+	}
+	return nil
+}
+
+// post sends a request until it gets an answer that will not change by asking
+// again, and returns it.
+func (c *Client) post(ctx context.Context, path string) (int, []byte, error) {
+	deadline := c.Clock.Now().Add(Patience)
+	for attempt := 0; ; attempt++ {
+		status, body, wait, err := c.try(ctx, path)
+		if err == nil {
+			return status, body, nil
+		}
+		pause := max(wait, c.backoff(attempt))
+		if c.Clock.Now().Add(pause).After(deadline) {
+			return 0, nil, fmt.Errorf("%w: %d attempts, the last: %w", ErrUnreachable, attempt+1, err)
+		}
+		if c.Retried != nil {
+			c.Retried(fmt.Errorf("POST %s: %w", path, err), pause)
+		}
+		select {
+		case <-ctx.Done():
+			return 0, nil, fmt.Errorf("%w: %w", ErrUnreachable, context.Cause(ctx))
+		case <-c.Clock.After(pause):
+		}
+	}
+}
+
+// try sends a request once. Its error means that trying again may help, not
+// before wait has passed.
+func (c *Client) try(ctx context.Context, path string) (status int, body []byte, wait time.Duration, err error) {
+	ctx, cancel := context.WithTimeout(ctx, AttemptTimeout)
+	defer cancel()
+	req, err := c.request(ctx, path)
+	if err != nil {
+		return 0, nil, 0, err
+	}
+	resp, err := c.HTTP.Do(req)
+	if err != nil {
+		return 0, nil, 0, err
+	}
+	defer func() { _ = resp.Body.Close() }()
+	body, err = io.ReadAll(io.LimitReader(resp.Body, maxBody))
+	if err != nil {
+		return 0, nil, 0, fmt.Errorf("reading the answer: %w", err)
+	}
+	if resp.StatusCode == http.StatusTooManyRequests || resp.StatusCode >= http.StatusInternalServerError {
+		return 0, nil, c.retryAfter(resp.Header), fmt.Errorf("%s%s", resp.Status, explanation(body))
+	}
+	return resp.StatusCode, body, 0, nil
+}
+
+// request returns a signed request.
+func (c *Client) request(ctx context.Context, path string) (*http.Request, error) {
+	body, err := json.Marshal(contract.RegistrationRequest{Contract: contract.Version})
+	if err != nil {
+		return nil, fmt.Errorf("encoding the request: %w", err)
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.URL+path, bytes.NewReader(body))
+	if err != nil {
+		return nil, fmt.Errorf("making the request: %w", err)
+	}
+	req.Header.Set("Content-Type", "application/json")
+	credentials, err := c.Credentials.Retrieve(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("getting the credentials of the task role: %w", err)
+	}
+	hash := sha256.Sum256(body)
+	if err := v4.NewSigner().SignHTTP(ctx, credentials, req, hex.EncodeToString(hash[:]), service, c.Region, c.Clock.Now()); err != nil {
+		return nil, fmt.Errorf("signing the request: %w", err)
+	}
+	return req, nil
+}
+
+// backoff returns a random pause below a bound that doubles with each attempt.
+func (c *Client) backoff(attempt int) time.Duration {
+	jitter := c.Jitter
+	if jitter == nil {
+		jitter = rand.Int64N
+	}
+	bound := longestWait
+	if attempt < 5 {
+		bound = min(bound, firstPause<<attempt)
+	}
+	return bound/2 + time.Duration(jitter(int64(bound/2)))
+}
+
+// retryAfter reads the header of that name, in seconds or as a date.
+func (c *Client) retryAfter(h http.Header) time.Duration {
+	value := h.Get("Retry-After")
+	if seconds, err := strconv.Atoi(value); err == nil {
+		return time.Duration(max(seconds, 0)) * time.Second
+	}
+	if date, err := http.ParseTime(value); err == nil {
+		return max(date.Sub(c.Clock.Now()), 0)
+	}
+	return 0
+}
+
+// refusal is the error for an answer that asking again will not change.
+func refusal(status int, body []byte) error {
+	text := fmt.Sprintf("%d %s%s", status, http.StatusText(status), explanation(body))
+	if status == http.StatusUpgradeRequired {
+		text += fmt.Sprintf(" (this image speaks contract version %d: rebuild it)", contract.Version)
+	}
+	return fmt.Errorf("%w: %s", ErrRefused, text)
+}
+
+// explanation returns what an answer that is no success says of itself, fit for
+// one line of a log.
+func explanation(body []byte) string {
+	var said contract.RegistrationError
+	if json.Unmarshal(body, &said) != nil || said.Error == "" {
+		return ""
+	}
+	text := strings.Join(strings.Fields(said.Error), " ")
+	return ": " + text[:min(len(text), 500)]
+}

@@ -1,0 +1,309 @@
+package registration_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/ecs-github-runners/ecsrunners/internal/contract"
+	"github.com/ecs-github-runners/ecsrunners/runner-image/supervisor/registration"
+)
+
+const granted = `{"runner_id":7,"runner_name":"prod-linux-1-01234567-k3","jit_config":"s3cret"}`
+
+func TestRegister_SignsAndStatesTheContract(t *testing.T) {
+	t.Parallel()
+	var got *http.Request
+	var body []byte
+	client, _ := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		got = r
+		body, _ = io.ReadAll(r.Body)
+		_, _ = io.WriteString(w, granted)
+	})
+	registered, err := client.Register(t.Context())
+	require.NoError(t, err)
+	assert.Equal(t, contract.Registration{RunnerID: 7, RunnerName: "prod-linux-1-01234567-k3", JITConfig: "s3cret"}, registered)
+
+	assert.Equal(t, http.MethodPost, got.Method)
+	assert.Equal(t, contract.PathRegister, got.URL.Path)
+	assert.JSONEq(t, fmt.Sprintf(`{"contract":%d}`, contract.Version), string(body))
+	authorization := got.Header.Get("Authorization")
+	assert.Contains(t, authorization, "AWS4-HMAC-SHA256 Credential=AKID/20260101/eu-west-1/lambda/aws4_request")
+	assert.Contains(t, authorization, "content-type;host")
+	assert.Equal(t, "token", got.Header.Get("X-Amz-Security-Token"))
+}
+
+func TestAnswers(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		path   string
+		status int
+		body   string
+		want   error
+		text   string
+	}{
+		{contract.PathRegister, 204, "", registration.ErrNoWork, ""},
+		{contract.PathRegister, 400, "", registration.ErrRefused, "400 Bad Request"},
+		{contract.PathRegister, 403, `{"error":"not a task\nof this fleet"}`, registration.ErrRefused, "403 Forbidden: not a task of this fleet"},
+		{contract.PathRegister, 404, `<html>`, registration.ErrRefused, "404 Not Found"},
+		{contract.PathRegister, 426, `{"error":"speak 2"}`, registration.ErrRefused, "426 Upgrade Required: speak 2 (this image speaks contract version 1: rebuild it)"},
+		{contract.PathRegister, 200, `{"runner_name":"r","jit_config":`, registration.ErrRefused, "not a registration"},
+		{contract.PathRegister, 200, `{"runner_name":"r"}`, registration.ErrRefused, "not a registration"},
+		{contract.PathStarted, 200, `{}`, nil, ""},
+		{contract.PathStarted, 204, "", nil, ""},
+		{contract.PathStarted, 409, "", registration.ErrRefused, "409 Conflict"},
+		{contract.PathRelease, 204, "", nil, ""},
+		{contract.PathRelease, 409, "", registration.ErrBusy, ""},
+		{contract.PathRelease, 403, "", registration.ErrRefused, ""},
+	} {
+		t.Run(fmt.Sprintf("%s_%d", strings.TrimPrefix(tc.path, "/"), tc.status), func(t *testing.T) {
+			t.Parallel()
+			client, clock := serve(t, func(w http.ResponseWriter, _ *http.Request) {
+				w.WriteHeader(tc.status)
+				_, _ = io.WriteString(w, tc.body)
+			})
+			err := call(t.Context(), client, tc.path)
+			require.ErrorIs(t, err, tc.want)
+			if tc.text != "" {
+				assert.ErrorContains(t, err, tc.text)
+			}
+			assert.Empty(t, clock.waits(), "asking again does not change this answer")
+		})
+	}
+}
+
+func TestRetry_UntilTheServiceAnswers(t *testing.T) {
+	t.Parallel()
+	for _, status := range []int{429, 500, 502, 503, 504} {
+		client, clock := serve(t, inTurn(answer(status, ""), answer(status, ""), answer(200, granted)))
+		_, err := client.Register(t.Context())
+		require.NoError(t, err)
+		assert.Equal(t, []time.Duration{750 * time.Millisecond, 1500 * time.Millisecond}, clock.waits(), "%d", status)
+	}
+}
+
+func TestRetry_HonoursRetryAfter(t *testing.T) {
+	t.Parallel()
+	client, clock := serve(t, inTurn(
+		answer(429, "", "Retry-After", "17"),
+		answer(503, "", "Retry-After", "Thu, 01 Jan 2026 00:01:17 GMT"), // a minute after the first
+		answer(503, "", "Retry-After", "soon"),
+		answer(200, granted),
+	))
+	_, err := client.Register(t.Context())
+	require.NoError(t, err)
+	assert.Equal(t, []time.Duration{17 * time.Second, time.Minute, 3 * time.Second}, clock.waits())
+}
+
+func TestRetry_EndsAfterTenMinutes(t *testing.T) {
+	t.Parallel()
+	client, clock := serve(t, answer(503, `{"error":"GitHub is down"}`))
+	_, err := client.Register(t.Context())
+	require.ErrorIs(t, err, registration.ErrUnreachable)
+	assert.ErrorContains(t, err, "503 Service Unavailable: GitHub is down")
+	assert.InDelta(t, registration.Patience.Seconds(), clock.passed().Seconds(), 30)
+	assert.Greater(t, len(clock.waits()), 20, "it should ask at least twice a minute")
+}
+
+func TestRetry_DoesNotWaitForAnAnswerThatComesTooLate(t *testing.T) {
+	t.Parallel()
+	client, clock := serve(t, answer(429, "", "Retry-After", "3600"))
+	_, err := client.Register(t.Context())
+	require.ErrorIs(t, err, registration.ErrUnreachable)
+	assert.Empty(t, clock.waits())
+}
+
+func TestRetry_AfterABrokenConnection(t *testing.T) {
+	t.Parallel()
+	broken := func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }
+	cut := func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Length", "1000")
+		_, _ = io.WriteString(w, granted[:10])
+	}
+	client, clock := serve(t, inTurn(broken, cut, answer(200, granted)))
+	_, err := client.Register(t.Context())
+	require.NoError(t, err)
+	assert.Len(t, clock.waits(), 2)
+}
+
+func TestRetry_WhenTheCredentialsAreNotThereYet(t *testing.T) {
+	t.Parallel()
+	client, _ := serve(t, answer(200, granted))
+	asked := 0
+	given := client.Credentials
+	client.Credentials = aws.CredentialsProviderFunc(func(ctx context.Context) (aws.Credentials, error) {
+		if asked++; asked < 3 {
+			return aws.Credentials{}, errors.New("agent is not ready")
+		}
+		return given.Retrieve(ctx)
+	})
+	_, err := client.Register(t.Context())
+	require.NoError(t, err)
+	assert.Equal(t, 3, asked)
+}
+
+func TestRetry_EndsWhenCancelled(t *testing.T) {
+	t.Parallel()
+	client, clock := serve(t, answer(503, ""))
+	ctx, cancel := context.WithCancelCause(t.Context())
+	reason := errors.New("the task is asked to stop")
+	clock.onWait = func() <-chan time.Time {
+		cancel(reason)
+		return nil
+	}
+	_, err := client.Register(ctx)
+	require.ErrorIs(t, err, registration.ErrUnreachable)
+	require.ErrorIs(t, err, reason)
+}
+
+func TestSlow_EndsWhenCancelled(t *testing.T) {
+	t.Parallel()
+	asked := make(chan struct{})
+	client, _ := serve(t, func(_ http.ResponseWriter, r *http.Request) {
+		close(asked)
+		_, _ = io.Copy(io.Discard, r.Body) // only then does the server watch the connection
+		<-r.Context().Done()
+	})
+	ctx, cancel := context.WithCancel(t.Context())
+	go func() {
+		<-asked
+		cancel()
+	}()
+	require.ErrorIs(t, client.Release(ctx), registration.ErrUnreachable)
+}
+
+// The answer to /register is a credential, and so is a part of it.
+func TestErrors_DoNotQuoteARegistration(t *testing.T) {
+	t.Parallel()
+	for _, body := range []string{granted[:len(granted)-1], `{"jit_config":"s3cret"}`, `"s3cret"`} {
+		for _, status := range []int{200, 403, 503} {
+			client, _ := serve(t, answer(status, body))
+			var told []error
+			client.Retried = func(err error, _ time.Duration) { told = append(told, err) }
+			_, err := client.Register(t.Context())
+			require.Error(t, err)
+			assert.NotContains(t, fmt.Sprintf("%+v %+v", err, told), "s3cret")
+		}
+	}
+}
+
+func TestRequests_AreTheSameEachTime(t *testing.T) {
+	t.Parallel()
+	var bodies []contract.RegistrationRequest
+	client, _ := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		var body contract.RegistrationRequest
+		assert.NoError(t, json.NewDecoder(r.Body).Decode(&body))
+		bodies = append(bodies, body)
+		status := http.StatusNoContent
+		if len(bodies) < 3 {
+			status = http.StatusServiceUnavailable
+		}
+		w.WriteHeader(status)
+	})
+	require.NoError(t, client.Started(t.Context()))
+	want := contract.RegistrationRequest{Contract: contract.Version}
+	assert.Equal(t, []contract.RegistrationRequest{want, want, want}, bodies)
+}
+
+func call(ctx context.Context, c *registration.Client, path string) error {
+	switch path {
+	case contract.PathStarted:
+		return c.Started(ctx)
+	case contract.PathRelease:
+		return c.Release(ctx)
+	default:
+		_, err := c.Register(ctx)
+		return err
+	}
+}
+
+// serve returns a client of a service that behaves like handler. Its clock passes
+// the time it is asked to wait at once, and its jitter is half of what it may be.
+func serve(t *testing.T, handler http.HandlerFunc) (*registration.Client, *clock) {
+	t.Helper()
+	server := httptest.NewServer(handler)
+	t.Cleanup(server.Close)
+	clock := &clock{now: epoch}
+	return &registration.Client{
+		URL:    server.URL,
+		Region: "eu-west-1",
+		Credentials: aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
+			return aws.Credentials{AccessKeyID: "AKID", SecretAccessKey: "key", SessionToken: "token"}, nil
+		}),
+		HTTP:   server.Client(),
+		Clock:  clock,
+		Jitter: func(n int64) int64 { return n / 2 },
+	}, clock
+}
+
+// answer returns a handler that gives one answer; headers are names and values.
+func answer(status int, body string, headers ...string) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) {
+		for i := 0; i < len(headers); i += 2 {
+			w.Header().Set(headers[i], headers[i+1])
+		}
+		w.WriteHeader(status)
+		_, _ = io.WriteString(w, body)
+	}
+}
+
+// inTurn returns a handler that behaves like each of handlers once.
+func inTurn(handlers ...http.HandlerFunc) http.HandlerFunc {
+	var mu sync.Mutex
+	return func(w http.ResponseWriter, r *http.Request) {
+		mu.Lock()
+		next := handlers[0]
+		handlers = handlers[1:]
+		mu.Unlock()
+		next(w, r)
+	}
+}
+
+var epoch = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+
+// clock is one on which waiting takes no time.
+type clock struct {
+	mu     sync.Mutex
+	now    time.Time
+	waited []time.Duration
+	onWait func() <-chan time.Time
+}
+
+func (c *clock) Now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.now
+}
+
+func (c *clock) After(d time.Duration) <-chan time.Time {
+	if c.onWait != nil {
+		return c.onWait()
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.now = c.now.Add(d)
+	c.waited = append(c.waited, d)
+	fired := make(chan time.Time, 1)
+	fired <- c.now
+	return fired
+}
+
+func (c *clock) waits() []time.Duration {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.waited
+}
+
+func (c *clock) passed() time.Duration { return c.Now().Sub(epoch) }

@@ -1,0 +1,508 @@
+package main
+
+import (
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/ecs-github-runners/ecsrunners/internal/contract"
+	"github.com/ecs-github-runners/ecsrunners/runner-image/supervisor/lifecycle"
+)
+
+// Orders in which the registration service is asked.
+var (
+	ranJob   = []string{"register", "started"}
+	gaveBack = []string{"register", "started", "release"}
+)
+
+func TestJob_RunsToItsEnd(t *testing.T) {
+	t.Parallel()
+	s := newService(t, nil)
+	e := newContainer(t, "listen; run build; work 10ms; done Failed; exit 0", s).run()
+	assert.Equal(t, 0, e.code, "a failed job is a job that ran")
+	assert.Equal(t, contract.ReasonJobRan, e.Reason)
+	assert.Equal(t, "prod-linux-1-01234567-k3", e.Runner)
+	assert.Equal(t, "linux", e.Fleet)
+	assert.Equal(t, &lifecycle.Job{
+		Name: "build", Repository: "my-org/app", Workflow: "ci", RunID: "42", RunAttempt: "1", Result: "Failed",
+	}, e.Job)
+	assert.Equal(t, ranJob, s.asked())
+	assert.Contains(t, e.log, "Running job: build\n", "the listener's log is not forwarded")
+}
+
+// Every return code of Runner.Listener.
+
+func TestListenerCode_0_WithoutAJob(t *testing.T) {
+	t.Parallel()
+	listenerFails(t, "listen; exit 0", contract.ReasonListenerFailed, "without a job")
+}
+
+func TestListenerCode_1_NotConfigured(t *testing.T) {
+	t.Parallel()
+	listenerFails(t, "say Runner is not configured.; exit 1", contract.ReasonListenerFailed, "code 1: Runner is not configured.")
+}
+
+func TestListenerCode_1_RegistrationDeleted(t *testing.T) {
+	t.Parallel()
+	const said = "Failed to create a session. The runner registration has been deleted from the server"
+	listenerFails(t, "say "+said+"; exit 1", contract.ReasonListenerFailed, said)
+}
+
+func TestListenerCode_1_BadConfiguration(t *testing.T) {
+	t.Parallel()
+	s := newService(t, map[string]http.HandlerFunc{contract.PathRegister: func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = w.Write([]byte(`{"runner_id":7,"runner_name":"r","jit_config":"!"}`))
+	}})
+	e := newContainer(t, "listen; hang", s).run()
+	assert.Equal(t, contract.ReasonListenerFailed, e.Reason)
+	assert.Contains(t, e.Detail, "not a valid Base-64 string")
+	assert.Equal(t, gaveBack, s.asked())
+}
+
+func TestListenerCode_1_AsRoot(t *testing.T) {
+	t.Parallel()
+	if os.Getuid() != 0 {
+		t.Skip("needs root; the test of the image covers it")
+	}
+	c := newContainer(t, "listen; hang", newService(t, nil))
+	c.setting.UID = 0
+	assert.Contains(t, c.run().Detail, "Must not run with sudo")
+}
+
+func TestListenerCode_1_Deprecated(t *testing.T) {
+	t.Parallel()
+	listenerFails(t, "say An error occurred: Runner version v2.300.0 is deprecated and cannot receive messages.; exit 1",
+		contract.ReasonDeprecated, "code 1")
+}
+
+func TestListenerCode_2_IsStartedAgain(t *testing.T) {
+	t.Parallel()
+	s := newService(t, nil)
+	e := newContainer(t, "listen; exit 2|listen; run build; done Succeeded; exit 0", s).run()
+	assert.Equal(t, contract.ReasonJobRan, e.Reason)
+	assert.Equal(t, ranJob, s.asked(), "the registration is still good")
+}
+
+func TestListenerCode_2_ForEver(t *testing.T) {
+	t.Parallel()
+	c := newContainer(t, "say Unhandled exception; exit 2", newService(t, nil))
+	e := c.run()
+	assert.Equal(t, contract.ExitListenerFailed, e.ExitCode)
+	assert.Contains(t, e.Detail, "code 2: Unhandled exception")
+	starts, err := os.ReadFile(filepath.Join(c.setting.Root, ".starts"))
+	require.NoError(t, err)
+	assert.Len(t, starts, 1+lifecycle.MaxRestarts)
+}
+
+func TestListenerCode_2_AfterAJobStarted(t *testing.T) {
+	t.Parallel()
+	s := newService(t, nil)
+	e := newContainer(t, "listen; run build; exit 2", s).run()
+	assert.Equal(t, contract.ReasonListenerFailed, e.Reason)
+	assert.Equal(t, "build", e.Job.Name)
+	assert.Equal(t, ranJob, s.asked(), "the registration is used up")
+}
+
+func TestListenerCode_3_Updating(t *testing.T) {
+	t.Parallel()
+	listenerFails(t, "listen; exit 3", contract.ReasonDeprecated, "code 3")
+}
+
+func TestListenerCode_4_RunOnceUpdating(t *testing.T) {
+	t.Parallel()
+	listenerFails(t, "listen; exit 4", contract.ReasonDeprecated, "code 4")
+}
+
+func TestListenerCode_5_SessionConflict(t *testing.T) {
+	t.Parallel()
+	listenerFails(t, "say A session for this runner already exists.; exit 5", contract.ReasonListenerFailed, "code 5: A session for this runner already exists.")
+}
+
+func TestListenerCode_6_ConfigurationRefreshed(t *testing.T) {
+	t.Parallel()
+	e := newContainer(t, "listen; exit 6|listen; run build; done Succeeded; exit 0", newService(t, nil)).run()
+	assert.Equal(t, contract.ReasonJobRan, e.Reason)
+}
+
+func TestListenerCode_7_Deprecated(t *testing.T) {
+	t.Parallel()
+	listenerFails(t, "exit 7", contract.ReasonDeprecated, "code 7")
+}
+
+func TestListenerCode_Unknown(t *testing.T) {
+	t.Parallel()
+	listenerFails(t, "exit 99", contract.ReasonListenerFailed, "code 99")
+}
+
+func TestListener_KilledBySignal(t *testing.T) {
+	t.Parallel()
+	s := newService(t, nil)
+	e := newContainer(t, "listen; run build; die", s).run()
+	assert.Equal(t, contract.ReasonListenerFailed, e.Reason)
+	assert.Contains(t, e.Detail, "killed")
+	assert.Equal(t, ranJob, s.asked())
+}
+
+func TestListener_Missing(t *testing.T) {
+	t.Parallel()
+	s := newService(t, nil)
+	c := newContainer(t, "", s)
+	require.NoError(t, os.Remove(filepath.Join(c.setting.Root, listenerProgram)))
+	e := c.run()
+	assert.Equal(t, contract.ReasonListenerFailed, e.Reason)
+	assert.Contains(t, e.Detail, "no such file")
+	assert.Equal(t, gaveBack, s.asked())
+}
+
+// listenerFails runs a listener that ends without a job.
+func listenerFails(t *testing.T, script string, reason contract.Reason, detail string) {
+	t.Helper()
+	s := newService(t, nil)
+	e := newContainer(t, script, s).run()
+	assert.Equal(t, reason, e.Reason)
+	assert.Contains(t, e.Detail, detail)
+	assert.Nil(t, e.Job)
+	assert.Equal(t, gaveBack, s.asked(), "a registration that is not used must be given back")
+}
+
+// Limits.
+
+func TestIdle_ReleasesThenEnds(t *testing.T) {
+	t.Parallel()
+	s := newService(t, nil)
+	e := newContainer(t, "listen; hang", s).with(contract.EnvIdleTimeout, "20s").run()
+	assert.Equal(t, contract.ExitIdle, e.ExitCode)
+	assert.Equal(t, gaveBack, s.asked())
+	assert.Less(t, strings.Index(e.log, "registration given back"), strings.Index(e.log, "Exiting..."),
+		"until it is given back the runner may get a job")
+}
+
+func TestIdle_ListenerIgnoresTheInterrupt(t *testing.T) {
+	t.Parallel()
+	e := newContainer(t, "deaf; listen; hang", newService(t, nil)).with(contract.EnvIdleTimeout, "20s").run()
+	assert.Equal(t, contract.ReasonIdle, e.Reason)
+	assert.Contains(t, e.Detail, "killed")
+}
+
+func TestIdle_JobArrivesWhileReleasing_Busy(t *testing.T) {
+	t.Parallel()
+	jobArrivesWhileReleasing(t, http.StatusConflict)
+}
+
+func TestIdle_JobArrivesWhileReleasing_Released(t *testing.T) {
+	t.Parallel()
+	jobArrivesWhileReleasing(t, http.StatusNoContent)
+}
+
+func jobArrivesWhileReleasing(t *testing.T, answer int) {
+	t.Helper()
+	running := make(chan struct{})
+	s := newService(t, map[string]http.HandlerFunc{contract.PathRelease: func(w http.ResponseWriter, _ *http.Request) {
+		<-running
+		w.WriteHeader(answer)
+	}})
+	c := newContainer(t, "listen; await job; run build; await end; done Succeeded; exit 0", s).with(contract.EnvIdleTimeout, "20s").start()
+	c.seeAsked(contract.PathRelease).touch("job")
+	c.see("Running job: build")
+	close(running)
+	c.see("registration ").touch("end")
+	e := c.wait()
+	assert.Equal(t, contract.ReasonJobRan, e.Reason)
+	assert.Equal(t, "Succeeded", e.Job.Result, "the job was not left alone")
+}
+
+func TestIdle_JobFinishesWhileReleasing(t *testing.T) {
+	t.Parallel()
+	s := newService(t, map[string]http.HandlerFunc{contract.PathRelease: silent})
+	c := newContainer(t, "listen; await job; run build; done Succeeded; exit 0", s).with(contract.EnvIdleTimeout, "20s").start()
+	c.seeAsked(contract.PathRelease).touch("job")
+	assert.Equal(t, contract.ReasonJobRan, c.wait().Reason)
+}
+
+func TestStartTimeout_ListenerHangs(t *testing.T) {
+	t.Parallel()
+	s := newService(t, nil)
+	e := newContainer(t, "hang", s).with(contract.EnvStartTimeout, "20s").run()
+	assert.Equal(t, contract.ReasonStartTimeout, e.Reason)
+	assert.Equal(t, gaveBack, s.asked())
+}
+
+func TestLifetime_CancelsTheJob(t *testing.T) {
+	t.Parallel()
+	c := newContainer(t, "listen; run build; hang", newService(t, nil)).with(contract.EnvLifetime, "2m")
+	c.setting.Pace = 30 // the job's end must fit into the grace
+	e := c.run()
+	assert.Equal(t, contract.ExitLifetime, e.ExitCode)
+	assert.Equal(t, "Canceled", e.Job.Result)
+}
+
+// SIGTERM in every state.
+
+func TestTerminate_WhileRegistering(t *testing.T) {
+	t.Parallel()
+	s := newService(t, map[string]http.HandlerFunc{contract.PathRegister: silent})
+	e := newContainer(t, "", s).start().seeAsked(contract.PathRegister).terminate().wait()
+	assert.Equal(t, 143, e.code)
+	assert.Equal(t, []string{"register", "release"}, s.asked(), "the service may have made a runner all the same")
+}
+
+func TestTerminate_WhileAskingAgain(t *testing.T) {
+	t.Parallel()
+	s := newService(t, map[string]http.HandlerFunc{contract.PathRegister: status(http.StatusServiceUnavailable)})
+	e := newContainer(t, "", s).start().see("asking the registration service again").terminate().wait()
+	assert.Equal(t, contract.ReasonStoppedWithoutJob, e.Reason)
+}
+
+func TestTerminate_WhileConfirming(t *testing.T) {
+	t.Parallel()
+	s := newService(t, map[string]http.HandlerFunc{contract.PathStarted: silent})
+	e := newContainer(t, "listen; hang", s).start().seeAsked(contract.PathStarted).terminate().wait()
+	assert.Equal(t, contract.ReasonStoppedWithoutJob, e.Reason)
+	assert.NotContains(t, e.log, "Listening", "a listener was started for nothing")
+	assert.Equal(t, gaveBack, s.asked())
+}
+
+func TestTerminate_WhileStarting(t *testing.T) {
+	t.Parallel()
+	s := newService(t, nil)
+	e := newContainer(t, "say up; hang", s).start().see("up").terminate().wait()
+	assert.Equal(t, contract.ReasonStoppedWithoutJob, e.Reason)
+	assert.Equal(t, gaveBack, s.asked())
+}
+
+func TestTerminate_WhileIdle(t *testing.T) {
+	t.Parallel()
+	s := newService(t, nil)
+	e := newContainer(t, "listen; hang", s).start().see("Listening").terminate().wait()
+	assert.Equal(t, 143, e.code)
+	assert.Equal(t, gaveBack, s.asked())
+}
+
+func TestTerminate_WhileIdle_ServiceIsDown(t *testing.T) {
+	t.Parallel()
+	s := newService(t, map[string]http.HandlerFunc{contract.PathRelease: status(http.StatusServiceUnavailable)})
+	e := newContainer(t, "listen; hang", s).start().see("Listening").terminate().wait()
+	assert.Equal(t, contract.ReasonStoppedWithoutJob, e.Reason)
+}
+
+func TestTerminate_WhilePausing(t *testing.T) {
+	t.Parallel()
+	c := newContainer(t, "say crash; exit 2", newService(t, nil))
+	c.setting.Pace = 1 // so that the pause of five seconds is one
+	e := c.start().see("crash").terminate().wait()
+	assert.Equal(t, contract.ReasonStoppedWithoutJob, e.Reason)
+}
+
+func TestTerminate_JobFinishesInTime(t *testing.T) {
+	t.Parallel()
+	c := newContainer(t, "listen; run build; await end; done Succeeded; exit 0", newService(t, nil)).with(contract.EnvStopTimeout, "10m").start()
+	c.see("Running job").terminate().see("asked to stop").touch("end")
+	e := c.wait()
+	assert.Equal(t, contract.ReasonJobRan, e.Reason)
+	assert.Equal(t, "Succeeded", e.Job.Result)
+}
+
+func TestTerminate_JobIsCancelledInTime(t *testing.T) {
+	t.Parallel()
+	c := newContainer(t, "listen; run build; hang", newService(t, nil))
+	c.setting.Pace = 5 // the job's end must fit into the reserve
+	e := c.start().see("Running job").terminate().wait()
+	assert.Equal(t, contract.ExitStoppedDuringJob, e.ExitCode)
+	assert.Contains(t, e.log, "The runner has received a shutdown signal.", "GitHub would show a lost job")
+	assert.Equal(t, "Canceled", e.Job.Result)
+}
+
+func TestTerminate_JobIgnoresTheInterrupt(t *testing.T) {
+	t.Parallel()
+	e := newContainer(t, "deaf; listen; run build; hang", newService(t, nil)).start().see("Running job").terminate().wait()
+	assert.Equal(t, contract.ExitStoppedDuringJob, e.ExitCode, "the last word must come before SIGKILL")
+	assert.Contains(t, e.Detail, "killed")
+}
+
+// Registration.
+
+func TestRegistration_NoWork(t *testing.T) {
+	t.Parallel()
+	s := newService(t, map[string]http.HandlerFunc{contract.PathRegister: status(http.StatusNoContent)})
+	e := newContainer(t, "", s).run()
+	assert.Equal(t, 11, e.code)
+	assert.Equal(t, []string{"register"}, s.asked())
+}
+
+func TestRegistration_Refused(t *testing.T) {
+	t.Parallel()
+	for _, code := range []int{http.StatusForbidden, http.StatusUpgradeRequired} {
+		s := newService(t, map[string]http.HandlerFunc{contract.PathRegister: status(code)})
+		e := newContainer(t, "", s).run()
+		assert.Equal(t, 20, e.code)
+		assert.Equal(t, contract.ReasonRefused, e.Reason)
+		assert.Contains(t, e.Detail, http.StatusText(code))
+	}
+}
+
+func TestRegistration_ServiceIsDown(t *testing.T) {
+	t.Parallel()
+	c := newContainer(t, "", newService(t, map[string]http.HandlerFunc{contract.PathRegister: status(http.StatusTooManyRequests)}))
+	c.setting.Pace = 1000
+	e := c.run()
+	assert.Equal(t, 20, e.code)
+	assert.Equal(t, contract.ReasonUnreachable, e.Reason)
+}
+
+func TestRegistration_LostBeforeTheStart(t *testing.T) {
+	t.Parallel()
+	s := newService(t, map[string]http.HandlerFunc{contract.PathStarted: status(http.StatusConflict)})
+	e := newContainer(t, "listen; hang", s).run()
+	assert.Equal(t, contract.ReasonRefused, e.Reason)
+	assert.Equal(t, gaveBack, s.asked())
+	assert.NotContains(t, e.log, "Listening")
+}
+
+// Configuration.
+
+func TestMisconfigured_NamesWhatIsMissing(t *testing.T) {
+	t.Parallel()
+	s := newService(t, nil)
+	for _, name := range []string{
+		contract.EnvContract, contract.EnvRegistrationURL, contract.EnvRegistrationRegion, contract.EnvFleet, contract.EnvJobID,
+		"AWS_CONTAINER_CREDENTIALS_FULL_URI",
+	} {
+		c := newContainer(t, "listen; hang", s)
+		delete(c.env, name)
+		e := c.run()
+		assert.Equal(t, 25, e.code)
+		assert.Contains(t, e.Detail, name)
+	}
+	assert.Empty(t, s.asked())
+}
+
+func TestMisconfigured_OtherContract(t *testing.T) {
+	t.Parallel()
+	e := newContainer(t, "", newService(t, nil)).with(contract.EnvContract, "2").run()
+	assert.Equal(t, contract.ExitMisconfigured, e.ExitCode)
+	assert.Contains(t, e.Detail, "rebuild the image")
+}
+
+// Hooks.
+
+func TestHooks_OfTheCustomerRun(t *testing.T) {
+	t.Parallel()
+	c := newContainer(t, "listen; run build; done Succeeded; exit 0", newService(t, nil))
+	c.addHook(contract.HookJobStarted, "20-second", "echo second $GITHUB_REPOSITORY")
+	c.addHook(contract.HookJobStarted, "10-first", "echo first; id -u")
+	c.addHook(contract.HookJobStarted, ".hidden", "echo hidden")
+	c.addHook(contract.HookJobCompleted, "10-bye", "echo bye")
+	e := c.run()
+	assert.Regexp(t, `(?s)first\n\d+\nsecond my-org/app\n.*bye\n`, e.log)
+	assert.NotContains(t, e.log, "hidden")
+}
+
+func TestHooks_ThatFailFailTheJob(t *testing.T) {
+	t.Parallel()
+	c := newContainer(t, "listen; run build; done Failed; exit 0", newService(t, nil))
+	c.addHook(contract.HookJobStarted, "10-fails", "exit 3")
+	c.addHook(contract.HookJobStarted, "20-after", "echo not reached")
+	e := c.run()
+	assert.Contains(t, e.log, "hook 10-fails ended with code 3")
+	assert.Contains(t, e.log, "Hook failed: exit status 3", "the runner must learn of it")
+	assert.NotContains(t, e.log, "not reached")
+	assert.Equal(t, contract.ReasonJobRan, e.Reason)
+}
+
+func TestHooks_ThatCannotRunFailTheJob(t *testing.T) {
+	t.Parallel()
+	c := newContainer(t, "listen; run build; done Failed; exit 0", newService(t, nil))
+	path := c.addHook(contract.HookJobStarted, "10-plain", "echo no")
+	require.NoError(t, os.Chmod(path, 0o644)) //nolint:gosec // it must not be executable
+	assert.Contains(t, c.run().log, "running hook 10-plain: ")
+}
+
+func (c *container) addHook(hook contract.Hook, name, script string) string {
+	c.t.Helper()
+	folder := filepath.Join(c.setting.Hooks, string(hook))
+	require.NoError(c.t, os.MkdirAll(folder, 0o755))
+	path := filepath.Join(folder, name)
+	require.NoError(c.t, os.WriteFile(path, []byte("#!/bin/sh\n"+script+"\n"), 0o755))
+	return path
+}
+
+// A job can reach the socket: see message for what that gives it.
+func TestSocket_InTheHandsOfAJob(t *testing.T) {
+	t.Parallel()
+	c := newContainer(t, "listen; run build; say hooked; await end; done Succeeded; exit 0", newService(t, nil))
+	c.setting.Pace = 20 // so that the job is not ended for claiming that it is over
+	c.start().see("hooked")
+	say := func(text string) {
+		conn, err := net.Dial("unix", c.setting.Socket)
+		require.NoError(t, err)
+		defer func() { _ = conn.Close() }()
+		_, _ = conn.Write([]byte(text))
+		if unix, ok := conn.(*net.UnixConn); ok {
+			_ = unix.CloseWrite()
+		}
+		_ = conn.SetReadDeadline(time.Now().Add(10 * time.Second))
+		_, _ = conn.Read(make([]byte, 10))
+	}
+	for range 50 {
+		say("")
+		say("not JSON")
+		say(`{"hook":"stop"}`)
+		say(strings.Repeat("x", 1<<20))
+		say(`{"hook":"job-started","repository":"` + strings.Repeat("y", 1000) + `\n{\"reason\":\"idle_timeout\"}"}`)
+		say(`{"hook":"job-completed"}`)
+	}
+	c.touch("end")
+	e := c.wait()
+	assert.Equal(t, contract.ReasonJobRan, e.Reason)
+	assert.Equal(t, "Succeeded", e.Job.Result)
+	assert.Equal(t, "my-org/app", e.Job.Repository, "what the job says later prevailed")
+}
+
+// Log.
+
+func TestLog_IsForwardedAsItIs(t *testing.T) {
+	t.Parallel()
+	c := newContainer(t, "shell cat long; say ; say last; listen; run build; done Succeeded; exit 0", newService(t, nil))
+	long := strings.Repeat("#", 200<<10) + "\n"
+	require.NoError(t, os.WriteFile(filepath.Join(c.setting.Root, "long"), []byte(long), 0o644))
+	log := c.run().log
+	assert.Equal(t, len(long)-1, strings.Count(log, "#"), "a long line lost something")
+	assert.True(t, strings.Contains(log, "#\n\nlast\n"), "lines after it are missing")
+}
+
+func TestLog_HidesTheConfiguration(t *testing.T) {
+	t.Parallel()
+	c := newContainer(t, `shell echo config: $(cat stolen); listen; run build; done Succeeded; exit 0`, newService(t, nil))
+	require.NoError(t, os.WriteFile(filepath.Join(c.setting.Root, "stolen"), []byte(jitConfig), 0o644))
+	assert.Contains(t, c.run().log, "config: ***\n") // run checks that it is not in the log
+}
+
+func TestUnderstand(t *testing.T) {
+	t.Parallel()
+	const now = "2026-01-01 00:00:00Z: "
+	for _, tc := range []struct {
+		line string
+		want lifecycle.Event
+	}{
+		{now + "Listening for Jobs", lifecycle.Listening{}},
+		{now + "Running job: build (1, 2)", lifecycle.JobStarted{Job: lifecycle.Job{Name: "build (1, 2)"}}},
+		{now + "Job build completed with result: Canceled", lifecycle.JobCompleted{Result: "Canceled"}},
+		{"An error occurred: Runner version v2.1.0 is deprecated and cannot receive messages.", lifecycle.Outdated{}},
+
+		// A job's name is its author's choice.
+		{now + "Running job: Job x completed with result: Succeeded", lifecycle.JobStarted{Job: lifecycle.Job{Name: "Job x completed with result: Succeeded"}}},
+		{now + "Running job: v1 is deprecated and cannot receive messages", lifecycle.JobStarted{Job: lifecycle.Job{Name: "v1 is deprecated and cannot receive messages"}}},
+		{"Running job: without a time", nil},
+		{"Listening for Jobs", nil},
+		{"", nil},
+	} {
+		assert.Equal(t, tc.want, understand(tc.line), tc.line)
+	}
+}

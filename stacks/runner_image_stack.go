@@ -1,0 +1,80 @@
+package stacks
+
+import (
+	"maps"
+	"slices"
+
+	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awscodecommit"
+	awsconstructs "github.com/aws/constructs-go/constructs/v10"
+	"github.com/aws/jsii-runtime-go"
+
+	"github.com/ecs-github-runners/ecsrunners/constructs"
+	"github.com/ecs-github-runners/ecsrunners/internal/config"
+	"github.com/ecs-github-runners/ecsrunners/internal/settings"
+)
+
+// RunnerImageStack builds the image in which jobs run and keeps it fresh. It is a
+// stack of its own so that a build that fails holds nothing else up.
+type RunnerImageStack struct {
+	awscdk.Stack // filled by NewStack_Override
+
+	pipeline *constructs.RunnerImagePipeline
+}
+
+// NewRunnerImageStack adds the stack that the configuration describes. The
+// configuration must come from config.Parse and have an image.
+func NewRunnerImageStack(scope awsconstructs.Construct, c config.Config) *RunnerImageStack {
+	props := &awscdk.StackProps{
+		Description: jsii.String("Image of ephemeral GitHub Actions runners on Amazon ECS"),
+	}
+	if c.Account != "" {
+		props.Env = &awscdk.Environment{Account: &c.Account, Region: &c.Region}
+	}
+	s := &RunnerImageStack{}
+	awscdk.NewStack_Override(s, scope, jsii.String(c.ImageStackName()), props)
+	for _, key := range slices.Sorted(maps.Keys(c.Tags)) {
+		s.AddStackTag(&key, jsii.String(c.Tags[key]))
+		awscdk.Tags_Of(s).Add(&key, jsii.String(c.Tags[key]), nil)
+	}
+	image := imageProps(*c.Image)
+	image.Source = s.imageSource(c.Image.Source)
+	s.pipeline = constructs.NewRunnerImagePipeline(s, "Image", image)
+
+	output := func(id, description string, value *string) {
+		awscdk.NewCfnOutput(s, &id, &awscdk.CfnOutputProps{Description: &description, Value: value})
+	}
+	output("RepositoryURI", "ECR repository with the images", s.pipeline.Repository().RepositoryUri())
+	if source := s.pipeline.SourceRepository(); source != nil {
+		output("CloneURL", "Repository with the Dockerfile, yours to change", source.RepositoryCloneUrlHttp())
+	}
+	for _, architecture := range s.pipeline.Architectures() {
+		id := map[constructs.Architecture]string{constructs.X64: "BuildProjectX64", constructs.ARM64: "BuildProjectArm64"}[architecture]
+		output(id, "CodeBuild project that builds the image for "+string(architecture), s.pipeline.Project(architecture).ProjectName())
+	}
+	return s
+}
+
+// Pipeline builds the image.
+func (s *RunnerImageStack) Pipeline() *constructs.RunnerImagePipeline { return s.pipeline }
+
+// imageSource is the source of the Dockerfile that the settings stand for.
+func (s *RunnerImageStack) imageSource(source settings.ImageSource) constructs.ImageSource {
+	switch {
+	case source.Folder != nil:
+		return constructs.ImageSourceFolder(source.Folder.Path)
+	case source.GitHub != nil:
+		return constructs.ImageSourceGitHub(&constructs.ImageSourceGitHubProps{
+			Repository: source.GitHub.Repository, ConnectionARN: &source.GitHub.ConnectionARN, Branch: source.GitHub.Branch,
+		})
+	case source.CodeCommit.Existing:
+		return constructs.ImageSourceCodeCommit(&constructs.ImageSourceCodeCommitProps{
+			Repository: awscodecommit.Repository_FromRepositoryName(s, jsii.String("Dockerfile"), &source.CodeCommit.RepositoryName),
+			Branch:     source.CodeCommit.Branch,
+		})
+	default:
+		return constructs.ImageSourceCodeCommit(&constructs.ImageSourceCodeCommitProps{
+			RepositoryName: source.CodeCommit.RepositoryName, Branch: source.CodeCommit.Branch,
+		})
+	}
+}

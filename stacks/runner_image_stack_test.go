@@ -1,0 +1,168 @@
+package stacks_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"path"
+	"path/filepath"
+	"testing"
+
+	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/jsii-runtime-go"
+	"github.com/cdklabs/cdk-nag-go/cdknag/v2"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/ecs-github-runners/ecsrunners/constructs"
+	"github.com/ecs-github-runners/ecsrunners/internal/cdktest"
+	"github.com/ecs-github-runners/ecsrunners/internal/config"
+	"github.com/ecs-github-runners/ecsrunners/internal/snapshot"
+	"github.com/ecs-github-runners/ecsrunners/stacks"
+)
+
+// richImage is an image as a large organization might configure it.
+const richImage = `{
+	"stackName": "BuildFarm",
+	"account": "111122223333",
+	"region": "eu-central-1",
+	"tags": {"team": "developer-experience"},
+	"image": {
+		"source": {"gitHub": {
+			"repository": "octo-org/runner-image",
+			"connectionArn": "arn:aws:codeconnections:eu-central-1:111122223333:connection/01234567-89ab-cdef-0123-456789abcdef"
+		}},
+		"architectures": ["x64", "arm64"],
+		"channel": "stable",
+		"repositoryName": "build-farm/runner",
+		"maxImageCount": 50,
+		"projectName": "runner-image",
+		"computeType": "large"
+	}
+}`
+
+func imageScenarios(t *testing.T) []scenario {
+	t.Helper()
+	return []scenario{{"default", cdktest.Context(t)[config.Key]}, {"rich", richImage}}
+}
+
+// buildImage makes the app and its image stack as cmd/app does.
+func (s scenario) buildImage(t *testing.T, context map[string]any) (awscdk.App, *stacks.RunnerImageStack) {
+	t.Helper()
+	merged := maps.Clone(context)
+	if merged == nil {
+		merged = map[string]any{}
+	}
+	merged[config.Key] = s.configuration
+	app := cdktest.NewApp(t, merged)
+	c, err := config.Parse(app.Node().TryGetContext(jsii.String(config.Key)))
+	require.NoError(t, err)
+	return app, stacks.NewRunnerImageStack(app, c)
+}
+
+func TestRunnerImageStack_Snapshots(t *testing.T) {
+	snapshots := snapshot.NewSnapshots(t, "testdata/snapshots/image")
+	for _, s := range imageScenarios(t) {
+		app, stack := s.buildImage(t, nil)
+		template, err := json.Marshal(cdktest.Template(stack))
+		require.NoError(t, err)
+		snapshots.Compare(t, s.name, template)
+		assert.Emptyf(t, cdktest.Warnings(stack), "%s: cdk synth --strict would fail", s.name)
+		assert.Emptyf(t, app.Synth(nil).Manifest().Missing, "%s: synthesis would need credentials", s.name)
+	}
+}
+
+func TestRunnerImageStack_TellsWhereThingsAre(t *testing.T) {
+	_, stack := imageScenarios(t)[0].buildImage(t, nil)
+	assert.Equal(t, "GitHubRunnersImage", *stack.StackName())
+	outputs := cdktest.Template(stack)["Outputs"].(map[string]any)
+	pipeline := stack.Pipeline()
+	assert.Same(t, pipeline, stack.Node().FindChild(jsii.String("Image")))
+	for name, want := range map[string]*string{
+		"RepositoryURI":   pipeline.Repository().RepositoryUri(),
+		"CloneURL":        pipeline.SourceRepository().RepositoryCloneUrlHttp(),
+		"BuildProjectX64": pipeline.Project(constructs.X64).ProjectName(),
+	} {
+		assert.Equal(t, stack.Resolve(want), cdktest.At(outputs, name+".Value"), name)
+		assert.Nil(t, cdktest.At(outputs, name+".Export"), "CloudFormation would refuse to change what another stack imports")
+	}
+	assert.Len(t, outputs, 3)
+
+	_, stack = imageScenarios(t)[1].buildImage(t, nil)
+	outputs = cdktest.Template(stack)["Outputs"].(map[string]any)
+	assert.Contains(t, outputs, "BuildProjectArm64")
+	assert.NotContains(t, outputs, "CloneURL", "GitHub tells that")
+	got := map[string]string{}
+	for key, value := range *stack.Tags().TagValues() {
+		got[key] = *value
+	}
+	assert.Equal(t, map[string]string{"team": "developer-experience"}, got)
+}
+
+func TestRunnerImageStack_TakesItsSourceFromTheConfiguration(t *testing.T) {
+	folder, err := filepath.Abs("../runner-image")
+	require.NoError(t, err)
+	for name, test := range map[string]struct{ source, kind, location, made string }{
+		"nothing said":           {`{}`, "CODECOMMIT", "Fn::GetAtt", "main"},
+		"a new repository":       {`{"codeCommit": {"repositoryName": "dockerfile", "branch": "trunk"}}`, "CODECOMMIT", "Fn::GetAtt", "trunk"},
+		"an existing one":        {`{"codeCommit": {"repositoryName": "dockerfile", "existing": true, "branch": "trunk"}}`, "CODECOMMIT", "/v1/repos/dockerfile", ""},
+		"a folder":               {fmt.Sprintf(`{"folder": {"path": %q}}`, folder), "S3", ".zip", ""},
+		"a repository at GitHub": {`{"gitHub": {"repository": "o/r", "branch": "next", "connectionArn": "arn:aws:codeconnections:eu-central-1:111122223333:connection/01234567-89ab-cdef-0123-456789abcdef"}}`, "GITHUB", "https://github.com/o/r.git", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, stack := scenario{name, `{"image": {"source": ` + test.source + `}}`}.buildImage(t, nil)
+			template := cdktest.Template(stack)
+			source := cdktest.At(cdktest.Resource(t, template, "AWS::CodeBuild::Project"), "SecondarySources.0")
+			assert.Equal(t, test.kind, cdktest.At(source, "Type"))
+			assert.Contains(t, fmt.Sprint(cdktest.At(source, "Location")), test.location)
+			repositories := cdktest.Resources(template, "AWS::CodeCommit::Repository")
+			if test.made == "" {
+				assert.Empty(t, repositories)
+				return
+			}
+			require.Len(t, repositories, 1)
+			for _, repository := range repositories {
+				assert.Equal(t, test.made, cdktest.At(repository, "Code.BranchName"))
+			}
+		})
+	}
+}
+
+// acceptedOfImage are the findings of cdk-nag that are meant, as accepted.
+var acceptedOfImage = []struct{ finding, construct, reason string }{
+	{
+		"AwsSolutions-CB4", "Image/Build*/Resource",
+		"the key would encrypt artifacts, and the builds leave none: the image goes to ECR, which has its own",
+	},
+	{
+		"AwsSolutions-IAM5[[]Resource::[*]]", "Image/BuildRole/DefaultPolicy/Resource",
+		"ecr:GetAuthorizationToken knows no resources",
+	},
+}
+
+func TestRunnerImageStack_HasNoFindingOfCdkNagThatIsNotExplained(t *testing.T) {
+	explained := make([]bool, len(acceptedOfImage))
+	for _, s := range imageScenarios(t) {
+		_, stack := s.buildImage(t, map[string]any{"@aws-cdk/core:annotationsInValidationReport": false})
+		awscdk.Aspects_Of(stack).Add(cdknag.NewAwsSolutionsChecks(&cdknag.NagPackProps{Reports: jsii.Bool(false)}), nil)
+		found := findings(stack)
+		assert.NotEmptyf(t, found, "%s: cdk-nag did not run", s.name)
+		for _, f := range found {
+			known := false
+			for i, a := range acceptedOfImage {
+				construct, err := path.Match(a.construct, f.construct)
+				require.NoError(t, err)
+				finding, err := path.Match(a.finding, f.id)
+				require.NoError(t, err)
+				if construct && finding {
+					known, explained[i] = true, true
+				}
+			}
+			assert.Truef(t, known, "%s: %s at %s: %s; change it, or explain it in acceptedOfImage", s.name, f.id, f.construct, f.explanation)
+		}
+	}
+	for i, a := range acceptedOfImage {
+		assert.Truef(t, explained[i], "%s at %s is no finding any more; delete its row, which would hide the next one", a.finding, a.construct)
+		assert.NotEmptyf(t, a.reason, "%s at %s is accepted without a reason", a.finding, a.construct)
+	}
+}
