@@ -113,6 +113,13 @@ firewall-test: ## Try the hosts' firewall in a real kernel (needs root, iproute2
 	@$(call need,iptables,apt-get install iptables)
 	go test -count=1 -tags firewall ./test/firewall
 
+.PHONY: image-test
+image-test: ## Build the runner image and run jobs in it (needs root, buildah, debootstrap, jq).
+	@$(call need,buildah,apt-get install buildah)
+	@$(call need,debootstrap,apt-get install debootstrap)
+	@$(call need,jq,apt-get install jq)
+	go test -count=1 -v -timeout 30m -tags image ./runner-image ./test/image
+
 .PHONY: reproducible
 reproducible: synth ## Synthesize from another folder, home and TMPDIR, and compare the bytes.
 	bash test/reproducible.sh

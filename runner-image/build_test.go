@@ -1,3 +1,5 @@
+//go:build image
+
 // Package runnerimage holds no code; its tests run the commands of the buildspec.
 package runnerimage_test
 
@@ -441,18 +443,4 @@ func TestBuild_Tag(t *testing.T) {
 	} {
 		assert.NotEqual(t, first, tag(change), name)
 	}
-}
-
-// A contributor without shellcheck gets its verdict from CI.
-func TestScripts_PassShellcheck(t *testing.T) {
-	t.Parallel()
-	shellcheck, err := exec.LookPath("shellcheck")
-	if err != nil {
-		if os.Getenv("CI") != "" {
-			t.Fatal("shellcheck is missing")
-		}
-		t.Skip("shellcheck is not installed")
-	}
-	out, err := exec.Command(shellcheck, "build.sh", "customize/setup.sh", "supervisor/hooks/job-started.sh", "supervisor/hooks/job-completed.sh").CombinedOutput()
-	require.NoError(t, err, string(out))
 }
