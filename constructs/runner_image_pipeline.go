@@ -464,10 +464,7 @@ func (p *RunnerImagePipeline) newFunction(code awslambda.Code) awslambda.Functio
 		LoggingFormat: awslambda.LoggingFormat_JSON,
 		Role:          role,
 	})
-	// The CDK lets the function depend on the role as well, to which it refers
-	// anyway; cfn-lint warns of that (W3005).
-	policy := role.Node().FindChild(jsii.String("DefaultPolicy")).Node().DefaultChild().(awsiam.CfnPolicy)
-	function.Node().DefaultChild().(awslambda.CfnFunction).AddOverride(jsii.String("DependsOn"), []*string{policy.LogicalId()})
+	explainRoleDependency(function)
 	return function
 }
 

@@ -283,10 +283,7 @@ func (w *WebhookIngress) newFunction(code awslambda.Code) awslambda.Function {
 		LoggingFormat:                awslambda.LoggingFormat_JSON,
 		Role:                         role,
 	})
-	// The CDK lets the function depend on the role, to which it refers anyway.
-	function.Node().DefaultChild().(awslambda.CfnFunction).AddMetadata(jsii.String("cfn-lint"), map[string]any{
-		"config": map[string]any{"ignore_checks": []string{"W3005"}},
-	})
+	explainRoleDependency(function)
 	return function
 }
 
