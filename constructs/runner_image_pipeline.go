@@ -388,6 +388,8 @@ func (p *RunnerImagePipeline) newBuild(i int, architecture Architecture, props *
 		build.Cache = awscodebuild.Cache_Local(awscodebuild.LocalCacheMode_DOCKER_LAYER)
 	}
 	project := awscodebuild.NewProject(p, jsii.String("Build"+id), build)
+	// CodeBuild tries at creation what the role may do in a VPC and with a connection.
+	project.Node().AddDependency(p.role.Node().FindChild(jsii.String("DefaultPolicy")))
 	if s.BuildRolePath != "/" {
 		awscdk.Validations_Of(project).Acknowledge(&awscdk.Acknowledgment{
 			Id:     jsii.String("CloudFormation-Validate::E3050"),
@@ -459,7 +461,7 @@ func (p *RunnerImagePipeline) newFunction(code awslambda.Code) awslambda.Functio
 		Code:          code,
 		Environment:   &variables,
 		MemorySize:    jsii.Number(256),
-		Timeout:       minutes(time.Minute),
+		Timeout:       minutes(2 * time.Minute),
 		LogGroup:      p.functionLogs,
 		LoggingFormat: awslambda.LoggingFormat_JSON,
 		Role:          role,

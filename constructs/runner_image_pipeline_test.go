@@ -817,3 +817,13 @@ func TestRunnerImagePipeline_IsAConstructLikeAnyOther(t *testing.T) {
 	assert.Equal(t, []constructs.Architecture{constructs.X64}, third.Architectures())
 	assert.NotEmpty(t, maps.Keys(template))
 }
+
+// CodeBuild tries at creation what the role may do in a VPC and with a connection.
+func TestRunnerImagePipeline_ProjectsAreMadeAfterThePermissionsOfTheirRole(t *testing.T) {
+	stack := cdktest.NewStack(t)
+	pipeline := constructs.NewRunnerImagePipeline(stack, "Image", nil)
+	template := cdktest.Template(stack)
+	policy := pipeline.BuildRole().Node().FindChild(jsii.String("DefaultPolicy"))
+	assert.Contains(t, cdktest.Definition(t, template, pipeline.Project(constructs.X64))["DependsOn"], cdktest.LogicalID(t, policy),
+		"the first deployment would fail or not, as chance has it")
+}

@@ -20,6 +20,7 @@
 #   IMAGE_SOURCE    folder of the Dockerfile (default: the CodeBuild source "image")
 #   LIBRARY_SOURCE  folder of the library (default: the primary CodeBuild source)
 set -euo pipefail
+shopt -s inherit_errexit
 
 main() {
 	: "${REPOSITORY_URI:?is required}"
@@ -39,11 +40,13 @@ main() {
 	find_release
 	find_base
 	tag=$version-$architecture-$(tree_hash)-$(supervisor_hash)
+	promoted=promoted-$channel-$tag # says that the channel has been at this image
 	say "image tag is $tag"
 
 	if pushed "$tag"; then
 		say "$tag is in $repository already: nothing to build"
-		if [ "$trigger" = schedule ] && pushed "$channel"; then
+		# Not if it never came to this image: then moving it has failed, or was overtaken.
+		if [ "$trigger" = schedule ] && pushed "$channel" && pushed "$promoted"; then
 			say "the schedule leaves $channel where it is"
 			return
 		fi
@@ -71,7 +74,7 @@ retry() {
 		if "$@"; then
 			return
 		fi
-		[ "$attempt" = 5 ] || { say "attempt $attempt of 5 failed: $1 $2; again in $pause s" >&2; sleep "$pause"; }
+		[ "$attempt" = 5 ] || { say "attempt $attempt of 5 failed: $*; again in $pause s" >&2; sleep "$pause"; }
 		pause=$((pause * 3))
 	done
 	return 1
@@ -243,8 +246,12 @@ check_image() {
 push_image() {
 	say "pushing $REPOSITORY_URI:$tag"
 	retry log_in "$registry" || fail "ECR gives no access to push"
-	retry docker push --quiet "$REPOSITORY_URI:$tag" || fail "the image cannot be pushed; $channel stays where it is"
+	retry push_once || fail "the image cannot be pushed; $channel stays where it is"
 }
+
+# push_once pushes the image. Its tag cannot be pushed twice: if another build of
+# the same input was faster, or an answer was lost, it is there already.
+push_once() { docker push --quiet "$REPOSITORY_URI:$tag" || pushed "$tag"; }
 
 log_in() { aws ecr get-login-password | docker login --username AWS --password-stdin "$1"; }
 
@@ -252,6 +259,7 @@ log_in() { aws ecr get-login-password | docker login --username AWS --password-s
 promote() {
 	retry fetch_manifest "$tag" || fail "ECR does not give the manifest of $tag; $channel stays where it is"
 	retry put_tag "$channel" || fail "ECR does not take $channel; it stays where it is. Start the build again to move it"
+	retry put_tag "$promoted" || fail "ECR does not take $promoted; the next build moves $channel once more"
 	say "$channel is $tag now"
 }
 

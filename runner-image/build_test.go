@@ -215,7 +215,7 @@ func TestBuild_AlreadyBuilt(t *testing.T) {
 	require.True(t, o.ok, o.said)
 	assert.Contains(t, o.said, "nothing to build")
 	assert.Zero(t, o.called("go build")+o.called("docker build")+o.called("docker push"))
-	assert.Equal(t, 1, o.called("aws ecr put-image"), "a push that takes back a change must take effect")
+	assert.Equal(t, 2, o.called("aws ecr put-image"), "a push that takes back a change must take effect")
 }
 
 func TestBuild_AlreadyBuilt_TheScheduleKeepsARollback(t *testing.T) {
@@ -229,12 +229,33 @@ func TestBuild_AlreadyBuilt_TheScheduleKeepsARollback(t *testing.T) {
 	assert.Zero(t, o.called("aws ecr put-image"))
 }
 
+func TestBuild_AlreadyBuilt_TheScheduleMovesAChannelThatNeverCameToTheImage(t *testing.T) {
+	b := newBuild(t)
+	b.env["TRIGGER"] = "schedule"
+	b.scripts["aws"] = ecr(`case "$*" in *imageTag=promoted-*) echo ImageNotFoundException >&2; exit 254 ;; esac`)
+	o := b.run()
+	require.True(t, o.ok, o.said)
+	assert.Contains(t, o.calls, "put-image --repository-name team/runner --image-tag latest ", "the image would be current for the checks and never used")
+	assert.Regexp(t, "put-image .* --image-tag promoted-latest-"+tagForm, o.calls)
+}
+
+func TestBuild_AnotherBuildOfTheSameTagWasFaster(t *testing.T) {
+	b := newBuild(t)
+	b.scripts["aws"] = ecr(`[ -e "$TMPDIR/pushed" ] || { echo ImageNotFoundException >&2; exit 254; }`)
+	b.scripts["docker"] = `case "$1" in push) touch "$TMPDIR/pushed"; echo "tag invalid: immutable" >&2; exit 1 ;; esac
+` + b.scripts["docker"]
+	o := b.run()
+	require.True(t, o.ok, o.said)
+	assert.Equal(t, 1, strings.Count(o.calls, "docker push"), "the deployment that lost the race would fail")
+	assert.Contains(t, o.calls, "--image-tag latest ")
+}
+
 func TestBuild_AlreadyBuilt_TheScheduleMakesAMissingChannel(t *testing.T) {
 	t.Parallel()
 	b := newBuild(t)
 	b.env["TRIGGER"] = "schedule"
 	b.scripts["aws"] = ecr(`case "$*" in *imageTag=latest*) echo ImageNotFoundException >&2; exit 254 ;; *) echo sha256:` + sum + ` ;; esac`)
-	assert.Equal(t, 1, b.run().called("aws ecr put-image"))
+	assert.Equal(t, 2, b.run().called("aws ecr put-image"))
 }
 
 func TestBuild_ChannelIsThereAlready(t *testing.T) {
@@ -244,7 +265,7 @@ func TestBuild_ChannelIsThereAlready(t *testing.T) {
 if [ "$2" = put-image ]; then echo "An error occurred (ImageAlreadyExistsException)" >&2; exit 254; fi`
 	o := b.run()
 	assert.True(t, o.ok, o.said)
-	assert.Equal(t, 1, o.called("aws ecr put-image"))
+	assert.Equal(t, 2, o.called("aws ecr put-image"))
 }
 
 func TestBuild_PinnedVersion(t *testing.T) {
@@ -351,7 +372,7 @@ func TestBuild_ECRIsThrottledForAWhile(t *testing.T) {
 ` + b.scripts["aws"]
 	o := b.run()
 	require.True(t, o.ok, o.said)
-	assert.Equal(t, 2, o.called("aws ecr put-image"))
+	assert.Equal(t, 3, o.called("aws ecr put-image"))
 }
 
 func TestBuild_TheChannelCannotBeMoved(t *testing.T) {
