@@ -169,7 +169,7 @@ func TestRunnerImagePipeline_ADeploymentWaitsForTheImage(t *testing.T) {
 		{"Runtime", "provided.al2023", ""},
 		{"Architectures", []any{"arm64"}, "x86 costs a fifth more"},
 		{"Handler", "bootstrap", ""},
-		{"Timeout", 60.0, "the program takes up to half a minute before it answers"},
+		{"Timeout", 120, "what it tries again takes up to a minute and a half"},
 		{"ReservedConcurrentExecutions", nil, ""},
 		{"LoggingConfig.LogGroup", resolved(stack, pipeline.FunctionLogGroup().LogGroupName()), ""},
 	})
