@@ -445,7 +445,7 @@ echo "$@" >> "`+folder+`/calls"
 for argument; do
   case "$argument" in *:/asset-output*) echo built > "${argument%%:/asset-output*}/bootstrap" ;; esac
 done
-`), 0o700)) //nolint:gosec // it is to be executed
+`), 0o700))
 	node, err := exec.LookPath("node")
 	require.NoError(t, err)
 	require.NoError(t, os.Symlink(node, filepath.Join(folder, "node")))

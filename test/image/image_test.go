@@ -212,7 +212,7 @@ func (s *store) makeBase(t *testing.T) string {
 	if mirror == "" {
 		mirror = "http://deb.debian.org/debian"
 	}
-	out, err := exec.Command("debootstrap", "--variant=minbase", "bookworm", s.base, mirror).CombinedOutput() //nolint:gosec // whoever runs the test names it
+	out, err := exec.Command("debootstrap", "--variant=minbase", "bookworm", s.base, mirror).CombinedOutput()
 	require.NoError(t, err, string(out))
 	require.NoError(t, os.RemoveAll(filepath.Join(s.base, "var/cache/apt/archives")))
 
