@@ -1,9 +1,6 @@
 package stacks
 
 import (
-	"maps"
-	"slices"
-
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awscodecommit"
 	awsconstructs "github.com/aws/constructs-go/constructs/v10"
@@ -25,32 +22,19 @@ type RunnerImageStack struct {
 // NewRunnerImageStack adds the stack that the configuration describes. The
 // configuration must come from config.Parse and have an image.
 func NewRunnerImageStack(scope awsconstructs.Construct, c config.Config) *RunnerImageStack {
-	props := &awscdk.StackProps{
-		Description: jsii.String("Image of ephemeral GitHub Actions runners on Amazon ECS"),
-	}
-	if c.Account != "" {
-		props.Env = &awscdk.Environment{Account: &c.Account, Region: &c.Region}
-	}
 	s := &RunnerImageStack{}
-	awscdk.NewStack_Override(s, scope, jsii.String(c.ImageStackName()), props)
-	for _, key := range slices.Sorted(maps.Keys(c.Tags)) {
-		s.AddStackTag(&key, jsii.String(c.Tags[key]))
-		awscdk.Tags_Of(s).Add(&key, jsii.String(c.Tags[key]), nil)
-	}
+	initialize(s, scope, c.ImageStackName(), "Image of ephemeral GitHub Actions runners on Amazon ECS", c)
 	image := imageProps(*c.Image)
 	image.Source = s.imageSource(c.Image.Source)
 	s.pipeline = constructs.NewRunnerImagePipeline(s, "Image", image)
 
-	output := func(id, description string, value *string) {
-		awscdk.NewCfnOutput(s, &id, &awscdk.CfnOutputProps{Description: &description, Value: value})
-	}
-	output("RepositoryURI", "ECR repository with the images", s.pipeline.Repository().RepositoryUri())
+	output(s, "RepositoryURI", "ECR repository with the images", s.pipeline.Repository().RepositoryUri())
 	if source := s.pipeline.SourceRepository(); source != nil {
-		output("CloneURL", "Repository with the Dockerfile, yours to change", source.RepositoryCloneUrlHttp())
+		output(s, "CloneURL", "Repository with the Dockerfile, yours to change", source.RepositoryCloneUrlHttp())
 	}
 	for _, architecture := range s.pipeline.Architectures() {
 		id := map[constructs.Architecture]string{constructs.X64: "BuildProjectX64", constructs.ARM64: "BuildProjectArm64"}[architecture]
-		output(id, "CodeBuild project that builds the image for "+string(architecture), s.pipeline.Project(architecture).ProjectName())
+		output(s, id, "CodeBuild project that builds the image for "+string(architecture), s.pipeline.Project(architecture).ProjectName())
 	}
 	return s
 }

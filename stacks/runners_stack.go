@@ -26,24 +26,14 @@ type RunnersStack struct {
 // NewRunnersStack adds the stack that the configuration describes. The
 // configuration must come from config.Parse.
 func NewRunnersStack(scope awsconstructs.Construct, c config.Config) *RunnersStack {
-	props := &awscdk.StackProps{
-		Description: jsii.String("Ephemeral, autoscaling GitHub Actions runners on Amazon ECS"),
-	}
-	if c.Account != "" {
-		props.Env = &awscdk.Environment{Account: &c.Account, Region: &c.Region}
-	}
 	s := &RunnersStack{}
-	awscdk.NewStack_Override(s, scope, &c.StackName, props)
-	for _, key := range slices.Sorted(maps.Keys(c.Tags)) {
-		s.AddStackTag(&key, jsii.String(c.Tags[key]))
-		awscdk.Tags_Of(s).Add(&key, jsii.String(c.Tags[key]), nil)
-	}
+	initialize(s, scope, c.StackName, "Ephemeral, autoscaling GitHub Actions runners on Amazon ECS", c)
 	s.cluster = s.newCluster(c)
-	s.output("ClusterName", "The ECS cluster on which jobs run", s.cluster.Cluster().ClusterName())
+	output(s, "ClusterName", "The ECS cluster on which jobs run", s.cluster.Cluster().ClusterName())
 	if c.Webhook != nil {
 		s.ingress = constructs.NewWebhookIngress(s, "Ingress", webhookProps(*c.Webhook))
-		s.output("WebhookURL", "Payload URL for the webhook at GitHub", s.ingress.URL())
-		s.output("WebhookSecretCommand", "Prints the secret for the webhook at GitHub", jsii.String(
+		output(s, "WebhookURL", "Payload URL for the webhook at GitHub", s.ingress.URL())
+		output(s, "WebhookSecretCommand", "Prints the secret for the webhook at GitHub", jsii.String(
 			"aws secretsmanager get-secret-value --query SecretString --output text --secret-id "+*s.ingress.Secret().SecretArn()))
 	}
 	return s
@@ -56,10 +46,6 @@ func NewRunnersStack(scope awsconstructs.Construct, c config.Config) *RunnersSta
 func (s *RunnersStack) AvailabilityZones() *[]*string {
 	all := awscdk.Fn_GetAzs(nil)
 	return &[]*string{awscdk.Fn_Select(jsii.Number(0), all), awscdk.Fn_Select(jsii.Number(1), all)}
-}
-
-func (s *RunnersStack) output(id, description string, value *string) {
-	awscdk.NewCfnOutput(s, &id, &awscdk.CfnOutputProps{Description: &description, Value: value})
 }
 
 // Cluster is the cluster on which jobs run.

@@ -1,0 +1,31 @@
+package stacks
+
+import (
+	"maps"
+	"slices"
+
+	"github.com/aws/aws-cdk-go/awscdk/v2"
+	awsconstructs "github.com/aws/constructs-go/constructs/v10"
+	"github.com/aws/jsii-runtime-go"
+
+	"github.com/ecs-github-runners/ecsrunners/internal/config"
+)
+
+// initialize registers a stack of ours, with the configuration's environment and
+// tags: on the stack, and on everything in it that can have them.
+func initialize(s awscdk.Stack, scope awsconstructs.Construct, name, description string, c config.Config) {
+	props := &awscdk.StackProps{Description: &description}
+	if c.Account != "" {
+		props.Env = &awscdk.Environment{Account: &c.Account, Region: &c.Region}
+	}
+	awscdk.NewStack_Override(s, scope, &name, props)
+	for _, key := range slices.Sorted(maps.Keys(c.Tags)) {
+		s.AddStackTag(&key, jsii.String(c.Tags[key]))
+		awscdk.Tags_Of(s).Add(&key, jsii.String(c.Tags[key]), nil)
+	}
+}
+
+// output adds an output to a stack.
+func output(s awscdk.Stack, id, description string, value *string) {
+	awscdk.NewCfnOutput(s, &id, &awscdk.CfnOutputProps{Description: &description, Value: value})
+}
