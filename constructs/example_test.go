@@ -4,6 +4,8 @@ import (
 	"fmt"
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awss3"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awssecretsmanager"
 	"github.com/aws/jsii-runtime-go"
 
 	"github.com/ecs-github-runners/ecsrunners/constructs"
@@ -38,14 +40,79 @@ func ExampleRunnerCluster_AddCapacity() {
 	// Output: arm64 2
 }
 
-// runners is a fleet as far as the ingress is concerned.
-type runners struct{}
+// The whole system: an image, a cluster, the registration of runners at GitHub, a
+// fleet, and the ingress that starts a task of it for each queued job.
+func Example() {
+	app := awscdk.NewApp(&awscdk.AppProps{Context: &map[string]any{"aws:cdk:bundling-stacks": []any{}}})
+	imageStack := awscdk.NewStack(app, jsii.String("RunnersImage"), nil)
+	image := constructs.NewRunnerImagePipeline(imageStack, "Image", nil)
 
-func (runners) FleetName() string { return "linux" }
-func (runners) Labels() []string  { return []string{"self-hosted", "linux", "x64"} }
+	stack := awscdk.NewStack(app, jsii.String("Runners"), nil)
+	cluster := constructs.NewRunnerCluster(stack, "Cluster", nil)
+	registration := constructs.NewRunnerRegistration(stack, "Registration", &constructs.RunnerRegistrationProps{
+		Scope:   constructs.Organization("my-org"),
+		Cluster: cluster,
+	})
+	linux := constructs.NewRunnerFleet(stack, "Linux", &constructs.RunnerFleetProps{
+		Registration: registration,
+		Image:        image.Image(),
+		Labels:       []string{"self-hosted", "linux", "x64"},
+	})
+	ingress := constructs.NewWebhookIngress(stack, "Ingress", &constructs.WebhookIngressProps{Owners: []string{"my-org"}})
+	ingress.AddFleet(linux)
+	awscdk.NewCfnOutput(stack, jsii.String("URL"), &awscdk.CfnOutputProps{Value: ingress.URL()})
+	awscdk.NewCfnOutput(stack, jsii.String("FillIn"), &awscdk.CfnOutputProps{Value: registration.CredentialCommand()})
 
-// The ingress accepts what the webhooks of one organization deliver, and sends
-// jobs to the first fleet that has their labels.
+	fmt.Println(linux.FleetName(), linux.Labels())
+	// Output: linux [self-hosted linux x64]
+}
+
+// The credential is a secret that is there already, and the runners go to an
+// enterprise of a GitHub Enterprise Server.
+func ExampleNewRunnerRegistration() {
+	app := awscdk.NewApp(&awscdk.AppProps{Context: &map[string]any{"aws:cdk:bundling-stacks": []any{}}})
+	stack := awscdk.NewStack(app, jsii.String("Runners"), nil)
+	cluster := constructs.NewRunnerCluster(stack, "Cluster", nil)
+	token := awssecretsmanager.Secret_FromSecretNameV2(stack, jsii.String("Token"), jsii.String("github/runners"))
+
+	registration := constructs.NewRunnerRegistration(stack, "Registration", &constructs.RunnerRegistrationProps{
+		Scope:      constructs.Enterprise("my-enterprise"),
+		Credential: constructs.GitHubToken(token),
+		GitHubURL:  "https://github.example.com",
+		Cluster:    cluster,
+	})
+
+	fmt.Println(*registration.Credential().SecretName())
+	// Output: github/runners
+}
+
+// Two jobs share an instance of 4 vCPU and 16 GiB, and may read a bucket.
+func ExampleNewRunnerFleet() {
+	app := awscdk.NewApp(&awscdk.AppProps{Context: &map[string]any{"aws:cdk:bundling-stacks": []any{}}})
+	stack := awscdk.NewStack(app, jsii.String("Runners"), nil)
+	cluster := constructs.NewRunnerCluster(stack, "Cluster", nil)
+	large := cluster.AddCapacity("Large", &constructs.RunnerCapacityProps{InstanceTypes: []string{"m7i.xlarge", "m6i.xlarge"}})
+	registration := constructs.NewRunnerRegistration(stack, "Registration", &constructs.RunnerRegistrationProps{
+		Scope: constructs.Organization("my-org"), Cluster: cluster,
+	})
+
+	fleet := constructs.NewRunnerFleet(stack, "Shared", &constructs.RunnerFleetProps{
+		Registration: registration,
+		Image:        constructs.ImageFromRegistry("registry.example.com/runner:stable"),
+		Labels:       []string{"self-hosted", "linux", "x64", "shared"},
+		Capacity:     large,
+		CPU:          2048,
+		MemoryMiB:    7168,
+	})
+	bucket := awss3.NewBucket(stack, jsii.String("Cache"), nil)
+	bucket.GrantRead(fleet, nil)
+
+	fmt.Println(fleet.FleetName())
+	// Output: shared
+}
+
+// The ingress accepts what the webhooks of one organization deliver. AddFleet
+// sends jobs to the first fleet that has their labels.
 func ExampleNewWebhookIngress() {
 	app := awscdk.NewApp(&awscdk.AppProps{Context: &map[string]any{"aws:cdk:bundling-stacks": []any{}}})
 	stack := awscdk.NewStack(app, jsii.String("Runners"), nil)
@@ -53,7 +120,6 @@ func ExampleNewWebhookIngress() {
 	ingress := constructs.NewWebhookIngress(stack, "Ingress", &constructs.WebhookIngressProps{
 		Owners: []string{"my-org"},
 	})
-	ingress.AddFleet(runners{})
 	awscdk.NewCfnOutput(stack, jsii.String("URL"), &awscdk.CfnOutputProps{Value: ingress.URL()})
 
 	fmt.Println(len(*stack.Node().Children()))

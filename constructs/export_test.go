@@ -14,3 +14,6 @@ func BindImage(image RunnerImage, scope constructs.Construct, architecture Archi
 func SupportsArchitecture(image RunnerImage, architecture Architecture) bool {
 	return image.supports(architecture)
 }
+
+// AddRoute gives tests the part of AddFleet that needs no fleet.
+func AddRoute(ingress *WebhookIngress, fleet string, labels []string) { ingress.addRoute(fleet, labels) }

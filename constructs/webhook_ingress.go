@@ -43,19 +43,10 @@ type WebhookIngress struct {
 	logGroup       awslogs.LogGroup
 	function       awslambda.Function
 	url            awslambda.FunctionUrl
+	rules          map[string]awsevents.CfnRule // by fleet
 }
 
 var _ awsiam.IGrantable = (*WebhookIngress)(nil)
-
-// RoutedFleet is what the ingress must know of a fleet.
-type RoutedFleet interface {
-	// FleetName is the name of the fleet: at most 24 lower-case letters, digits and
-	// single hyphens, beginning with a letter.
-	FleetName() string
-	// Labels are the labels of the fleet's runners. A job goes to the fleet when
-	// all labels that it asks for are among them, compared without case.
-	Labels() []string
-}
 
 // NewWebhookIngress adds an ingress to the scope. It panics with an error that
 // names every prop that cannot be used.
@@ -68,7 +59,7 @@ func NewWebhookIngress(scope constructs.Construct, id string, props *WebhookIngr
 		panic(fmt.Errorf("WebhookIngress %q:\n%w", id, err))
 	}
 
-	w := &WebhookIngress{settings: s, previousSecret: props.PreviousSecret}
+	w := &WebhookIngress{settings: s, previousSecret: props.PreviousSecret, rules: map[string]awsevents.CfnRule{}}
 	constructs.NewConstruct_Override(w, scope, &id)
 	w.bus = props.EventBus
 	if w.bus == nil {
@@ -116,32 +107,38 @@ func NewWebhookIngress(scope constructs.Construct, id string, props *WebhookIngr
 	return w
 }
 
-// AddFleet routes jobs to a fleet, unless a fleet added earlier covers them. It
-// panics with an error that names what cannot be used: a name that is not
-// allowed or taken, labels that are not allowed or too long, or a route table
-// that does not fit into the function's environment. A fleet that never gets a
-// job because earlier ones take them all is warned about.
-func (w *WebhookIngress) AddFleet(fleet RoutedFleet) {
+// AddFleet routes jobs to a fleet, unless a fleet added earlier covers them, and
+// makes the rule that starts a task of it for each. It panics with an error that
+// names what cannot be used: a name that is taken, or a route table that does not
+// fit into the function's environment. A fleet that never gets a job because
+// earlier ones take them all is warned about.
+func (w *WebhookIngress) AddFleet(fleet *RunnerFleet) {
+	w.addRoute(fleet.settings.Name, fleet.settings.Labels)
+	rule := w.newRule(fleet)
+	w.rules[fleet.settings.Name] = rule
+	// A job that is routed to a fleet before its rule is there would start nothing.
+	w.function.Node().AddDependency(rule)
+}
+
+// addRoute adds a fleet to the route table.
+func (w *WebhookIngress) addRoute(fleet string, fleetLabels []string) {
 	webhook := w.webhook
-	webhook.Fleets = append(slices.Clone(webhook.Fleets), contract.Fleet{
-		Name:   fleet.FleetName(),
-		Labels: labels.Normalize(fleet.Labels()),
-	})
+	webhook.Fleets = append(slices.Clone(webhook.Fleets), contract.Fleet{Name: fleet, Labels: labels.Normalize(fleetLabels)})
 	routes, err := labels.NewRoutes(webhook.Fleets)
 	if err != nil {
-		panic(fmt.Errorf("WebhookIngress %q: adding fleet %q: %w", *w.Node().Id(), fleet.FleetName(), err))
+		panic(fmt.Errorf("WebhookIngress %q: adding fleet %q: %w", *w.Node().Id(), fleet, err))
 	}
 	if !slices.Contains(w.settings.Events, contract.DetailTypeWorkflowJob) && !slices.Contains(w.settings.Events, contract.AllEvents) {
-		panic(fmt.Errorf("WebhookIngress %q: adding fleet %q: Events: got %q; allowed: a list with workflow_job, or no job reaches a fleet", *w.Node().Id(), fleet.FleetName(), w.settings.Events))
+		panic(fmt.Errorf("WebhookIngress %q: adding fleet %q: Events: got %q; allowed: a list with workflow_job, or no job reaches a fleet", *w.Node().Id(), fleet, w.settings.Events))
 	}
 	environment, err := environmentOf(webhook)
 	if err != nil {
-		panic(fmt.Errorf("WebhookIngress %q: adding fleet %q: %w", *w.Node().Id(), fleet.FleetName(), err))
+		panic(fmt.Errorf("WebhookIngress %q: adding fleet %q: %w", *w.Node().Id(), fleet, err))
 	}
 	w.webhook = webhook
 	w.function.AddEnvironment(jsii.String(contract.EnvFleets), jsii.String(environment[contract.EnvFleets]), nil)
 	for _, shadow := range routes.Shadows() {
-		if shadow.Fleet == fleet.FleetName() {
+		if shadow.Fleet == fleet {
 			awscdk.Annotations_Of(w).AddWarningV2(jsii.String("ecsrunners:shadowedFleet"), jsii.String(fmt.Sprintf(
 				"fleet %s never gets a job: fleet %s, added before, has all its labels; add %s first, or give it a label of its own", shadow.Fleet, shadow.Earlier, shadow.Fleet)))
 		}
@@ -150,6 +147,10 @@ func (w *WebhookIngress) AddFleet(fleet RoutedFleet) {
 
 // URL is the address for the webhook at GitHub.
 func (w *WebhookIngress) URL() *string { return w.url.Url() }
+
+// Rule is the rule that starts the tasks of a fleet. It panics for a fleet that was
+// not added.
+func (w *WebhookIngress) Rule(fleet *RunnerFleet) awsevents.CfnRule { return w.rule(fleet) }
 
 // Bus is the event bus, made or given. Events of GitHub have the source
 // github.com and the name of the GitHub event as their detail type.
@@ -202,6 +203,41 @@ func (w *WebhookIngress) MetricGitHubHostedJobs(props *awscloudwatch.MetricOptio
 	return w.metric(contract.MetricGitHubHostedJobs, nil, props)
 }
 
+// MetricFailedInvocations is the number of queued jobs of a fleet for which
+// EventBridge could not start a task: ECS refused for good, or did until the event
+// was too old. It panics for a fleet that was not added.
+func (w *WebhookIngress) MetricFailedInvocations(fleet *RunnerFleet, props *awscloudwatch.MetricOptions) awscloudwatch.Metric {
+	return w.ruleMetric(fleet, "FailedInvocations", props)
+}
+
+// MetricDeadLetters is the number of queued jobs of a fleet whose events are in
+// the dead-letter queue. It panics for a fleet that was not added.
+func (w *WebhookIngress) MetricDeadLetters(fleet *RunnerFleet, props *awscloudwatch.MetricOptions) awscloudwatch.Metric {
+	return w.ruleMetric(fleet, "InvocationsSentToDlq", props)
+}
+
+// https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-monitoring.html
+func (w *WebhookIngress) ruleMetric(fleet *RunnerFleet, name string, props *awscloudwatch.MetricOptions) awscloudwatch.Metric {
+	rule := w.rule(fleet)
+	metric := newMetric(w, "AWS/Events", name, map[string]*string{
+		"EventBusName": w.bus.EventBusName(),
+		// The name is the end of the ARN: arn:aws:events:eu-central-1:111122223333:rule/bus/name.
+		"RuleName": awscdk.Fn_Select(jsii.Number(2), awscdk.Fn_Split(jsii.String("/"), rule.AttrArn(), nil)),
+	}, &awscloudwatch.MetricOptions{Statistic: jsii.String("Sum")})
+	if props == nil {
+		return metric
+	}
+	return metric.With(props)
+}
+
+func (w *WebhookIngress) rule(fleet *RunnerFleet) awsevents.CfnRule {
+	rule, added := w.rules[fleet.settings.Name]
+	if !added {
+		panic(fmt.Errorf("WebhookIngress %q: fleet: got %q; allowed: the fleets that were added", *w.Node().Id(), fleet.settings.Name))
+	}
+	return rule
+}
+
 func (w *WebhookIngress) metric(name string, dimensions map[string]*string, props *awscloudwatch.MetricOptions) awscloudwatch.Metric {
 	all := map[string]*string{contract.DimensionFunction: w.function.FunctionName()}
 	maps.Copy(all, dimensions)
@@ -235,7 +271,7 @@ func (w *WebhookIngress) newWebhook() contract.Webhook {
 func environmentOf(webhook contract.Webhook) (map[string]string, error) {
 	largest := webhook
 	for _, name := range []*string{&largest.EventBus, &largest.SecretID, &largest.PreviousSecretID} {
-		if *awscdk.Token_IsUnresolved(*name) {
+		if unresolved(*name) {
 			*name = strings.Repeat("x", 256)
 		}
 	}
@@ -251,17 +287,10 @@ func (w *WebhookIngress) newFunction(code awslambda.Code) awslambda.Function {
 	if err != nil {
 		panic(fmt.Errorf("WebhookIngress %q: %w", *w.Node().Id(), err))
 	}
-	variables := make(map[string]*string, len(environment))
-	for name, value := range environment {
-		variables[name] = &value
-	}
 	if code == nil {
 		code = programCode(w, "lambda/webhook", s.Architecture)
 	}
-	w.logGroup = awslogs.NewLogGroup(w, jsii.String("Logs"), &awslogs.LogGroupProps{
-		LogGroupName: logGroupName(s.FunctionName),
-	})
-	w.logGroup.Node().DefaultChild().(awslogs.CfnLogGroup).SetRetentionInDays(jsii.Number(s.LogRetentionDays))
+	w.logGroup = newFunctionLogs(w, s.FunctionName, s.LogRetentionDays)
 	tracing := awslambda.Tracing_DISABLED
 	if s.Tracing {
 		tracing = awslambda.Tracing_ACTIVE
@@ -274,7 +303,7 @@ func (w *WebhookIngress) newFunction(code awslambda.Code) awslambda.Function {
 		Architecture:                 lambdaArchitecture[s.Architecture](),
 		Handler:                      jsii.String("bootstrap"),
 		Code:                         code,
-		Environment:                  &variables,
+		Environment:                  pointers(environment),
 		MemorySize:                   jsii.Number(s.MemorySizeMiB),
 		Timeout:                      awscdk.Duration_Seconds(jsii.Number(time.Duration(*s.Timeout).Seconds())),
 		ReservedConcurrentExecutions: number(s.ReservedConcurrency),
@@ -297,34 +326,9 @@ func (w *WebhookIngress) newRole() awsiam.IRole {
 	w.bus.GrantPutEventsTo(role, nil)
 	w.logGroup.GrantWrite(role)
 	for _, secret := range []awssecretsmanager.ISecret{w.secret, w.previousSecret} {
-		if secret == nil {
-			continue
-		}
-		arn := secret.SecretFullArn()
-		if arn == nil { // known by name only: the ARN has six more characters
-			arn = jsii.String(*secret.SecretArn() + "-??????")
-		}
-		role.AddToPolicy(awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
-			Actions:   jsii.Strings("secretsmanager:GetSecretValue"),
-			Resources: &[]*string{arn},
-		}))
-		if key := secret.EncryptionKey(); key != nil {
-			role.AddToPolicy(awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
-				Actions:   jsii.Strings("kms:Decrypt"),
-				Resources: &[]*string{key.KeyArn()},
-				Conditions: &map[string]any{"StringEquals": map[string]any{
-					"kms:ViaService": "secretsmanager." + *awscdk.Stack_Of(w).Region() + ".amazonaws.com",
-				}},
-			}))
+		if secret != nil {
+			grantReadSecret(role, secret)
 		}
 	}
 	return role
-}
-
-// logGroupName is where Lambda would look for the logs of a named function.
-func logGroupName(functionName string) *string {
-	if functionName == "" {
-		return nil
-	}
-	return jsii.String("/aws/lambda/" + functionName)
 }

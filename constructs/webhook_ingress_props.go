@@ -60,6 +60,17 @@ type WebhookIngressProps struct {
 	// Default: no archive.
 	ArchiveRetention awscdk.Duration
 
+	// MaximumEventAge is how long EventBridge tries to start a task for a queued job,
+	// 1 minute to 24 hours. The event is in the dead-letter queue afterwards.
+	//
+	// Default: 15 minutes.
+	MaximumEventAge awscdk.Duration
+
+	// MaximumRetryAttempts is how often EventBridge tries, 0 to 185.
+	//
+	// Default: 185, as often as MaximumEventAge allows.
+	MaximumRetryAttempts *int
+
 	// Secret is the webhook's secret, a plain text.
 	//
 	// Default: a new secret with a random value. It is deleted with the stack.
@@ -145,6 +156,8 @@ func (p *WebhookIngressProps) settings() (settings.Webhook, settings.Problems) {
 		EventBusName:            p.EventBusName,
 		SchemaDiscovery:         p.SchemaDiscovery,
 		ArchiveRetention:        duration(p.ArchiveRetention),
+		MaximumEventAge:         duration(p.MaximumEventAge),
+		MaximumRetryAttempts:    p.MaximumRetryAttempts,
 		SecretName:              p.SecretName,
 		SecretCacheTTL:          duration(p.SecretCacheTTL),
 		FunctionName:            p.FunctionName,

@@ -26,14 +26,11 @@ import (
 	"github.com/ecs-github-runners/ecsrunners/internal/contract"
 )
 
-// fleet is a fleet as far as the ingress is concerned.
+// fleet is a fleet as far as the route table is concerned.
 type fleet struct {
 	name   string
 	labels []string
 }
-
-func (f fleet) FleetName() string { return f.name }
-func (f fleet) Labels() []string  { return f.labels }
 
 func owners() *constructs.WebhookIngressProps {
 	return &constructs.WebhookIngressProps{Owners: []string{"my-org"}}
@@ -248,8 +245,8 @@ func TestWebhookIngress_AddFleet_BuildsTheRouteTableInOrder(t *testing.T) {
 	stack := cdktest.NewStack(t)
 	ingress := constructs.NewWebhookIngress(stack, "Ingress", owners())
 	given := []string{"self-hosted", "Linux", "X64", "linux"}
-	ingress.AddFleet(fleet{"linux-x64", given})
-	ingress.AddFleet(fleet{"gpu", []string{"gpu", "self-hosted"}})
+	constructs.AddRoute(ingress, "linux-x64", given)
+	constructs.AddRoute(ingress, "gpu", []string{"gpu", "self-hosted"})
 
 	webhook := environment(t, cdktest.Properties(t, cdktest.Template(stack), ingress.Function()))
 	assert.Equal(t, []contract.Fleet{
@@ -263,8 +260,8 @@ func TestWebhookIngress_AddFleet_BuildsTheRouteTableInOrder(t *testing.T) {
 func TestWebhookIngress_AddFleet_WarnsOfAFleetThatNeverGetsAJob(t *testing.T) {
 	stack := cdktest.NewStack(t)
 	ingress := constructs.NewWebhookIngress(stack, "Ingress", owners())
-	ingress.AddFleet(fleet{"large", []string{"self-hosted", "linux", "large"}})
-	ingress.AddFleet(fleet{"small", []string{"self-hosted", "linux"}})
+	constructs.AddRoute(ingress, "large", []string{"self-hosted", "linux", "large"})
+	constructs.AddRoute(ingress, "small", []string{"self-hosted", "linux"})
 	assert.Equal(t, []string{
 		"/Test/Ingress: fleet small never gets a job: fleet large, added before, has all its labels; add small first, or give it a label of its own [ack: ecsrunners:shadowedFleet]",
 	}, cdktest.Warnings(stack))
@@ -272,7 +269,7 @@ func TestWebhookIngress_AddFleet_WarnsOfAFleetThatNeverGetsAJob(t *testing.T) {
 
 func TestWebhookIngress_AddFleet_FailsWhen(t *testing.T) {
 	ingress := constructs.NewWebhookIngress(cdktest.NewStack(t), "Ingress", owners())
-	ingress.AddFleet(fleet{"linux", []string{"linux"}})
+	constructs.AddRoute(ingress, "linux", []string{"linux"})
 	long := make([]string, 60)
 	for i := range long {
 		long[i] = fmt.Sprintf("%s-%02d", strings.Repeat("l", 60), i)
@@ -289,10 +286,10 @@ func TestWebhookIngress_AddFleet_FailsWhen(t *testing.T) {
 		{"the route table does not fit", fleet{"long", long}, "bytes, at most 3584: use fewer or shorter labels and repository patterns, or a second webhook for some of the 2 fleets"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			assert.Contains(t, cdktest.PanicMessage(t, func() { ingress.AddFleet(test.fleet) }), test.want)
+			assert.Contains(t, cdktest.PanicMessage(t, func() { constructs.AddRoute(ingress, test.fleet.name, test.fleet.labels) }), test.want)
 		})
 	}
-	ingress.AddFleet(fleet{"mac", []string{"mac"}}) // what was refused has left no trace
+	constructs.AddRoute(ingress, "mac", []string{"mac"}) // what was refused has left no trace
 	webhook := environment(t, cdktest.Properties(t, cdktest.Template(awscdk.Stack_Of(ingress)), ingress.Function()))
 	assert.Len(t, webhook.Fleets, 2)
 }
@@ -324,8 +321,8 @@ FunctionName: got "a.b"; allowed: at most 64 letters, digits, - and _`},
 		}, `ArchiveRetention: got 30h; allowed: whole days, 24h or more
 SecretCacheTTL: got 10ms; allowed: 1s to 1h
 Architecture: got "arm"; allowed: x64, arm64
-MemorySizeMiB: got 64; allowed: 128 to 10240
 Timeout: got 5s; allowed: 10s to 60s in whole seconds: the program tries the bus for up to 8s, and GitHub waits 10s
+MemorySizeMiB: got 64; allowed: 128 to 10240
 ReservedConcurrency: got -1; allowed: 0 or more
 LogRetentionDays: got 31; allowed: [1 3 5 7 14 30 60 90 120 150 180 365 400 545 731 1096 1827 2192 2557 2922 3288 3653]`},
 		{"given resources are named", &constructs.WebhookIngressProps{
@@ -426,7 +423,7 @@ func TestWebhookIngress_AddFleet_FailsWhenNoJobIsAccepted(t *testing.T) {
 	props.Events = []string{"push"}
 	ingress := constructs.NewWebhookIngress(cdktest.NewStack(t), "Ingress", props)
 	assert.Equal(t, `WebhookIngress "Ingress": adding fleet "linux": Events: got ["push"]; allowed: a list with workflow_job, or no job reaches a fleet`,
-		cdktest.PanicMessage(t, func() { ingress.AddFleet(fleet{"linux", []string{"linux"}}) }))
+		cdktest.PanicMessage(t, func() { constructs.AddRoute(ingress, "linux", []string{"linux"}) }))
 }
 
 // Without Go the program is built in a container, here by a stand-in for docker.

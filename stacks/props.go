@@ -89,6 +89,8 @@ func webhookProps(s settings.Webhook) *constructs.WebhookIngressProps {
 		EventBusName:            s.EventBusName,
 		SchemaDiscovery:         s.SchemaDiscovery,
 		ArchiveRetention:        duration(s.ArchiveRetention),
+		MaximumEventAge:         duration(s.MaximumEventAge),
+		MaximumRetryAttempts:    s.MaximumRetryAttempts,
 		SecretName:              s.SecretName,
 		SecretCacheTTL:          duration(s.SecretCacheTTL),
 		FunctionName:            s.FunctionName,
@@ -99,6 +101,71 @@ func webhookProps(s settings.Webhook) *constructs.WebhookIngressProps {
 		LogRetentionDays:        s.LogRetentionDays,
 		Tracing:                 s.Tracing,
 	}
+}
+
+// registrationProps are the props that the settings stand for, without the cluster
+// and an existing secret, which are constructs.
+func registrationProps(s settings.Registration) *constructs.RunnerRegistrationProps {
+	return &constructs.RunnerRegistrationProps{
+		GitHubURL:           s.GitHubURL,
+		SecretName:          s.SecretName,
+		Deployment:          s.Deployment,
+		TableName:           s.TableName,
+		PointInTimeRecovery: s.PointInTimeRecovery,
+		RemovalPolicy:       cdkName[awscdk.RemovalPolicy](s.RemovalPolicy),
+		FunctionName:        s.FunctionName,
+		MemorySizeMiB:       s.MemorySizeMiB,
+		ReservedConcurrency: s.ReservedConcurrency,
+		LogRetentionDays:    s.LogRetentionDays,
+	}
+}
+
+// scope is where at GitHub the settings register runners.
+func scope(s settings.Registration) constructs.RunnerScope {
+	switch {
+	case s.Organization != "":
+		return constructs.Organization(s.Organization)
+	case s.Repository != "":
+		return constructs.Repository(s.Repository)
+	default:
+		return constructs.Enterprise(s.Enterprise)
+	}
+}
+
+// fleetProps are the props that the settings stand for, without registration,
+// capacity and image, which are constructs.
+func fleetProps(s settings.Fleet) *constructs.RunnerFleetProps {
+	return &constructs.RunnerFleetProps{
+		Name:              s.Name,
+		Labels:            s.Labels,
+		RunnerGroup:       s.RunnerGroup,
+		CPU:               s.CPU,
+		MemoryMiB:         s.MemoryMiB,
+		OneJobPerInstance: s.OneJobPerInstance,
+		Privileged:        s.Privileged,
+		NetworkMode:       networkMode(s.NetworkMode),
+		TmpfsMiB:          s.TmpfsMiB,
+		IdleTimeout:       duration(s.IdleTimeout),
+		Lifetime:          duration(s.Lifetime),
+		StartTimeout:      duration(s.StartTimeout),
+		StopTimeout:       duration(s.StopTimeout),
+		Environment:       s.Environment,
+		Family:            s.Family,
+		ContainerName:     s.ContainerName,
+		TaskRoleName:      s.TaskRoleName,
+		ExecutionRoleName: s.ExecutionRoleName,
+		LogGroupName:      s.LogGroupName,
+		LogRetentionDays:  s.LogRetentionDays,
+	}
+}
+
+// networkMode is the CDK's name for a network mode, which for awsvpc is not made
+// as others are.
+func networkMode(s string) awsecs.NetworkMode {
+	if s == settings.NetworkAwsVPC {
+		return awsecs.NetworkMode_AWS_VPC
+	}
+	return cdkName[awsecs.NetworkMode](s)
 }
 
 // imageProps are the props that the settings stand for, without the source, which

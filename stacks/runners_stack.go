@@ -7,25 +7,30 @@ import (
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsec2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awssecretsmanager"
 	awsconstructs "github.com/aws/constructs-go/constructs/v10"
 	"github.com/aws/jsii-runtime-go"
 
 	"github.com/ecs-github-runners/ecsrunners/constructs"
 	"github.com/ecs-github-runners/ecsrunners/internal/config"
+	"github.com/ecs-github-runners/ecsrunners/internal/settings"
 )
 
-// RunnersStack holds everything that runs jobs. So far that is the cluster, and
-// the ingress that puts GitHub's deliveries on the event bus.
+// RunnersStack holds everything that runs jobs: the cluster, the ingress that takes
+// GitHub's deliveries, the registration of runners, and the fleets.
 type RunnersStack struct {
 	awscdk.Stack // filled by NewStack_Override
 
-	cluster *constructs.RunnerCluster
-	ingress *constructs.WebhookIngress
+	cluster      *constructs.RunnerCluster
+	ingress      *constructs.WebhookIngress
+	registration *constructs.RunnerRegistration
+	fleets       []*constructs.RunnerFleet
 }
 
 // NewRunnersStack adds the stack that the configuration describes. The
-// configuration must come from config.Parse.
-func NewRunnersStack(scope awsconstructs.Construct, c config.Config) *RunnersStack {
+// configuration must come from config.Parse. image may be nil if no fleet takes
+// its image from there.
+func NewRunnersStack(scope awsconstructs.Construct, c config.Config, image constructs.RunnerImage) *RunnersStack {
 	s := &RunnersStack{}
 	initialize(s, scope, c.StackName, "Ephemeral, autoscaling GitHub Actions runners on Amazon ECS", c)
 	s.cluster = s.newCluster(c)
@@ -35,6 +40,13 @@ func NewRunnersStack(scope awsconstructs.Construct, c config.Config) *RunnersSta
 		output(s, "WebhookURL", "Payload URL for the webhook at GitHub", s.ingress.URL())
 		output(s, "WebhookSecretCommand", "Prints the secret for the webhook at GitHub", jsii.String(
 			"aws secretsmanager get-secret-value --query SecretString --output text --secret-id "+*s.ingress.Secret().SecretArn()))
+	}
+	if c.Registration != nil {
+		s.registration = s.newRegistration(*c.Registration)
+		output(s, "GitHubCredentialCommand", "Fills in GitHub's credential from a file credential.json", s.registration.CredentialCommand())
+	}
+	for _, fleet := range c.Fleets {
+		s.addFleet(fleet, image)
 	}
 	return s
 }
@@ -53,6 +65,42 @@ func (s *RunnersStack) Cluster() *constructs.RunnerCluster { return s.cluster }
 
 // Ingress takes GitHub's deliveries. It is nil when no webhook is configured.
 func (s *RunnersStack) Ingress() *constructs.WebhookIngress { return s.ingress }
+
+// Registration registers runners at GitHub. It is nil when none is configured.
+func (s *RunnersStack) Registration() *constructs.RunnerRegistration { return s.registration }
+
+// Fleets are the fleets, in the order in which jobs are offered to them.
+func (s *RunnersStack) Fleets() []*constructs.RunnerFleet { return slices.Clone(s.fleets) }
+
+func (s *RunnersStack) newRegistration(r settings.Registration) *constructs.RunnerRegistration {
+	props := registrationProps(r)
+	props.Scope, props.Cluster = scope(r), s.cluster
+	var secret awssecretsmanager.ISecret
+	if r.SecretARN != "" {
+		secret = awssecretsmanager.Secret_FromSecretCompleteArn(s, jsii.String("Credential"), &r.SecretARN)
+	}
+	props.Credential = constructs.GitHubApp(secret)
+	if r.Credential == settings.CredentialToken {
+		props.Credential = constructs.GitHubToken(secret)
+	}
+	return constructs.NewRunnerRegistration(s, "Registration", props)
+}
+
+func (s *RunnersStack) addFleet(f settings.Fleet, image constructs.RunnerImage) {
+	props := fleetProps(f)
+	props.Registration, props.Image = s.registration, image
+	if f.Image != "" {
+		props.Image = constructs.ImageFromRegistry(f.Image)
+	}
+	for _, capacity := range s.cluster.Capacities() {
+		if *capacity.Node().Id() == f.Capacity {
+			props.Capacity = capacity
+		}
+	}
+	fleet := constructs.NewRunnerFleet(s, "Fleet-"+f.Name, props)
+	s.fleets = append(s.fleets, fleet)
+	s.ingress.AddFleet(fleet)
+}
 
 func (s *RunnersStack) newCluster(c config.Config) *constructs.RunnerCluster {
 	props := clusterProps(c.Cluster)

@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/ecs-github-runners/ecsrunners/constructs"
 	"github.com/ecs-github-runners/ecsrunners/internal/cdktest"
 	"github.com/ecs-github-runners/ecsrunners/internal/config"
 	"github.com/ecs-github-runners/ecsrunners/internal/snapshot"
@@ -29,10 +30,38 @@ const rich = `{
 		"availabilityZones": ["eu-central-1a", "eu-central-1b", "eu-central-1c"],
 		"subnetIds": ["subnet-0000000000000000a", "subnet-0000000000000000b", "subnet-0000000000000000c"]
 	},
+	"image": {"architectures": ["x64", "arm64"]},
 	"webhook": {
 		"owners": ["octo-org"],
-		"repositories": ["octo-org/service-*"]
+		"repositories": ["octo-org/service-*"],
+		"maximumEventAge": "10m",
+		"maximumRetryAttempts": 20
 	},
+	"registration": {
+		"organization": "octo-org",
+		"gitHubUrl": "https://octo.ghe.com",
+		"credential": "token",
+		"secretArn": "arn:aws:secretsmanager:eu-central-1:111122223333:secret:github/runners-AbCdEf",
+		"deployment": "farm",
+		"pointInTimeRecovery": true,
+		"removalPolicy": "retain",
+		"reservedConcurrency": 20
+	},
+	"fleets": [
+		{
+			"name": "linux", "labels": ["self-hosted", "linux", "x64"],
+			"runnerGroup": "Default", "cpu": 2048, "memoryMiB": 7168,
+			"idleTimeout": "10m", "environment": {"GOPROXY": "https://proxy.example.com"}
+		},
+		{
+			"name": "graviton", "labels": ["self-hosted", "linux", "arm64"], "capacity": "Graviton",
+			"networkMode": "awsvpc", "tmpfsMiB": {"/home/runner/_work": 1024}, "oneJobPerInstance": true
+		},
+		{
+			"name": "spot", "labels": ["self-hosted", "linux", "x64", "spot"], "capacity": "Spot",
+			"image": "registry.example.com/runner:stable", "family": "spot-runner"
+		}
+	],
 	"cluster": {
 		"clusterName": "build-farm",
 		"containerInsights": "enhanced",
@@ -92,7 +121,11 @@ func (s scenario) build(t *testing.T, context map[string]any) (awscdk.App, *stac
 	app := cdktest.NewApp(t, merged)
 	c, err := config.Parse(app.Node().TryGetContext(jsii.String(config.Key)))
 	require.NoError(t, err)
-	return app, stacks.NewRunnersStack(app, c)
+	var image constructs.RunnerImage
+	if c.Image != nil {
+		image = stacks.NewRunnerImageStack(app, c).Pipeline().Image()
+	}
+	return app, stacks.NewRunnersStack(app, c, image)
 }
 
 func TestRunnersStack_Snapshots(t *testing.T) {

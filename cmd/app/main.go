@@ -9,6 +9,7 @@ import (
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/jsii-runtime-go"
 
+	"github.com/ecs-github-runners/ecsrunners/constructs"
 	"github.com/ecs-github-runners/ecsrunners/internal/config"
 	"github.com/ecs-github-runners/ecsrunners/stacks"
 )
@@ -22,9 +23,10 @@ func main() {
 		jsii.Close()
 		os.Exit(1)
 	}
+	var image constructs.RunnerImage
 	if c.Image != nil {
-		stacks.NewRunnerImageStack(app, c)
+		image = stacks.NewRunnerImageStack(app, c).Pipeline().Image()
 	}
-	stacks.NewRunnersStack(app, c)
+	stacks.NewRunnersStack(app, c, image)
 	app.Synth(nil)
 }

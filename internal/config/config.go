@@ -26,6 +26,9 @@ type Config struct {
 	Image     *settings.Image   `json:"image"`
 	Webhook   *settings.Webhook `json:"webhook"`
 	Cluster   settings.Cluster  `json:"cluster"`
+
+	Registration *settings.Registration `json:"registration"`
+	Fleets       []settings.Fleet       `json:"fleets"`
 }
 
 // VPC is an existing VPC, told in full so that synthesis looks nothing up.
@@ -50,6 +53,14 @@ func (c Config) WithDefaults() Config {
 		c.Webhook = &webhook
 	}
 	c.Cluster = c.Cluster.WithDefaults()
+	if c.Registration != nil {
+		registration := c.Registration.WithDefaults()
+		c.Registration = &registration
+	}
+	c.Fleets = slices.Clone(c.Fleets)
+	for i := range c.Fleets {
+		c.Fleets[i] = c.Fleets[i].WithDefaults()
+	}
 	return c
 }
 
@@ -111,7 +122,57 @@ func (c Config) Validate() settings.Problems {
 	if !c.weighted() {
 		ps.Add("cluster.defaultCapacity.weight", 0, "1 to 1000, here or in one of capacities: ECS refuses a default strategy without a weight")
 	}
+	if c.Registration != nil {
+		ps.Under("registration", c.Registration.Validate().JSON())
+	}
+	c.validateFleets(&ps)
 	return ps
+}
+
+// validateFleets names what is wrong with the fleets, or with what they need.
+func (c Config) validateFleets(ps *settings.Problems) {
+	if len(c.Fleets) == 0 {
+		return
+	}
+	fleets := settings.Words(fmt.Sprintf("%d fleets", len(c.Fleets)))
+	if c.Registration == nil {
+		ps.Add("fleets", fleets, "fleets together with registration, which gives their tasks runners")
+	}
+	if c.Webhook == nil {
+		ps.Add("fleets", fleets, "fleets together with webhook, which starts their tasks")
+	}
+	for i, fleet := range c.Fleets {
+		path := fmt.Sprintf("fleets[%d]", i)
+		problems := fleet.Validate()
+		if slices.ContainsFunc(c.Fleets[:i], func(earlier settings.Fleet) bool { return earlier.Name == fleet.Name }) {
+			problems.Add("Name", fleet.Name, "a name that no other fleet has")
+		}
+		capacity, found := c.FleetCapacity(fleet)
+		if !found {
+			problems.Add("Capacity", fleet.Capacity, fmt.Sprintf("one of cluster.capacities (%s), or none for cluster.defaultCapacity", strings.Join(slices.Sorted(maps.Keys(c.Cluster.Capacities)), ", ")))
+			ps.Under(path, problems.JSON())
+			continue
+		}
+		if fleet.Image == "" && (c.Image == nil || !slices.Contains(c.Image.Architectures, capacity.Architecture)) {
+			problems.Add("Image", settings.Words("none"), fmt.Sprintf("the name of an image, or image.architectures with %q, for which one is built", capacity.Architecture))
+		}
+		surroundings := settings.Surroundings{Capacity: capacity, PublicSubnets: c.VPC == nil || c.VPC.Public}
+		if c.Registration != nil {
+			surroundings.Scope = c.Registration.Scope()
+		}
+		_, misfits := fleet.Fit(surroundings)
+		ps.Under(path, append(problems, misfits...).JSON())
+	}
+}
+
+// FleetCapacity is the capacity on which a fleet's tasks run, and false if there
+// is none of that id.
+func (c Config) FleetCapacity(fleet settings.Fleet) (settings.Capacity, bool) {
+	if fleet.Capacity == "" {
+		return c.Cluster.DefaultCapacity, true
+	}
+	capacity, found := c.Cluster.Capacities[fleet.Capacity]
+	return capacity, found
 }
 
 // weighted tells whether any capacity has a weight in the default strategy.

@@ -53,7 +53,7 @@ const anyKey = ""
 
 // defaults is a configuration in which every optional part is there.
 func defaults() Config {
-	c := Config{VPC: &VPC{}, Webhook: &settings.Webhook{}, Image: &settings.Image{Source: settings.ImageSource{
+	c := Config{VPC: &VPC{}, Webhook: &settings.Webhook{}, Registration: &settings.Registration{}, Fleets: make([]settings.Fleet, 1), Image: &settings.Image{Source: settings.ImageSource{
 		CodeCommit: &settings.CodeCommitSource{}, Folder: &settings.FolderSource{}, GitHub: &settings.GitHubSource{},
 	}}}
 	c.Cluster.Capacities = map[string]settings.Capacity{anyKey: {Spot: &settings.Spot{}, WarmPool: &settings.WarmPool{}}}
@@ -144,8 +144,12 @@ func decode(from any, to, def reflect.Value, path string, ps *settings.Problems)
 			return
 		}
 		to.Set(reflect.MakeSlice(to.Type(), len(list), len(list)))
+		var elementDefault reflect.Value
+		if def.IsValid() && to.Type().Elem().Kind() == reflect.Struct {
+			elementDefault = def.Index(0)
+		}
 		for i, element := range list {
-			decode(element, to.Index(i), reflect.Value{}, fmt.Sprintf("%s[%d]", path, i), ps)
+			decode(element, to.Index(i), elementDefault, fmt.Sprintf("%s[%d]", path, i), ps)
 		}
 	case reflect.String:
 		s, ok := from.(string)

@@ -36,7 +36,7 @@ func NewRoutes(fleets []contract.Fleet) (*Routes, error) {
 	routes := &Routes{}
 	taken := make(map[string]bool, len(fleets))
 	for _, fleet := range fleets {
-		if !isFleetName(fleet.Name) {
+		if !IsFleetName(fleet.Name) {
 			errs = append(errs, fmt.Errorf("%w: %q, want lower-case letters, digits and single hyphens, beginning with a letter, at most %d characters",
 				ErrFleetName, fleet.Name, MaxFleetNameLength))
 		}
@@ -110,9 +110,9 @@ func (f route) includes(other route) bool {
 	return true
 }
 
-// isFleetName accepts names that may stand in the names of runners, roles and
+// IsFleetName reports whether a fleet can have a name: one that may stand in the names of runners, roles and
 // rules without any quoting.
-func isFleetName(name string) bool {
+func IsFleetName(name string) bool {
 	if name == "" || len(name) > MaxFleetNameLength || name[0] < 'a' || name[0] > 'z' || name[len(name)-1] == '-' {
 		return false
 	}

@@ -21,6 +21,9 @@ type Webhook struct {
 	SchemaDiscovery  bool      `json:"schemaDiscovery"`
 	ArchiveRetention *Duration `json:"archiveRetention"`
 
+	MaximumEventAge      *Duration `json:"maximumEventAge"`
+	MaximumRetryAttempts *int      `json:"maximumRetryAttempts"`
+
 	SecretName     string    `json:"secretName"`
 	SecretCacheTTL *Duration `json:"secretCacheTTL"`
 
@@ -38,6 +41,8 @@ func (w Webhook) WithDefaults() Webhook {
 	if len(w.Events) == 0 {
 		w.Events = []string{contract.DetailTypeWorkflowJob}
 	}
+	setPointer(&w.MaximumEventAge, Duration(15*time.Minute))
+	setPointer(&w.MaximumRetryAttempts, maximumRetryAttempts)
 	setPointer(&w.SecretCacheTTL, Duration(contract.DefaultSecretTTL))
 	set(&w.Architecture, ARM64)
 	set(&w.MemorySizeMiB, 256)
@@ -45,6 +50,10 @@ func (w Webhook) WithDefaults() Webhook {
 	set(&w.LogRetentionDays, 30)
 	return w
 }
+
+// maximumRetryAttempts is EventBridge's own limit and default.
+// https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_RetryPolicy.html
+const maximumRetryAttempts = 185
 
 var (
 	eventBusName = regexp.MustCompile(`^[A-Za-z0-9._-]{1,256}$`)
@@ -78,17 +87,11 @@ func (w Webhook) Validate() Problems {
 			ps.Add(fmt.Sprintf("Events[%d]", i), event, `names of GitHub events, or "*" alone`)
 		}
 	}
-	name := func(path, got string, pattern *regexp.Regexp, allowed string) {
-		if got != "" && !unresolved(got) && !pattern.MatchString(got) {
-			ps.Add(path, got, allowed)
-		}
-	}
-	name("EventBusName", w.EventBusName, eventBusName, `at most 256 letters, digits and . _ -, other than "default"`)
+	validateName(&ps, "EventBusName", w.EventBusName, eventBusName, `at most 256 letters, digits and . _ -, other than "default"`)
 	if w.EventBusName == "default" {
 		ps.Add("EventBusName", w.EventBusName, "a name of its own: every account has a bus named default already")
 	}
-	name("SecretName", w.SecretName, secretName, "at most 512 letters, digits and / _ + = . @ -")
-	name("FunctionName", w.FunctionName, functionName, "at most 64 letters, digits, - and _")
+	validateName(&ps, "SecretName", w.SecretName, secretName, "at most 512 letters, digits and / _ + = . @ -")
 	if d := w.ArchiveRetention; d != nil && (time.Duration(*d) < 24*time.Hour || time.Duration(*d)%(24*time.Hour) != 0) {
 		ps.Add("ArchiveRetention", *d, "whole days, 24h or more")
 	}
@@ -98,17 +101,33 @@ func (w Webhook) Validate() Problems {
 	if !slices.Contains(architectures, string(w.Architecture)) {
 		ps.Add("Architecture", string(w.Architecture), oneOf(architectures))
 	}
-	if w.MemorySizeMiB < 128 || w.MemorySizeMiB > 10240 {
-		ps.Add("MemorySizeMiB", w.MemorySizeMiB, "128 to 10240")
-	}
 	if d := time.Duration(*w.Timeout); d < 10*time.Second || d > time.Minute || d%time.Second != 0 {
 		ps.Add("Timeout", *w.Timeout, "10s to 60s in whole seconds: the program tries the bus for up to 8s, and GitHub waits 10s")
 	}
-	if n := w.ReservedConcurrency; n != nil && *n < 0 {
+	if d := w.MaximumEventAge; time.Duration(*d) < time.Minute || time.Duration(*d) > 24*time.Hour || time.Duration(*d)%time.Second != 0 {
+		ps.Add("MaximumEventAge", *d, "1m to 24h in whole seconds")
+	}
+	if n := *w.MaximumRetryAttempts; n < 0 || n > maximumRetryAttempts {
+		ps.Add("MaximumRetryAttempts", n, fmt.Sprintf("0 to %d", maximumRetryAttempts))
+	}
+	validateFunction(&ps, w.FunctionName, w.MemorySizeMiB, w.ReservedConcurrency, w.LogRetentionDays)
+	return ps
+}
+
+// validateFunction checks what all functions can be told.
+func validateFunction(ps *Problems, name string, memorySizeMiB int, reservedConcurrency *int, retentionDays int) {
+	validateName(ps, "FunctionName", name, functionName, "at most 64 letters, digits, - and _")
+	if memorySizeMiB < 128 || memorySizeMiB > 10240 {
+		ps.Add("MemorySizeMiB", memorySizeMiB, "128 to 10240")
+	}
+	if n := reservedConcurrency; n != nil && *n < 0 {
 		ps.Add("ReservedConcurrency", *n, "0 or more")
 	}
-	if !slices.Contains(logRetentionDays, w.LogRetentionDays) {
-		ps.Add("LogRetentionDays", w.LogRetentionDays, fmt.Sprint(logRetentionDays))
+	validateLogRetention(ps, retentionDays)
+}
+
+func validateLogRetention(ps *Problems, days int) {
+	if !slices.Contains(logRetentionDays, days) {
+		ps.Add("LogRetentionDays", days, fmt.Sprint(logRetentionDays))
 	}
-	return ps
 }

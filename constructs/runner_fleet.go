@@ -1,0 +1,227 @@
+package constructs
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsecs"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awslogs"
+	"github.com/aws/constructs-go/constructs/v10"
+	"github.com/aws/jsii-runtime-go"
+
+	"github.com/ecs-github-runners/ecsrunners/internal/contract"
+	"github.com/ecs-github-runners/ecsrunners/internal/settings"
+)
+
+// RunnerFleet is a kind of runner: labels, and the tasks that run the jobs that
+// ask for them. It starts nothing by itself: [WebhookIngress.AddFleet] makes the
+// rule that starts a task for each queued job.
+//
+// Jobs have the permissions of the task role. It may register the task and no
+// more, unless grants to the fleet add to it: every job of every repository that
+// may use the fleet then has them.
+type RunnerFleet struct {
+	constructs.Construct // filled by NewConstruct_Override
+
+	settings       settings.Fleet
+	registration   *RunnerRegistration
+	capacity       *RunnerCapacity
+	taskRole       awsiam.Role
+	grantee        awsiam.IRole
+	executionRole  awsiam.Role
+	logGroup       awslogs.LogGroup
+	taskDefinition awsecs.Ec2TaskDefinition
+}
+
+var _ awsiam.IGrantable = (*RunnerFleet)(nil)
+
+// NewRunnerFleet adds a fleet to the scope. It panics with an error that names
+// every prop that cannot be used.
+func NewRunnerFleet(scope constructs.Construct, id string, props *RunnerFleetProps) *RunnerFleet {
+	if props == nil {
+		props = &RunnerFleetProps{}
+	}
+	s, capacity, problems := props.settings(id)
+	if err := problems.Err(); err != nil {
+		panic(fmt.Errorf("RunnerFleet %q:\n%w", id, err))
+	}
+
+	f := &RunnerFleet{settings: s, registration: props.Registration, capacity: capacity}
+	constructs.NewConstruct_Override(f, scope, &id)
+	family := s.Family
+	if family == "" {
+		family = *awscdk.Names_UniqueResourceName(f, &awscdk.UniqueResourceNameOptions{Separator: jsii.String("-")})
+	}
+	role, err := f.registration.addFleet(s, family)
+	if err != nil {
+		f.Node().Scope().Node().TryRemoveChild(&id)
+		panic(fmt.Errorf("RunnerFleet %q:\n%w", id, err))
+	}
+	f.taskRole, f.grantee = role, role
+	if awscdk.Stack_Of(f) != awscdk.Stack_Of(f.registration) {
+		// What is granted is a policy in this stack then: the role's own stack comes
+		// first and can know nothing of this one.
+		f.grantee = awsiam.Role_FromRoleName(f, jsii.String("TaskRole"), role.RoleName(), nil)
+	}
+	f.executionRole = awsiam.NewRole(f, jsii.String("ExecutionRole"), &awsiam.RoleProps{
+		RoleName:    optional(s.ExecutionRoleName),
+		Description: jsii.String("ECS agent: pull the image and write the log of the runner fleet " + s.Name),
+		AssumedBy:   ecsTasks(f),
+	})
+	f.logGroup = f.newLogGroup(props)
+	f.taskDefinition = f.newTaskDefinition(family, props)
+	return f
+}
+
+// FleetName is the name of the fleet.
+func (f *RunnerFleet) FleetName() string { return f.settings.Name }
+
+// Labels are the labels of the fleet's runners.
+func (f *RunnerFleet) Labels() []string { return slices.Clone(f.settings.Labels) }
+
+// Capacity is the capacity on which the tasks run.
+func (f *RunnerFleet) Capacity() *RunnerCapacity { return f.capacity }
+
+// TaskDefinition is the definition of the tasks. Name it by its family: its ARN
+// has the revision in it, which changes with every deployment that changes it.
+func (f *RunnerFleet) TaskDefinition() awsecs.IEc2TaskDefinition { return f.taskDefinition }
+
+// TaskRole is the role of jobs. Its trust policy must stay as it is: by the name
+// of a session, which ECS alone may choose, the registration knows a task.
+func (f *RunnerFleet) TaskRole() awsiam.IRole { return f.grantee }
+
+// GrantPrincipal is the role of jobs: bucket.GrantRead(fleet) lets every job of
+// the fleet read.
+func (f *RunnerFleet) GrantPrincipal() awsiam.IPrincipal { return f.grantee.GrantPrincipal() }
+
+// ExecutionRole is the role with which the ECS agent pulls the image and writes
+// the log.
+func (f *RunnerFleet) ExecutionRole() awsiam.IRole { return f.executionRole }
+
+// LogGroup is the log group with the runners' logs. The last line of each is a
+// JSON object that says how it ended.
+func (f *RunnerFleet) LogGroup() awslogs.ILogGroup { return f.logGroup }
+
+// ecsTasks is ECS, as far as it starts tasks of this account and region.
+// https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-iam-roles.html
+func ecsTasks(scope constructs.Construct) awsiam.IPrincipal {
+	stack := awscdk.Stack_Of(scope)
+	return awsiam.NewServicePrincipal(jsii.String("ecs-tasks.amazonaws.com"), &awsiam.ServicePrincipalOpts{
+		Conditions: &map[string]any{
+			"StringEquals": map[string]any{"aws:SourceAccount": stack.Account()},
+			"ArnLike": map[string]any{"aws:SourceArn": stack.FormatArn(&awscdk.ArnComponents{
+				Service: jsii.String("ecs"), Resource: jsii.String("*"), ArnFormat: awscdk.ArnFormat_NO_RESOURCE_NAME,
+			})},
+		},
+	})
+}
+
+func leaseSeconds(s settings.Fleet) int {
+	return int(contract.Lease(time.Duration(*s.StartTimeout), time.Duration(*s.IdleTimeout)).Seconds())
+}
+
+func (f *RunnerFleet) newLogGroup(props *RunnerFleetProps) awslogs.LogGroup {
+	logs := newLogGroup(f, "Logs", optional(f.settings.LogGroupName), f.settings.LogRetentionDays)
+	if props.LogEncryptionKey != nil {
+		logs.Node().DefaultChild().(awslogs.CfnLogGroup).SetKmsKeyId(props.LogEncryptionKey.KeyArn())
+	}
+	return logs
+}
+
+func (f *RunnerFleet) newTaskDefinition(family string, props *RunnerFleetProps) awsecs.Ec2TaskDefinition {
+	s := f.settings
+	var volumes []*awsecs.Volume
+	for _, mount := range props.Mounts {
+		if !slices.Contains(volumes, mount.Volume) {
+			volumes = append(volumes, mount.Volume)
+		}
+	}
+	mode := awsecs.NetworkMode_BRIDGE
+	if s.NetworkMode == settings.NetworkAwsVPC {
+		mode = awsecs.NetworkMode_AWS_VPC
+	}
+	definition := awsecs.NewEc2TaskDefinition(f, jsii.String("TaskDefinition"), &awsecs.Ec2TaskDefinitionProps{
+		Family:        &family,
+		TaskRole:      f.taskRole,
+		ExecutionRole: f.executionRole,
+		NetworkMode:   mode,
+		Volumes:       &volumes,
+	})
+	container := definition.AddContainer(jsii.String("Runner"), &awsecs.ContainerDefinitionOptions{
+		ContainerName:   &s.ContainerName,
+		Image:           props.Image.bind(f, f.capacity.Architecture()),
+		Cpu:             jsii.Number(s.CPU),
+		MemoryLimitMiB:  jsii.Number(s.MemoryMiB),
+		Essential:       jsii.Bool(true),
+		Environment:     f.environment(),
+		Secrets:         &props.Secrets,
+		Privileged:      jsii.Bool(s.Privileged),
+		LinuxParameters: f.newLinuxParameters(),
+		Ulimits:         f.ulimits(props),
+		StopTimeout:     awscdk.Duration_Seconds(jsii.Number(time.Duration(*s.StopTimeout).Seconds())),
+		// A job must not hang because its log is not taken.
+		Logging: awsecs.LogDriver_AwsLogs(&awsecs.AwsLogDriverProps{
+			LogGroup:      f.logGroup,
+			StreamPrefix:  &s.Name,
+			Mode:          awsecs.AwsLogDriverMode_NON_BLOCKING,
+			MaxBufferSize: awscdk.Size_Mebibytes(jsii.Number(4)),
+		}),
+	})
+	for _, mount := range props.Mounts {
+		container.AddMountPoints(&awsecs.MountPoint{
+			SourceVolume: mount.Volume.Name, ContainerPath: &mount.Path, ReadOnly: &mount.ReadOnly,
+		})
+	}
+	return definition
+}
+
+// environment is what the supervisor and the jobs of every task of the fleet see.
+func (f *RunnerFleet) environment() *map[string]*string {
+	s := f.settings
+	variables := maps.Clone(s.Environment)
+	if variables == nil {
+		variables = map[string]string{}
+	}
+	maps.Copy(variables, contract.Runner{
+		RegistrationURL:    *f.registration.URL(),
+		RegistrationRegion: *awscdk.Stack_Of(f.registration).Region(),
+		IdleTimeout:        time.Duration(*s.IdleTimeout),
+		Lifetime:           time.Duration(*s.Lifetime),
+		StartTimeout:       time.Duration(*s.StartTimeout),
+		StopTimeout:        time.Duration(*s.StopTimeout),
+	}.Environment())
+	return pointers(variables)
+}
+
+// newLinuxParameters leaves Docker's init out, because the supervisor is one, and
+// takes away what jobs could reach their neighbours' traffic with.
+func (f *RunnerFleet) newLinuxParameters() awsecs.LinuxParameters {
+	parameters := awsecs.NewLinuxParameters(f, jsii.String("LinuxParameters"), &awsecs.LinuxParametersProps{
+		InitProcessEnabled: jsii.Bool(false),
+	})
+	if !f.settings.Privileged {
+		parameters.DropCapabilities(awsecs.Capability_NET_RAW, awsecs.Capability_MKNOD)
+	}
+	for _, folder := range slices.Sorted(maps.Keys(f.settings.TmpfsMiB)) {
+		parameters.AddTmpfs(&awsecs.Tmpfs{
+			ContainerPath: &folder,
+			Size:          jsii.Number(f.settings.TmpfsMiB[folder]),
+			// Docker's own options let nothing in it be executed.
+			MountOptions: &[]awsecs.TmpfsMountOption{awsecs.TmpfsMountOption_EXEC, awsecs.TmpfsMountOption_NODEV, awsecs.TmpfsMountOption_NOSUID},
+		})
+	}
+	return parameters
+}
+
+func (f *RunnerFleet) ulimits(props *RunnerFleetProps) *[]*awsecs.Ulimit {
+	if props.Ulimits != nil {
+		return &props.Ulimits
+	}
+	return &[]*awsecs.Ulimit{{
+		Name: awsecs.UlimitName_NOFILE, SoftLimit: jsii.Number(65536), HardLimit: jsii.Number(65536),
+	}}
+}

@@ -1,0 +1,342 @@
+package constructs
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awscloudwatch"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsdynamodb"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awslambda"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awslogs"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awssecretsmanager"
+	"github.com/aws/constructs-go/constructs/v10"
+	"github.com/aws/jsii-runtime-go"
+
+	"github.com/ecs-github-runners/ecsrunners/internal/contract"
+	"github.com/ecs-github-runners/ecsrunners/internal/settings"
+)
+
+// RunnerRegistration registers runners at GitHub for tasks that ask: a Lambda
+// function behind a URL that only the task roles of its fleets may call, a table
+// in which the function keeps who works on which job, and the credential for
+// GitHub, which nothing but the function can read.
+//
+// A task proves who it is by its role and the name of its session, both of which
+// AWS vouches for. It gets a just-in-time configuration: a runner that takes one
+// job.
+type RunnerRegistration struct {
+	constructs.Construct // filled by NewConstruct_Override
+
+	settings settings.Registration
+	service  contract.RegistrationService
+	cluster  *RunnerCluster
+	secret   awssecretsmanager.ISecret
+	ledger   awsdynamodb.Table
+	logGroup awslogs.LogGroup
+	function awslambda.Function
+	url      awslambda.FunctionUrl
+	taskRole map[string]awsiam.Role // by fleet
+}
+
+var _ awsiam.IGrantable = (*RunnerRegistration)(nil)
+
+// registrationTimeout is that of the function: no longer than a runner waits for
+// one answer.
+const registrationTimeout = 30
+
+// NewRunnerRegistration adds a registration to the scope. It panics with an error
+// that names every prop that cannot be used.
+func NewRunnerRegistration(scope constructs.Construct, id string, props *RunnerRegistrationProps) *RunnerRegistration {
+	if props == nil {
+		props = &RunnerRegistrationProps{}
+	}
+	s, secret, problems := props.settings()
+	if err := problems.Err(); err != nil {
+		panic(fmt.Errorf("RunnerRegistration %q:\n%w", id, err))
+	}
+
+	r := &RunnerRegistration{settings: s, cluster: props.Cluster, secret: secret, taskRole: map[string]awsiam.Role{}}
+	constructs.NewConstruct_Override(r, scope, &id)
+	if r.secret == nil {
+		r.secret = r.newSecret()
+	}
+	r.ledger = r.newLedger(props)
+	r.service = contract.RegistrationService{
+		Deployment:   r.deployment(),
+		Cluster:      *r.cluster.cluster.ClusterArn(),
+		Ledger:       *r.ledger.TableName(),
+		CredentialID: *r.secret.SecretArn(),
+		GitHubURL:    s.GitHubURL,
+		Scope:        s.Scope(),
+	}
+	r.function = r.newFunction(props.Code)
+	r.url = r.function.AddFunctionUrl(&awslambda.FunctionUrlOptions{
+		AuthType:   awslambda.FunctionUrlAuthType_AWS_IAM,
+		InvokeMode: awslambda.InvokeMode_BUFFERED,
+	})
+	r.Node().AddValidation(&identityValidation{r})
+	return r
+}
+
+// URL is the address at which tasks register.
+func (r *RunnerRegistration) URL() *string { return r.url.Url() }
+
+// Ledger is the table with an item for each job.
+func (r *RunnerRegistration) Ledger() awsdynamodb.ITable { return r.ledger }
+
+// Credential is the secret with GitHub's credential, made or given.
+func (r *RunnerRegistration) Credential() awssecretsmanager.ISecret { return r.secret }
+
+// CredentialCommand is the command that fills the secret from a file
+// credential.json, whose form [GitHubApp] and [GitHubToken] tell.
+func (r *RunnerRegistration) CredentialCommand() *string {
+	return jsii.String("aws secretsmanager put-secret-value --secret-string file://credential.json --secret-id " + *r.secret.SecretArn())
+}
+
+// Function is the Lambda function.
+func (r *RunnerRegistration) Function() awslambda.IFunction { return r.function }
+
+// LogGroup is the log group of the function.
+func (r *RunnerRegistration) LogGroup() awslogs.ILogGroup { return r.logGroup }
+
+// GrantPrincipal is the role of the function.
+func (r *RunnerRegistration) GrantPrincipal() awsiam.IPrincipal { return r.function.GrantPrincipal() }
+
+// GrantRegister lets a role call the URL, and only through the URL: past it, the
+// function could be told that anybody calls. Fleets do it for their tasks. Other
+// callers are answered 403, because the function does not know them.
+func (r *RunnerRegistration) GrantRegister(role awsiam.IRole) {
+	r.url.GrantInvokeUrl(role)
+	// A grant that somebody adds later must not open the way past the URL either.
+	// Where the key is missing, the call did not come through a URL.
+	role.AddToPrincipalPolicy(awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
+		Effect:     awsiam.Effect_DENY,
+		Actions:    jsii.Strings("lambda:InvokeFunction", "lambda:InvokeAsync"),
+		Resources:  &[]*string{r.function.FunctionArn(), jsii.String(*r.function.FunctionArn() + ":*")},
+		Conditions: &map[string]any{"BoolIfExists": map[string]any{"lambda:InvokedViaFunctionUrl": false}},
+	}))
+}
+
+// MetricRequests is the number of requests with an outcome: registered, started,
+// released, no_work, busy, refused, throttled, unavailable or failed. It panics
+// for others.
+func (r *RunnerRegistration) MetricRequests(outcome string, props *awscloudwatch.MetricOptions) awscloudwatch.Metric {
+	if !slices.Contains(contract.RegistrationOutcomes(), contract.RegistrationOutcome(outcome)) {
+		panic(fmt.Errorf("RunnerRegistration %q: outcome: got %q; allowed: %v", *r.Node().Id(), outcome, contract.RegistrationOutcomes()))
+	}
+	return r.metric(contract.MetricRequests, map[string]*string{contract.DimensionOutcome: &outcome}, "Sum", props)
+}
+
+// MetricJobCheckFailures is the number of runners that were registered although
+// GitHub did not tell the state of their jobs.
+func (r *RunnerRegistration) MetricJobCheckFailures(props *awscloudwatch.MetricOptions) awscloudwatch.Metric {
+	return r.metric(contract.MetricJobCheckFailures, nil, "Sum", props)
+}
+
+// MetricSwappedJobs is the number of jobs that GitHub gave to a runner registered
+// for another job. That is no fault: the other job's turn comes.
+func (r *RunnerRegistration) MetricSwappedJobs(props *awscloudwatch.MetricOptions) awscloudwatch.Metric {
+	return r.metric(contract.MetricSwappedJobs, nil, "Sum", props)
+}
+
+// MetricRateLimitRemaining is the least that was left of GitHub's rate limit. At
+// zero runners wait for the next hour.
+func (r *RunnerRegistration) MetricRateLimitRemaining(props *awscloudwatch.MetricOptions) awscloudwatch.Metric {
+	return r.metric(contract.MetricRateLimitRemaining, nil, "Minimum", props)
+}
+
+func (r *RunnerRegistration) metric(name string, dimensions map[string]*string, statistic string, props *awscloudwatch.MetricOptions) awscloudwatch.Metric {
+	all := map[string]*string{contract.DimensionFunction: r.function.FunctionName()}
+	maps.Copy(all, dimensions)
+	metric := newMetric(r, contract.RegistrationMetricNamespace, name, all, &awscloudwatch.MetricOptions{Statistic: &statistic})
+	if props == nil {
+		return metric
+	}
+	return metric.With(props)
+}
+
+// deployment is the first part of the stack's unique id, eight hexadecimal digits,
+// unless a prop tells another:
+// arn:aws:cloudformation:eu-central-1:111122223333:stack/Name/51af3dc0-da77-11e4-872e-1234567db123.
+func (r *RunnerRegistration) deployment() string {
+	if r.settings.Deployment != "" {
+		return r.settings.Deployment
+	}
+	unique := awscdk.Fn_Select(jsii.Number(2), awscdk.Fn_Split(jsii.String("/"), awscdk.Aws_STACK_ID(), nil))
+	return *awscdk.Fn_Select(jsii.Number(0), awscdk.Fn_Split(jsii.String("-"), unique, nil))
+}
+
+// newSecret makes a secret without a value: what is not filled in yet is not
+// mistaken for a credential.
+func (r *RunnerRegistration) newSecret() awssecretsmanager.ISecret {
+	secret := awssecretsmanager.NewSecret(r, jsii.String("Credential"), &awssecretsmanager.SecretProps{
+		SecretName:  optional(r.settings.SecretName),
+		Description: jsii.String("GitHub's credential of the runners, to be filled in as JSON"),
+	})
+	// https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-secretsmanager-secret.html
+	secret.Node().DefaultChild().(awssecretsmanager.CfnSecret).AddPropertyDeletionOverride(jsii.String("GenerateSecretString"))
+	return secret
+}
+
+func (r *RunnerRegistration) newLedger(props *RunnerRegistrationProps) awsdynamodb.Table {
+	options := &awsdynamodb.TableProps{
+		TableName:           optional(r.settings.TableName),
+		PartitionKey:        &awsdynamodb.Attribute{Name: jsii.String(contract.LedgerKey), Type: awsdynamodb.AttributeType_STRING},
+		BillingMode:         awsdynamodb.BillingMode_PAY_PER_REQUEST,
+		TimeToLiveAttribute: jsii.String(contract.LedgerExpires),
+		RemovalPolicy:       awscdk.RemovalPolicy_DESTROY,
+	}
+	if r.settings.RemovalPolicy == settings.RemovalRetain {
+		options.RemovalPolicy = awscdk.RemovalPolicy_RETAIN_ON_UPDATE_OR_DELETE
+	}
+	if r.settings.PointInTimeRecovery {
+		options.PointInTimeRecoverySpecification = &awsdynamodb.PointInTimeRecoverySpecification{PointInTimeRecoveryEnabled: jsii.Bool(true)}
+	}
+	if props.EncryptionKey != nil {
+		options.Encryption, options.EncryptionKey = awsdynamodb.TableEncryption_CUSTOMER_MANAGED, props.EncryptionKey
+	}
+	table := awsdynamodb.NewTable(r, jsii.String("Ledger"), options)
+	table.AddGlobalSecondaryIndex(&awsdynamodb.GlobalSecondaryIndexProps{
+		IndexName:    jsii.String(contract.LedgerIndex),
+		PartitionKey: &awsdynamodb.Attribute{Name: jsii.String(contract.LedgerFleetState), Type: awsdynamodb.AttributeType_STRING},
+		SortKey:      &awsdynamodb.Attribute{Name: jsii.String(contract.LedgerQueuedAt), Type: awsdynamodb.AttributeType_NUMBER},
+	})
+	return table
+}
+
+func (r *RunnerRegistration) newFunction(code awslambda.Code) awslambda.Function {
+	environment, err := registrationEnvironment(r.service)
+	if err != nil {
+		panic(fmt.Errorf("RunnerRegistration %q: %w", *r.Node().Id(), err))
+	}
+	if code == nil {
+		code = programCode(r, "lambda/registration", ARM64)
+	}
+	r.logGroup = newFunctionLogs(r, r.settings.FunctionName, r.settings.LogRetentionDays)
+	role := r.newRole()
+	function := awslambda.NewFunction(r, jsii.String("Function"), &awslambda.FunctionProps{
+		FunctionName:                 optional(r.settings.FunctionName),
+		Description:                  jsii.String("Registers runners at GitHub for the tasks that ask"),
+		Runtime:                      awslambda.Runtime_PROVIDED_AL2023(),
+		Architecture:                 lambdaArchitecture[ARM64](),
+		Handler:                      jsii.String("bootstrap"),
+		Code:                         code,
+		Environment:                  pointers(environment),
+		MemorySize:                   jsii.Number(r.settings.MemorySizeMiB),
+		Timeout:                      awscdk.Duration_Seconds(jsii.Number(registrationTimeout)),
+		ReservedConcurrentExecutions: number(r.settings.ReservedConcurrency),
+		LogGroup:                     r.logGroup,
+		LoggingFormat:                awslambda.LoggingFormat_JSON,
+		Role:                         role,
+	})
+	explainRoleDependency(function)
+	return function
+}
+
+// newRole lets the function see the cluster's tasks, keep its ledger and read the
+// credential.
+func (r *RunnerRegistration) newRole() awsiam.Role {
+	role := awsiam.NewRole(r, jsii.String("Role"), &awsiam.RoleProps{
+		Description: jsii.String("Runner registration: see tasks, keep the ledger, read the GitHub credential"),
+		AssumedBy:   awsiam.NewServicePrincipal(jsii.String("lambda.amazonaws.com"), nil),
+	})
+	r.logGroup.GrantWrite(role)
+	role.AddToPolicy(awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
+		Actions: jsii.Strings("ecs:DescribeTasks"),
+		Resources: &[]*string{awscdk.Stack_Of(r).FormatArn(&awscdk.ArnComponents{
+			Service: jsii.String("ecs"), Resource: jsii.String("task"), ResourceName: jsii.String(*r.cluster.cluster.ClusterName() + "/*"),
+		})},
+		Conditions: &map[string]any{"ArnEquals": map[string]any{"ecs:cluster": r.cluster.cluster.ClusterArn()}},
+	}))
+	role.AddToPolicy(awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
+		Actions:   jsii.Strings("dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:ConditionCheckItem"),
+		Resources: &[]*string{r.ledger.TableArn()},
+	}))
+	role.AddToPolicy(awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
+		Actions:   jsii.Strings("dynamodb:Query"),
+		Resources: &[]*string{jsii.String(*r.ledger.TableArn() + "/index/" + contract.LedgerIndex)},
+	}))
+	if key := r.ledger.EncryptionKey(); key != nil {
+		key.GrantEncryptDecrypt(role)
+	}
+	grantReadSecret(role, r.secret)
+	return role
+}
+
+// addFleet makes the function serve a fleet's tasks, and makes the role by which
+// it knows them. The role is here and not with the fleet: the function refers to
+// it, and the fleet to the function, which CloudFormation allows in one direction
+// only where the two are in different stacks.
+func (r *RunnerRegistration) addFleet(f settings.Fleet, family string) (awsiam.Role, error) {
+	id := "TaskRole-" + f.Name
+	if r.Node().TryFindChild(&id) != nil {
+		return nil, fmt.Errorf("Name: got %q; allowed: a name that no other fleet of the registration has", f.Name)
+	}
+	service := r.service
+	service.Fleets = append(slices.Clone(service.Fleets), contract.RegisteredFleet{
+		Name:         f.Name,
+		Labels:       f.Labels,
+		RoleID:       someRoleID,
+		Family:       family,
+		RunnerGroup:  f.RunnerGroup,
+		LeaseSeconds: leaseSeconds(f),
+	})
+	if _, err := registrationEnvironment(service); err != nil { // before anything is in the tree
+		return nil, err
+	}
+	role := awsiam.NewRole(r, &id, &awsiam.RoleProps{
+		RoleName:    optional(f.TaskRoleName),
+		Description: jsii.String("Jobs of the runner fleet " + f.Name),
+		AssumedBy:   ecsTasks(r),
+	})
+	service.Fleets[len(service.Fleets)-1].RoleID = *role.RoleId()
+	environment, err := registrationEnvironment(service)
+	if err != nil {
+		return nil, err
+	}
+	r.service = service
+	r.function.AddEnvironment(jsii.String(contract.EnvFleets), jsii.String(environment[contract.EnvFleets]), nil)
+	r.GrantRegister(role)
+	r.taskRole[f.Name] = role
+	return role, nil
+}
+
+// registrationEnvironment returns the function's variables. Names that are not
+// known yet count with the most they may take, because what does not fit would
+// fail only when it is deployed.
+func registrationEnvironment(service contract.RegistrationService) (map[string]string, error) {
+	largest := service
+	for value, most := range map[*string]int{
+		&largest.Deployment: contract.MaxDeployment, &largest.Cluster: 300, &largest.Ledger: 255, &largest.CredentialID: 256,
+	} {
+		if unresolved(*value) {
+			*value = strings.Repeat("x", most)
+		}
+	}
+	largest.Fleets = slices.Clone(service.Fleets)
+	for i := range largest.Fleets {
+		if unresolved(largest.Fleets[i].RoleID) {
+			largest.Fleets[i].RoleID = someRoleID
+		}
+	}
+	if _, err := largest.Environment(); err != nil {
+		return nil, err
+	}
+	deployment := service.Deployment
+	if unresolved(deployment) { // what it will be is allowed
+		service.Deployment = largest.Deployment
+	}
+	environment, err := service.Environment()
+	if err != nil {
+		return nil, err
+	}
+	environment[contract.EnvDeployment] = deployment
+	return environment, nil
+}
+
+// someRoleID is as long as the unique id of a role.
+const someRoleID = "AROAXXXXXXXXXXXXXXXXX"
