@@ -24,7 +24,9 @@ func TestReadme_ConfigurationReferenceIsTrue(t *testing.T) {
 		Image: &settings.Image{Source: settings.ImageSource{
 			CodeCommit: &settings.CodeCommitSource{}, Folder: &settings.FolderSource{}, GitHub: &settings.GitHubSource{},
 		}},
-		Webhook: &settings.Webhook{},
+		Webhook:      &settings.Webhook{},
+		Registration: &settings.Registration{},
+		Fleets:       []settings.Fleet{{}},
 		Cluster: settings.Cluster{DefaultCapacity: settings.Capacity{Spot: &settings.Spot{}, WarmPool: &settings.WarmPool{}}},
 	}.WithDefaults()
 	arm := settings.Capacity{Architecture: settings.ARM64}.WithDefaults()
@@ -43,6 +45,10 @@ func TestReadme_ConfigurationReferenceIsTrue(t *testing.T) {
 		"image.source.gitHub.repository":    "required",
 		"image.source.gitHub.connectionArn": "required",
 		"webhook.owners":                    "required",
+		"fleets[].name":                     "required",
+		"fleets[].labels":                   "required",
+		"fleets[].cpu":                      "all of the smallest instance type",
+		"fleets[].memoryMiB":                "all of the smallest instance type",
 
 		"cluster.defaultCapacity.instanceTypes": code(t, c.Cluster.DefaultCapacity.InstanceTypes) + "; with " + code(t, arm.Architecture) + " " + code(t, arm.InstanceTypes),
 		"cluster.defaultCapacity.imageId":       code(t, c.Cluster.DefaultCapacity.ImageID) + "; with " + code(t, arm.Architecture) + " " + code(t, arm.ImageID),
@@ -95,9 +101,15 @@ func describe(t *testing.T, rows map[string]row, prefix string, object reflect.V
 			describe(t, rows, key+".", field)
 		case of == reflect.TypeFor[map[string]settings.Capacity]():
 			rows[key+".<id>"] = row{"object", "none"}
+		case of.Kind() == reflect.Map && of.Elem().Kind() == reflect.Int:
+			rows[key] = row{"map of whole numbers", code(t, field.Interface())}
 		case of.Kind() == reflect.Map:
 			require.Equal(t, reflect.String, of.Elem().Kind())
 			rows[key] = row{"map of text", code(t, field.Interface())}
+		case of.Kind() == reflect.Slice && of.Elem().Kind() == reflect.Struct:
+			rows[key] = row{"list of objects", "none"}
+			require.Equalf(t, 1, field.Len(), "%s needs an element, or its keys would not be checked", key)
+			describe(t, rows, key+"[].", field.Index(0))
 		case of.Kind() == reflect.Slice:
 			require.Equal(t, reflect.String, of.Elem().Kind())
 			rows[key] = row{"list of text", code(t, field.Interface())}

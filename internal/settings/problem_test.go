@@ -80,8 +80,13 @@ func TestJSONName_IsTheTagOfEveryField(t *testing.T) {
 			}
 		}
 	}
-	walk(reflect.TypeFor[settings.Cluster]())
-	assert.Len(t, seen, 5, "Cluster, Capacity, Spot, WarmPool, Agent: %v", seen)
+	for _, part := range []reflect.Type{
+		reflect.TypeFor[settings.Cluster](), reflect.TypeFor[settings.Image](), reflect.TypeFor[settings.Webhook](),
+		reflect.TypeFor[settings.Registration](), reflect.TypeFor[settings.Fleet](),
+	} {
+		walk(part)
+	}
+	assert.Len(t, seen, 13, "the parts, and their own: %v", seen)
 }
 
 func TestDuration_ReadsWhatItWrites(t *testing.T) {

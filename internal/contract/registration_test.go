@@ -1,0 +1,123 @@
+package contract_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/ecs-github-runners/ecsrunners/internal/contract"
+)
+
+func someService() contract.RegistrationService {
+	return contract.RegistrationService{
+		Deployment:   "farm",
+		Cluster:      "arn:aws:ecs:eu-central-1:111122223333:cluster/runners",
+		Ledger:       "ledger",
+		CredentialID: "credential",
+		GitHubURL:    "https://octo.ghe.com",
+		Scope:        contract.Scope{Kind: contract.ScopeRepository, Owner: "octo", Repository: "app"},
+		Fleets: []contract.RegisteredFleet{{
+			Name: "linux", Labels: []string{"self-hosted"}, RoleID: "AROACKCEVSQ6C2EXAMPLE", Family: "linux", RunnerGroup: "42", LeaseSeconds: 901,
+		}},
+	}
+}
+
+func TestRegistrationService_ReadsWhatItWrites(t *testing.T) {
+	t.Parallel()
+	env, err := someService().Environment()
+	require.NoError(t, err)
+	got, err := contract.ParseRegistrationService(lookup(env))
+	require.NoError(t, err)
+	assert.Equal(t, someService(), got)
+
+	small := someService()
+	small.GitHubURL, small.Fleets = "", nil
+	env, err = small.Environment()
+	require.NoError(t, err)
+	got, err = contract.ParseRegistrationService(lookup(env))
+	require.NoError(t, err)
+	assert.Equal(t, contract.DefaultGitHubURL, got.GitHubURL)
+	assert.Empty(t, got.Fleets)
+
+	documented := map[string]bool{}
+	for _, v := range contract.RegistrationVariables() {
+		documented[v.Name] = true
+	}
+	for name := range env {
+		assert.True(t, documented[name], name)
+	}
+}
+
+func TestParseRegistrationService_NamesEverythingThatIsWrong(t *testing.T) {
+	t.Parallel()
+	_, err := contract.ParseRegistrationService(lookup(nil))
+	for _, name := range []string{contract.EnvDeployment, contract.EnvCluster, contract.EnvLedger, contract.EnvCredentialID, contract.EnvScope} {
+		assert.ErrorContains(t, err, name)
+	}
+	_, err = contract.ParseRegistrationService(lookup(map[string]string{
+		contract.EnvDeployment: "Farm", contract.EnvCluster: "c", contract.EnvLedger: "l", contract.EnvCredentialID: "s",
+		contract.EnvScope: "org/my-org", contract.EnvGitHubURL: "http://github.example.com",
+		contract.EnvFleets: `[{"name":"linux","rank":1}]`,
+	}))
+	for _, want := range []string{
+		`ECSRUNNERS_DEPLOYMENT is not valid: "Farm", want 1 to 8 lower-case letters and digits`,
+		`ECSRUNNERS_GITHUB_SCOPE: "org/my-org" is no scope: want orgs/my-org, repos/my-org/app or enterprises/my-enterprise`,
+		`ECSRUNNERS_GITHUB_URL is not valid: "http://github.example.com"`,
+		`ECSRUNNERS_FLEETS is not valid`,
+	} {
+		assert.ErrorContains(t, err, want)
+	}
+	assert.NotContains(t, err.Error(), "reported-already")
+
+	odd := someService()
+	odd.Fleets = []contract.RegisteredFleet{{Name: "linux", LeaseSeconds: -1}}
+	_, err = odd.Environment()
+	assert.ErrorContains(t, err, "ECSRUNNERS_FLEETS[0] is not valid: role_id and family must be set")
+	assert.ErrorContains(t, err, "ECSRUNNERS_FLEETS[0].lease_seconds is not valid: -1, want 0 or more")
+
+	large := someService()
+	large.Fleets[0].Labels = []string{strings.Repeat("x", contract.MaxEnvironmentSize)}
+	_, err = large.Environment()
+	assert.ErrorIs(t, err, contract.ErrEnvironmentSize)
+}
+
+func TestScope(t *testing.T) {
+	t.Parallel()
+	for text, covers := range map[string]map[string]bool{
+		"orgs/octo":         {"octo/app": true, "OCTO/app": true, "other/app": false, "octo": false},
+		"repos/octo/app":    {"octo/app": true, "Octo/App": true, "octo/app2": false, "other/app": false},
+		"enterprises/globo": {"octo/app": true, "octo": false},
+	} {
+		scope, err := contract.ParseScope(text)
+		require.NoError(t, err)
+		assert.Equal(t, text, scope.String())
+		for repository, want := range covers {
+			assert.Equalf(t, want, scope.Covers(repository), "%s covers %s", text, repository)
+		}
+	}
+	for _, text := range []string{"", "octo", "orgs", "orgs/", "orgs/octo/app", "repos/octo", "repos/octo/", "repos/octo/app/x", "users/octo", "orgs/a b", "repos/../app"} {
+		_, err := contract.ParseScope(text)
+		assert.ErrorIsf(t, err, contract.ErrScope, "%q", text)
+	}
+}
+
+func TestIsGitHubURL(t *testing.T) {
+	t.Parallel()
+	for _, ok := range []string{"https://github.com", "https://github.com/", "https://octo.ghe.com", "https://github.example.com:8443", "http://127.0.0.1:8080"} {
+		assert.True(t, contract.IsGitHubURL(ok), ok)
+	}
+	for _, odd := range []string{"", "github.com", "http://github.com", "https://u:p@github.com", "https://github.com/api/v3", "https://github.com?a", "https://github.com#a", "ftp://github.com"} {
+		assert.False(t, contract.IsGitHubURL(odd), odd)
+	}
+}
+
+func TestLease_OutlastsAWaitingRunner(t *testing.T) {
+	t.Parallel()
+	assert.Equal(t, contract.MinLease, contract.Lease(contract.DefaultStartTimeout, contract.DefaultIdleTimeout))
+	assert.Equal(t, time.Hour+10*time.Minute, contract.Lease(5*time.Minute, time.Hour))
+	assert.Equal(t, contract.MinLease, contract.RegisteredFleet{}.Lease())
+	assert.Equal(t, time.Hour, contract.RegisteredFleet{LeaseSeconds: 3600}.Lease())
+}
