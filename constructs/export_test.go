@@ -16,4 +16,6 @@ func SupportsArchitecture(image RunnerImage, architecture Architecture) bool {
 }
 
 // AddRoute gives tests the part of AddFleet that needs no fleet.
-func AddRoute(ingress *WebhookIngress, fleet string, labels []string) { ingress.addRoute(fleet, labels) }
+func AddRoute(ingress *WebhookIngress, fleet string, labels []string) {
+	ingress.addRoute(fleet, labels)
+}

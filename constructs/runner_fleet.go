@@ -88,7 +88,7 @@ func (f *RunnerFleet) Capacity() *RunnerCapacity { return f.capacity }
 
 // TaskDefinition is the definition of the tasks. Name it by its family: its ARN
 // has the revision in it, which changes with every deployment that changes it.
-func (f *RunnerFleet) TaskDefinition() awsecs.IEc2TaskDefinition { return f.taskDefinition }
+func (f *RunnerFleet) TaskDefinition() awsecs.Ec2TaskDefinition { return f.taskDefinition }
 
 // TaskRole is the role of jobs. Its trust policy must stay as it is: by the name
 // of a session, which ECS alone may choose, the registration knows a task.

@@ -82,6 +82,36 @@ func TestProps_NoSettingIsLost(t *testing.T) {
 				"Code":           "a construct",
 			},
 		},
+		{
+			name:     "registration",
+			settings: &settings.Registration{},
+			props:    func(s any) any { return *registrationProps(*s.(*settings.Registration)) },
+			otherwise: map[string]string{
+				"Organization":  "the scope, see TestRunnersStack_RegistersRunnersWhereTheConfigurationSays",
+				"Repository":    "likewise",
+				"Enterprise":    "likewise",
+				"Scope":         "likewise",
+				"SecretARN":     "likewise",
+				"Credential":    "a construct",
+				"Cluster":       "a construct",
+				"EncryptionKey": "a construct",
+				"Code":          "a construct",
+			},
+		},
+		{
+			name:     "fleet",
+			settings: &settings.Fleet{},
+			props:    func(s any) any { return *fleetProps(*s.(*settings.Fleet)) },
+			otherwise: map[string]string{
+				"Capacity":         "a construct, by its id",
+				"Image":            "a construct",
+				"Registration":     "a construct",
+				"Mounts":           "constructs",
+				"Ulimits":          "constructs",
+				"Secrets":          "constructs",
+				"LogEncryptionKey": "a construct",
+			},
+		},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			for bit := range 7 {

@@ -4,13 +4,11 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
-	"path"
 	"path/filepath"
 	"testing"
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/jsii-runtime-go"
-	"github.com/cdklabs/cdk-nag-go/cdknag/v2"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -128,41 +126,20 @@ func TestRunnerImageStack_TakesItsSourceFromTheConfiguration(t *testing.T) {
 	}
 }
 
-// acceptedOfImage are the findings of cdk-nag that are meant, as accepted.
-var acceptedOfImage = []struct{ finding, construct, reason string }{
-	{
-		"AwsSolutions-CB4", "Image/Build*/Resource",
-		"the key would encrypt artifacts, and the builds leave none: the image goes to ECR, which has its own",
-	},
-	{
-		"AwsSolutions-IAM5[[]Resource::[*]]", "Image/BuildRole/DefaultPolicy/Resource",
-		"ecr:GetAuthorizationToken knows no resources",
-	},
-}
-
 func TestRunnerImageStack_HasNoFindingOfCdkNagThatIsNotExplained(t *testing.T) {
-	explained := make([]bool, len(acceptedOfImage))
+	built := map[string]awscdk.Stack{}
 	for _, s := range imageScenarios(t) {
-		_, stack := s.buildImage(t, map[string]any{"@aws-cdk/core:annotationsInValidationReport": false})
-		awscdk.Aspects_Of(stack).Add(cdknag.NewAwsSolutionsChecks(&cdknag.NagPackProps{Reports: jsii.Bool(false)}), nil)
-		found := findings(stack)
-		assert.NotEmptyf(t, found, "%s: cdk-nag did not run", s.name)
-		for _, f := range found {
-			known := false
-			for i, a := range acceptedOfImage {
-				construct, err := path.Match(a.construct, f.construct)
-				require.NoError(t, err)
-				finding, err := path.Match(a.finding, f.id)
-				require.NoError(t, err)
-				if construct && finding {
-					known, explained[i] = true, true
-				}
-			}
-			assert.Truef(t, known, "%s: %s at %s: %s; change it, or explain it in acceptedOfImage", s.name, f.id, f.construct, f.explanation)
-		}
+		_, stack := s.buildImage(t, nagContext)
+		built[s.name] = stack
 	}
-	for i, a := range acceptedOfImage {
-		assert.Truef(t, explained[i], "%s at %s is no finding any more; delete its row, which would hide the next one", a.finding, a.construct)
-		assert.NotEmptyf(t, a.reason, "%s at %s is accepted without a reason", a.finding, a.construct)
-	}
+	assertExplained(t, []acceptance{
+		{
+			"AwsSolutions-CB4", "Image/Build.../Resource",
+			"the key would encrypt artifacts, and the builds leave none: the image goes to ECR, which has its own",
+		},
+		{
+			"AwsSolutions-IAM5[Resource::*]", "Image/BuildRole/DefaultPolicy/Resource",
+			"ecr:GetAuthorizationToken knows no resources",
+		},
+	}, built)
 }

@@ -1,0 +1,335 @@
+package stacks_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/aws/jsii-runtime-go"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/ecs-github-runners/ecsrunners/constructs"
+	"github.com/ecs-github-runners/ecsrunners/internal/cdktest"
+	"github.com/ecs-github-runners/ecsrunners/internal/config"
+	"github.com/ecs-github-runners/ecsrunners/internal/contract"
+	"github.com/ecs-github-runners/ecsrunners/stacks"
+)
+
+// system makes both stacks of a configuration, as cmd/app does, and returns their
+// templates.
+func system(t *testing.T, configuration any) (runners, image map[string]any) {
+	t.Helper()
+	app := cdktest.NewApp(t, map[string]any{config.Key: configuration})
+	c, err := config.Parse(app.Node().TryGetContext(jsii.String(config.Key)))
+	require.NoError(t, err)
+	imageStack := stacks.NewRunnerImageStack(app, c)
+	stack := stacks.NewRunnersStack(app, c, imageStack.Pipeline().Image())
+	return cdktest.Template(stack), cdktest.Template(imageStack)
+}
+
+// peerResources is the number of resources of the nearest peer: an app of
+// CloudSnorkel/cdk-github-runners v0.15.4 with an ECS provider and nothing else.
+const peerResources = 71
+
+func TestSystem_IsSmallerThanItsPeer(t *testing.T) {
+	runners, image := system(t, cdktest.Context(t)[config.Key])
+	count := func(template map[string]any) int { return len(template["Resources"].(map[string]any)) }
+	total := count(runners) + count(image)
+	t.Logf("the default app with one fleet has %d resources: %d to run jobs, %d to build the image; the nearest peer has %d", total, count(runners), count(image), peerResources)
+	assert.Less(t, total, peerResources, "what is more needs a reason")
+
+	assertReadmeSays(t, fmt.Sprintf("%d resources (%d to run jobs, %d to build the image)", total, count(runners), count(image)))
+}
+
+// What an idle deployment costs a month, in us-east-1, by the price lists of
+// November 2026. What is charged by use is charged for the daily check of the
+// image, the only thing that happens at rest.
+var prices = []struct {
+	resource string
+	what     string
+	dollars  func(properties map[string]any) float64
+}{
+	{"AWS::SecretsManager::Secret", "a secret: $0.40", func(map[string]any) float64 { return 0.40 }},
+	{"AWS::CodeBuild::Project", "thirty checks of a minute, two at the most, on general1.small: $0.005 a minute", func(map[string]any) float64 { return 30 * 2 * 0.005 }},
+	{"AWS::ECR::Repository", "six images of 0.4 GB, few of whose layers differ: $0.10 a GB", func(map[string]any) float64 { return 6 * 0.4 * 0.10 }},
+	{"AWS::ECS::CapacityProvider", "the two alarms that managed scaling keeps: $0.10 each", func(map[string]any) float64 { return 2 * 0.10 }},
+	{"AWS::CloudWatch::Alarm", "an alarm: $0.10", func(map[string]any) float64 { return 0.10 }},
+}
+
+// free are resources that cost nothing at rest, and why.
+var free = map[string]string{
+	"AWS::AutoScaling::AutoScalingGroup":            "free; its instances are not, and there are none",
+	"AWS::CodeCommit::Repository":                   "five active users are free",
+	"AWS::DynamoDB::Table":                          "on demand: by the request, and less than a cent of storage",
+	"AWS::EC2::InternetGateway":                     "by traffic",
+	"AWS::EC2::LaunchTemplate":                      "free",
+	"AWS::EC2::Route":                               "free",
+	"AWS::EC2::RouteTable":                          "free",
+	"AWS::EC2::SecurityGroup":                       "free",
+	"AWS::EC2::Subnet":                              "free",
+	"AWS::EC2::SubnetRouteTableAssociation":         "free",
+	"AWS::EC2::VPC":                                 "free",
+	"AWS::EC2::VPCGatewayAttachment":                "free",
+	"AWS::ECS::Cluster":                             "free without Container Insights",
+	"AWS::ECS::ClusterCapacityProviderAssociations": "free",
+	"AWS::ECS::TaskDefinition":                      "free",
+	"AWS::Events::EventBus":                         "by the event",
+	"AWS::Events::Rule":                             "free; those of AWS's own events too",
+	"AWS::IAM::InstanceProfile":                     "free",
+	"AWS::IAM::Policy":                              "free",
+	"AWS::IAM::Role":                                "free",
+	"AWS::Lambda::Function":                         "by the call",
+	"AWS::Lambda::Permission":                       "free",
+	"AWS::Lambda::Url":                              "free",
+	"AWS::Logs::LogGroup":                           "by the line; a daily check writes a few kilobytes",
+	"AWS::SQS::Queue":                               "by the request",
+	"AWS::SQS::QueuePolicy":                         "free",
+	"AWS::SSM::Parameter":                           "standard parameters are free",
+	"Custom::RunnerImage":                           "a call of its function at each deployment",
+	"AWS::CloudFormation::CustomResource":           "a call of its function at each deployment",
+	"AWS::CodeStarConnections::Connection":          "free",
+	"AWS::CodeConnections::Connection":              "free",
+	"AWS::Lambda::EventInvokeConfig":                "free",
+	"AWS::AutoScaling::WarmPool":                    "the default app has none",
+	"AWS::EventSchemas::Discoverer":                 "the default app has none",
+}
+
+func TestSystem_CostsUnderTwoDollarsAMonthAtRest(t *testing.T) {
+	runners, image := system(t, cdktest.Context(t)[config.Key])
+	total := 0.0
+	for _, template := range []map[string]any{runners, image} {
+		inventory := cdktest.Inventory(template)
+		for _, kind := range slices.Sorted(maps.Keys(inventory)) {
+			charged := false
+			for _, price := range prices {
+				if price.resource != kind {
+					continue
+				}
+				charged = true
+				for _, properties := range cdktest.Resources(template, kind) {
+					total += price.dollars(properties)
+				}
+				t.Logf("%d × %s: %s", inventory[kind], kind, price.what)
+			}
+			assert.Truef(t, charged != (free[kind] != ""), "%s: say what it costs at rest, in prices or in free", kind)
+		}
+	}
+	t.Logf("an idle deployment with one fleet costs $%.2f a month", total)
+	assert.Less(t, total, 2.0, "the promise is less than two dollars")
+	assertReadmeSays(t, fmt.Sprintf("$%.2f a month", total))
+}
+
+func assertReadmeSays(t *testing.T, text string) {
+	t.Helper()
+	readme, err := os.ReadFile("../README.md")
+	require.NoError(t, err)
+	assert.Truef(t, strings.Contains(string(readme), text), "README.md does not say %q", text)
+}
+
+// fleetsOf returns the committed configuration with other fleets.
+func fleetsOf(t *testing.T, fleets ...map[string]any) map[string]any {
+	t.Helper()
+	configuration := maps.Clone(cdktest.Context(t)[config.Key].(map[string]any))
+	configuration["fleets"] = fleets
+	return configuration
+}
+
+// changed are the logical ids of the resources that two templates do not have in
+// common, or not alike.
+func changed(before, after map[string]any) map[string]bool {
+	ids := map[string]bool{}
+	one, other := before["Resources"].(map[string]any), after["Resources"].(map[string]any)
+	for id := range one {
+		if !assert.ObjectsAreEqual(one[id], other[id]) {
+			ids[id] = true
+		}
+	}
+	for id := range other {
+		if _, found := one[id]; !found {
+			ids[id] = true
+		}
+	}
+	return ids
+}
+
+func TestSystem_AddingAFleetTouchesNothingButTheRouteTables(t *testing.T) {
+	linux := map[string]any{"name": "linux-x64", "labels": []string{"self-hosted", "linux", "x64"}}
+	gpu := map[string]any{"name": "gpu", "labels": []string{"self-hosted", "gpu"}}
+	before, _ := system(t, fleetsOf(t, linux))
+	after, _ := system(t, fleetsOf(t, linux, gpu))
+	again, _ := system(t, fleetsOf(t, linux))
+	assert.Equal(t, before, again, "removing the fleet leaves something")
+	assert.Equal(t, before["Outputs"], after["Outputs"])
+
+	for id := range changed(before, after) {
+		one, other := cdktest.At(before, "Resources."+id), cdktest.At(after, "Resources."+id)
+		if one == nil {
+			assert.Containsf(t, id, "gpu", "a resource was added that is not the new fleet's")
+			continue
+		}
+		require.Equalf(t, "AWS::Lambda::Function", cdktest.At(one, "Type"), "%s is not the new fleet's, and changed", id)
+		// The functions know their fleets by one variable; and the webhook's waits for
+		// the fleets' rules.
+		for _, function := range []any{one, other} {
+			delete(cdktest.At(function, "Properties.Environment.Variables").(map[string]any), contract.EnvFleets)
+			delete(function.(map[string]any), "DependsOn")
+		}
+		assert.Equalf(t, one, other, "%s changed in more than its route table", id)
+	}
+}
+
+func TestSystem_ChangingAFleetsMemoryChangesItsTaskDefinitionAlone(t *testing.T) {
+	fleet := map[string]any{"name": "linux-x64", "labels": []string{"self-hosted", "linux", "x64"}}
+	before, imageBefore := system(t, fleetsOf(t, fleet))
+	smaller := maps.Clone(fleet)
+	smaller["memoryMiB"] = 4096
+	after, imageAfter := system(t, fleetsOf(t, smaller))
+	assert.Equal(t, imageBefore, imageAfter)
+	for id := range changed(before, after) {
+		assert.Equalf(t, "AWS::ECS::TaskDefinition", cdktest.At(before, "Resources."+id+".Type"),
+			"%s refers to a revision of the task definition: it would be replaced with it, or go stale", id)
+	}
+}
+
+func TestRunnersStack_RegistersRunnersWhereTheConfigurationSays(t *testing.T) {
+	const arn = "arn:aws:secretsmanager:eu-central-1:111122223333:secret:github/runners-AbCdEf"
+	for _, test := range []struct{ registration, scope, secret string }{
+		{`{"organization": "octo"}`, "orgs/octo", ""},
+		{`{"repository": "octo/app"}`, "repos/octo/app", ""},
+		{`{"enterprise": "globo", "credential": "token", "secretArn": "` + arn + `"}`, "enterprises/globo", arn},
+	} {
+		runners, _ := system(t, `{"image": {}, "webhook": {"owners": ["octo"]}, "registration": `+test.registration+`}`)
+		variables := registrationVariables(t, runners)
+		assert.Equal(t, test.scope, variables[contract.EnvScope])
+		secrets := len(cdktest.Resources(runners, "AWS::SecretsManager::Secret"))
+		if test.secret == "" {
+			assert.Equal(t, 2, secrets)
+			continue
+		}
+		assert.Equal(t, test.secret, variables[contract.EnvCredentialID])
+		assert.Equal(t, 1, secrets, "a secret that nobody reads")
+	}
+}
+
+func registrationVariables(t *testing.T, template map[string]any) map[string]any {
+	t.Helper()
+	for _, function := range cdktest.Resources(template, "AWS::Lambda::Function") {
+		if variables, _ := cdktest.At(function, "Environment.Variables").(map[string]any); variables[contract.EnvScope] != nil {
+			return variables
+		}
+	}
+	require.Fail(t, "no function has "+contract.EnvScope)
+	return nil
+}
+
+func TestRunnersStack_RichFleetsHaveWhatTheConfigurationSays(t *testing.T) {
+	_, stack := scenario{"rich", rich}.build(t, nil)
+	template := cdktest.Template(stack)
+	require.Len(t, stack.Fleets(), 3)
+	linux, graviton, spot := stack.Fleets()[0], stack.Fleets()[1], stack.Fleets()[2]
+	assert.Equal(t, []constructs.Architecture{constructs.X64, constructs.ARM64, constructs.X64},
+		[]constructs.Architecture{linux.Capacity().Architecture(), graviton.Capacity().Architecture(), spot.Capacity().Architecture()})
+	container := func(fleet *constructs.RunnerFleet) any {
+		return cdktest.At(cdktest.Properties(t, template, fleet.TaskDefinition()), "ContainerDefinitions.0")
+	}
+	assert.Equal(t, "registry.example.com/runner:stable", cdktest.At(container(spot), "Image"))
+	assert.Contains(t, fmt.Sprint(cdktest.At(container(graviton), "Image")), ":latest-arm64")
+	assert.Contains(t, fmt.Sprint(cdktest.At(container(linux), "Image")), ":latest-x64")
+	assert.Same(t, stack.Registration(), stack.Node().FindChild(jsii.String("Registration")))
+}
+
+// security.md tells reviewers what each role may do. What it leaves out, they do
+// not review.
+func TestSecurity_TheIAMTableIsTrue(t *testing.T) {
+	runners, image := system(t, cdktest.Context(t)[config.Key])
+	want := map[string]bool{}
+	for _, template := range []map[string]any{runners, image} {
+		names := map[string]string{}
+		for id, role := range cdktest.Resources(template, "AWS::IAM::Role") {
+			names[id] = roleName(t, id)
+			policies, _ := role["Policies"].([]any)
+			for _, policy := range policies {
+				addRows(want, names[id], cdktest.At(policy, "PolicyDocument"))
+			}
+		}
+		for _, policy := range cdktest.Resources(template, "AWS::IAM::Policy") {
+			addRows(want, names[fmt.Sprint(cdktest.At(policy, "Roles.0.Ref"))], policy["PolicyDocument"])
+		}
+	}
+	file, err := os.ReadFile("../docs/security.md")
+	require.NoError(t, err)
+	_, rest, begins := strings.Cut(string(file), "<!-- BEGIN permissions -->\n")
+	table, _, ends := strings.Cut(rest, "<!-- END permissions -->\n")
+	require.True(t, begins && ends, "docs/security.md has no table of permissions")
+	got := map[string]bool{}
+	for line := range strings.Lines(table) {
+		cells := strings.Split(strings.Trim(strings.TrimSpace(line), "|"), "|")
+		if len(cells) < 4 || strings.TrimSpace(cells[0]) == "Role" || strings.HasPrefix(strings.TrimSpace(cells[0]), "---") {
+			continue
+		}
+		for _, action := range strings.Split(cells[1], ",") {
+			got[strings.TrimSpace(cells[0])+": "+strings.Trim(strings.TrimSpace(action), "`")] = true
+		}
+	}
+	for row := range want {
+		assert.Truef(t, got[row], "docs/security.md does not tell of %s", row)
+	}
+	for row := range got {
+		assert.Truef(t, want[row], "docs/security.md tells of %s, which no template has", row)
+	}
+}
+
+// roleName is what security.md calls a role.
+func roleName(t *testing.T, id string) string {
+	t.Helper()
+	for pattern, name := range map[string]string{
+		`^ClusterInstanceRole`: "instances", `^IngressRole[0-9A-F]`: "webhook function", `^IngressRuleRole`: "rule of a fleet",
+		`^RegistrationRole`: "registration function", `^RegistrationTaskRole`: "task (jobs)", `ExecutionRole`: "task execution (ECS agent)",
+		`^ImageBuildRole`: "image builds", `^ImageFunctionRole`: "image function", `^ImageBuild.*EventsRole`: "image triggers",
+	} {
+		if regexp.MustCompile(pattern).MatchString(id) {
+			return name
+		}
+	}
+	require.Fail(t, "a role that docs/security.md does not know: "+id)
+	return ""
+}
+
+func addRows(rows map[string]bool, role string, document any) {
+	statements, _ := cdktest.At(document, "Statement").([]any)
+	for _, statement := range statements {
+		effect := ""
+		if cdktest.At(statement, "Effect") == "Deny" {
+			effect = "not "
+		}
+		actions, isList := cdktest.At(statement, "Action").([]any)
+		if !isList {
+			actions = []any{cdktest.At(statement, "Action")}
+		}
+		for _, action := range actions {
+			rows[role+": "+effect+fmt.Sprint(action)] = true
+		}
+	}
+}
+
+// No credential may be in what CloudFormation, and whoever may read its
+// templates, gets to see.
+func TestSystem_NoTemplateHoldsACredential(t *testing.T) {
+	secret := regexp.MustCompile(`gh[pousr]_[A-Za-z0-9]{16,}|github_pat_|-----BEGIN|AKIA[A-Z0-9]{16}|SecretString"`)
+	require.Regexp(t, secret, `"SecretString": "x"`)
+	for _, configuration := range []any{cdktest.Context(t)[config.Key], rich} {
+		runners, image := system(t, configuration)
+		for _, template := range []map[string]any{runners, image} {
+			text, err := json.Marshal(template["Resources"])
+			require.NoError(t, err)
+			text = []byte(strings.ReplaceAll(string(text), `"GenerateSecretString"`, ""))
+			assert.NotRegexp(t, secret, string(text))
+		}
+	}
+}
