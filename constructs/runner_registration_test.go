@@ -1,0 +1,177 @@
+package constructs_test
+
+import (
+	"encoding/json"
+	"testing"
+
+	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awskms"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awslambda"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awss3"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awssecretsmanager"
+	"github.com/aws/jsii-runtime-go"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/ecs-github-runners/ecsrunners/constructs"
+	"github.com/ecs-github-runners/ecsrunners/internal/cdktest"
+	"github.com/ecs-github-runners/ecsrunners/internal/contract"
+)
+
+func TestRunnerRegistration_ByDefaultIsADoorForItsFleetsOnly(t *testing.T) {
+	bare := cdktest.NewStack(t)
+	constructs.NewRunnerCluster(bare, "Cluster", nil)
+	before := cdktest.Inventory(cdktest.Template(bare))
+	s := newSystem(t)
+	template := cdktest.Template(s.stack)
+
+	added := cdktest.Inventory(template)
+	for kind, n := range before {
+		if added[kind] -= n; added[kind] == 0 {
+			delete(added, kind)
+		}
+	}
+	assert.Equal(t, map[string]int{
+		"AWS::Lambda::Function": 1, "AWS::Lambda::Url": 1, "AWS::DynamoDB::Table": 1, "AWS::SecretsManager::Secret": 1,
+		"AWS::IAM::Role": 1, "AWS::IAM::Policy": 1, "AWS::Logs::LogGroup": 1,
+	}, added, "a permission would open the URL to others than the fleets' roles")
+
+	assertAt(t, cdktest.Resource(t, template, "AWS::Lambda::Url"), []expectation{
+		{"AuthType", "AWS_IAM", "anybody could register runners"},
+		{"InvokeMode", "BUFFERED", "the adapter answers whole responses"},
+		{"Cors", nil, "no browser calls this"},
+	})
+	assertAt(t, cdktest.Properties(t, template, s.registration.Function()), []expectation{
+		{"Runtime", "provided.al2023", "AWS no longer creates functions of older runtimes for Go"},
+		{"Architectures", []any{"arm64"}, "x86 costs a fifth more"},
+		{"Timeout", 30.0, "a runner waits no longer for an answer"},
+		{"MemorySize", 256.0, "a cold start with less takes seconds"},
+		{"ReservedConcurrentExecutions", nil, "new accounts would refuse it"},
+		{"LoggingConfig.LogFormat", "JSON", "Lambda's own lines must be readable by the same queries"},
+		{"LoggingConfig.LogGroup", resolved(s.stack, s.registration.LogGroup().LogGroupName()), "Lambda would make a log group that keeps logs for ever"},
+	})
+	secret := cdktest.Properties(t, template, s.registration.Credential())
+	assert.NotContains(t, secret, "GenerateSecretString", "a random value would be taken for a credential")
+	assert.NotContains(t, secret, "SecretString")
+	assertAt(t, cdktest.Properties(t, template, s.registration.Ledger()), []expectation{
+		{"BillingMode", "PAY_PER_REQUEST", "it would cost money at rest"},
+		{"KeySchema", []any{map[string]any{"AttributeName": contract.LedgerKey, "KeyType": "HASH"}}, "the program would find nothing"},
+		{"GlobalSecondaryIndexes.0.IndexName", contract.LedgerIndex, "the program would find nothing"},
+		{"GlobalSecondaryIndexes.0.KeySchema", []any{
+			map[string]any{"AttributeName": contract.LedgerFleetState, "KeyType": "HASH"}, map[string]any{"AttributeName": contract.LedgerQueuedAt, "KeyType": "RANGE"},
+		}, "the oldest job would not be the first"},
+		{"TimeToLiveSpecification", map[string]any{"AttributeName": contract.LedgerExpires, "Enabled": true}, "jobs would be kept for ever"},
+		{"PointInTimeRecoverySpecification", nil, "it is charged for"},
+	})
+	assert.Equal(t, "Delete", cdktest.Definition(t, template, s.registration.Ledger())["DeletionPolicy"])
+
+	service := registrationService(t, template, s)
+	assert.Equal(t, contract.Scope{Kind: contract.ScopeOrganization, Owner: "my-org"}, service.Scope)
+	assert.Equal(t, "https://github.com", service.GitHubURL)
+	assert.Empty(t, service.Fleets)
+	deployment, err := json.Marshal(cdktest.At(cdktest.Properties(t, template, s.registration.Function()), "Environment.Variables."+contract.EnvDeployment))
+	require.NoError(t, err)
+	assert.JSONEq(t, `{"Fn::Select":[0,{"Fn::Split":["-",{"Fn::Select":[2,{"Fn::Split":["/",{"Ref":"AWS::StackId"}]}]}]}]}`, string(deployment),
+		"two deployments would take each other's runners for their own")
+	assert.Equal(t, "aws secretsmanager put-secret-value --secret-string file://credential.json --secret-id ${"+cdktest.LogicalID(t, s.registration.Credential())+"}",
+		cdktest.Text(t, resolved(s.stack, s.registration.CredentialCommand())))
+}
+
+func TestRunnerRegistration_MaySeeTasksKeepItsLedgerAndReadItsCredential(t *testing.T) {
+	s := newSystem(t)
+	template := cdktest.Template(s.stack)
+	role := s.stack.Node().FindChild(jsii.String("Registration")).Node().FindChild(jsii.String("Role"))
+	var actions []any
+	for _, policy := range cdktest.Resources(template, "AWS::IAM::Policy") {
+		if cdktest.At(policy, "Roles.0.Ref") != cdktest.LogicalID(t, role) {
+			continue
+		}
+		for _, statement := range cdktest.At(policy, "PolicyDocument.Statement").([]any) {
+			allowed, isList := cdktest.At(statement, "Action").([]any)
+			if !isList {
+				allowed = []any{cdktest.At(statement, "Action")}
+			}
+			actions = append(actions, allowed...)
+			assert.NotEqual(t, "*", cdktest.At(statement, "Resource"), "%v", allowed)
+			if allowed[0] == "ecs:DescribeTasks" {
+				assert.Equal(t, resolved(s.stack, s.cluster.Cluster().ClusterArn()), cdktest.At(statement, "Condition.ArnEquals.ecs:cluster"))
+				assert.Contains(t, cdktest.Text(t, cdktest.At(statement, "Resource")), ":task/${"+cdktest.LogicalID(t, s.cluster.Cluster())+"}/*")
+			}
+		}
+	}
+	assert.ElementsMatch(t, []any{
+		"logs:CreateLogStream", "logs:PutLogEvents", "ecs:DescribeTasks", "secretsmanager:GetSecretValue",
+		"dynamodb:ConditionCheckItem", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:Query",
+	}, actions, "the function can do more, or less, than it needs")
+}
+
+func TestRunnerRegistration_TakesItsProps(t *testing.T) {
+	stack := cdktest.NewStack(t)
+	cluster := constructs.NewRunnerCluster(stack, "Cluster", nil)
+	key := awskms.NewKey(stack, jsii.String("Key"), nil)
+	secret := awssecretsmanager.NewSecret(stack, jsii.String("Token"), &awssecretsmanager.SecretProps{EncryptionKey: key})
+	registration := constructs.NewRunnerRegistration(stack, "Registration", &constructs.RunnerRegistrationProps{
+		Scope: constructs.Enterprise("globo"), Cluster: cluster, Credential: constructs.GitHubToken(secret), GitHubURL: "https://github.example.com/",
+		Deployment: "farm", TableName: "ledger", EncryptionKey: key, PointInTimeRecovery: true, RemovalPolicy: awscdk.RemovalPolicy_RETAIN,
+		FunctionName: "register", MemorySizeMiB: 512, ReservedConcurrency: new(0), LogRetentionDays: 7,
+		Code: awslambda.Code_FromBucketV2(awss3.Bucket_FromBucketName(stack, jsii.String("Code"), jsii.String("code")), jsii.String("register.zip"), nil),
+	})
+	s := system{stack, cluster, registration}
+	template := cdktest.Template(stack)
+	service := registrationService(t, template, s)
+	assert.Equal(t, "enterprises/globo", service.Scope.String())
+	assert.Equal(t, "https://github.example.com", service.GitHubURL)
+	assert.Equal(t, "farm", service.Deployment)
+	assert.Same(t, secret, registration.Credential())
+	assertAt(t, cdktest.Properties(t, template, registration.Ledger()), []expectation{
+		{"TableName", "ledger", ""},
+		{"PointInTimeRecoverySpecification.PointInTimeRecoveryEnabled", true, ""},
+		{"SSESpecification.KMSMasterKeyId", resolved(stack, key.KeyArn()), ""},
+	})
+	assert.Equal(t, "Retain", cdktest.Definition(t, template, registration.Ledger())["DeletionPolicy"])
+	assertAt(t, cdktest.Properties(t, template, registration.Function()), []expectation{
+		{"FunctionName", "register", ""}, {"MemorySize", 512.0, ""}, {"ReservedConcurrentExecutions", 0.0, "zero is a kill switch"}, {"Code.S3Key", "register.zip", ""},
+	})
+	assertAt(t, cdktest.Properties(t, template, registration.LogGroup()), []expectation{
+		{"LogGroupName", "/aws/lambda/register", ""}, {"RetentionInDays", 7.0, ""},
+	})
+	encoded, err := json.Marshal(cdktest.Resources(template, "AWS::IAM::Policy"))
+	require.NoError(t, err)
+	assert.Contains(t, string(encoded), "kms:ViaService", "the credential could not be decrypted")
+
+	for outcome, want := range map[string]string{"registered": contract.MetricRequests, "throttled": contract.MetricRequests} {
+		assert.Equal(t, want, *registration.MetricRequests(outcome, nil).MetricName())
+	}
+	assert.Equal(t, "Minimum", *registration.MetricRateLimitRemaining(nil).Statistic())
+	assert.Equal(t, contract.MetricJobCheckFailures, *registration.MetricJobCheckFailures(nil).MetricName())
+	assert.Equal(t, contract.MetricSwappedJobs, *registration.MetricSwappedJobs(nil).MetricName())
+	assert.Contains(t, cdktest.PanicMessage(t, func() { registration.MetricRequests("lost", nil) }), `outcome: got "lost"; allowed: [registered started released no_work busy refused throttled unavailable failed]`)
+}
+
+func TestRunnerRegistration_FailsWhen(t *testing.T) {
+	stack := cdktest.NewStack(t)
+	cluster := constructs.NewRunnerCluster(stack, "Cluster", nil)
+	secret := awssecretsmanager.Secret_FromSecretNameV2(stack, jsii.String("Named"), jsii.String("x"))
+	for _, test := range []struct {
+		name  string
+		props *constructs.RunnerRegistrationProps
+		want  string
+	}{
+		{"nothing is given", nil, `RunnerRegistration "Registration":
+Cluster: got none; allowed: the cluster on which the tasks run
+Scope: got none; allowed: Organization, Repository or Enterprise: where the runners are registered`},
+		{"an App is to register for an enterprise", &constructs.RunnerRegistrationProps{Scope: constructs.Enterprise("globo"), Cluster: cluster}, `RunnerRegistration "Registration":
+Credential: got "app"; allowed: token with Enterprise: GitHub lets no App register runners of an enterprise`},
+		{"a given secret is named, and more", &constructs.RunnerRegistrationProps{
+			Scope: constructs.Repository("app"), Cluster: cluster, Credential: constructs.GitHubApp(secret), SecretName: "s", Deployment: "Too-Long-A-Name",
+		}, `RunnerRegistration "Registration":
+Repository: got "app"; allowed: the full name of a repository, such as "my-org/app"
+Deployment: got "Too-Long-A-Name"; allowed: 1 to 8 lower-case letters and digits
+SecretName: got "s"; allowed: a name for the new secret only: leave out SecretName or the secret in Credential`},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			assert.Equal(t, test.want, cdktest.PanicMessage(t, func() { constructs.NewRunnerRegistration(stack, "Registration", test.props) }))
+			assert.Nil(t, stack.Node().TryFindChild(jsii.String("Registration")), "what was refused has left a trace")
+		})
+	}
+}
