@@ -89,7 +89,25 @@ func newRequest(ctx context.Context, event []byte) (*http.Request, error) {
 		r.Body = io.NopCloser(base64.NewDecoder(base64.StdEncoding, bytes.NewReader(body)))
 		r.ContentLength = -1
 	}
+	if caller := requestContext.Authorizer; caller != nil && caller.IAM != nil {
+		ctx = WithCaller(ctx, *caller.IAM)
+	}
 	return r.WithContext(ctx), nil
+}
+
+type callerKey struct{}
+
+// Caller returns who has signed a request, as AWS has found by the signature. It is
+// false for a URL that takes unsigned requests. A function that can be invoked past
+// its URL must not trust it.
+func Caller(ctx context.Context) (events.LambdaFunctionURLRequestContextAuthorizerIAMDescription, bool) {
+	caller, ok := ctx.Value(callerKey{}).(events.LambdaFunctionURLRequestContextAuthorizerIAMDescription)
+	return caller, ok
+}
+
+// WithCaller returns a context in which Caller finds somebody, for tests.
+func WithCaller(ctx context.Context, caller events.LambdaFunctionURLRequestContextAuthorizerIAMDescription) context.Context {
+	return context.WithValue(ctx, callerKey{}, caller)
 }
 
 // responseWriter collects the response of the http.Handler.

@@ -1,0 +1,412 @@
+package registration
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+
+	"github.com/ecs-github-runners/ecsrunners/internal/contract"
+	"github.com/ecs-github-runners/ecsrunners/internal/labels"
+	"github.com/ecs-github-runners/ecsrunners/lambda/internal/clock"
+	"github.com/ecs-github-runners/ecsrunners/lambda/internal/github"
+	"github.com/ecs-github-runners/ecsrunners/lambda/internal/ledger"
+)
+
+// GitHub is what a Service asks GitHub. A *github.Client does it.
+type GitHub interface {
+	Job(ctx context.Context, repository, id string) (github.Job, error)
+	Register(ctx context.Context, name string, labels []string, group string) (github.Runner, error)
+	Remove(ctx context.Context, id int64) error
+	Find(ctx context.Context, name string) (int64, error)
+}
+
+// Errors of a Service, beside those of GitHub and of the ledger.
+var (
+	// ErrNoWork says that the fleet has no job for the task.
+	ErrNoWork = errors.New("no work left")
+	// ErrStarted says that the task's runner listens already, so that its configuration
+	// is used up.
+	ErrStarted = errors.New("the task has a runner that has started")
+	// ErrClaimLost says that the task no longer holds a job.
+	ErrClaimLost = errors.New("the task holds no job")
+	// ErrContended says that others changed the same items again and again.
+	ErrContended = errors.New("others work on the same jobs")
+)
+
+const (
+	// rounds is how often a decision is made anew because somebody was faster.
+	rounds = 8
+	// listLength is how many jobs of a fleet are looked at in a state.
+	listLength = 100
+	// names is how many names are tried for a runner.
+	names = 3
+)
+
+// Caller is a task that has shown who it is.
+type Caller struct {
+	Fleet contract.RegisteredFleet
+	// Task is its id, Job and Repository are what it was started for.
+	Task, Job, Repository string
+}
+
+// Service gives tasks their runners. It keeps no state of its own and is safe for
+// concurrent use.
+type Service struct {
+	Deployment string
+	Scope      contract.Scope
+	Ledger     ledger.Ledger
+	GitHub     GitHub
+	Clock      clock.Clock
+	// Nonce returns what makes the names of a task's runners differ: a few lower-case
+	// letters and digits.
+	Nonce func() string
+	Log   *slog.Logger
+	// Swapped is told of each job that was found on a runner registered for another,
+	// Unchecked of each for which GitHub did not tell the state.
+	Swapped, Unchecked func()
+}
+
+// Register claims a job for a task and registers a runner for it. The same task may
+// ask again until Start, and gets a new runner then.
+func (s *Service) Register(ctx context.Context, c Caller) (contract.Registration, error) {
+	for range rounds {
+		granted, err := s.register(ctx, c)
+		if !errors.Is(err, ledger.ErrConflict) {
+			return granted, err
+		}
+	}
+	return contract.Registration{}, ErrContended
+}
+
+// register fails with ledger.ErrConflict if somebody else was faster.
+func (s *Service) register(ctx context.Context, c Caller) (contract.Registration, error) {
+	task, err := s.Ledger.Task(ctx, c.Task)
+	if err != nil {
+		return contract.Registration{}, err
+	}
+	if task.Started {
+		return contract.Registration{}, ErrStarted
+	}
+	if task.Job != "" { // an answer was lost, or we died on the way to it
+		if task, err = s.undo(ctx, task); err != nil {
+			return contract.Registration{}, err
+		}
+	}
+	search := search{service: s, caller: c, task: task, seen: map[string]bool{}}
+	for _, id := range append([]string{c.Job}, task.Tried...) {
+		if granted, found, err := search.try(ctx, id); found || err != nil {
+			return granted, err
+		}
+	}
+	for _, state := range []ledger.State{ledger.Open, ledger.Held} {
+		jobs, err := s.Ledger.List(ctx, c.Fleet.Name, state, listLength)
+		if err != nil {
+			return contract.Registration{}, err
+		}
+		for _, job := range jobs {
+			if !job.Claimable(s.Clock.Now()) {
+				continue
+			}
+			if granted, found, err := search.try(ctx, job.ID); found || err != nil {
+				return granted, err
+			}
+		}
+	}
+	return contract.Registration{}, ErrNoWork
+}
+
+// undo takes back what an earlier request of the task has done: its runner, which
+// nobody may have seen, and its claim.
+func (s *Service) undo(ctx context.Context, task ledger.Task) (ledger.Task, error) {
+	if err := s.remove(ctx, task.Runner); errors.Is(err, github.ErrBusy) {
+		return task, ErrStarted
+	} else if err != nil {
+		return task, err
+	}
+	return s.giveBack(ctx, task, task.Rest())
+}
+
+// giveBack frees the job that a task holds, if it still does, and writes the task
+// as it is to be.
+func (s *Service) giveBack(ctx context.Context, held, rest ledger.Task) (ledger.Task, error) {
+	job, err := s.Ledger.Job(ctx, held.Job)
+	if err != nil {
+		return held, err
+	}
+	var free *ledger.Job
+	if job.HeldBy(held.ID) {
+		job = job.Free()
+		free = &job
+	}
+	return rest, s.Ledger.Write(ctx, s.Clock.Now(), free, &rest)
+}
+
+// remove removes a runner at GitHub, by its name if its id is not known.
+func (s *Service) remove(ctx context.Context, runner ledger.Runner) error {
+	if runner.Name == "" {
+		return nil
+	}
+	if runner.ID == 0 {
+		var err error
+		if runner.ID, err = s.GitHub.Find(ctx, runner.Name); err != nil || runner.ID == 0 {
+			return err
+		}
+	}
+	return s.GitHub.Remove(ctx, runner.ID)
+}
+
+// search is one task's search for a job.
+type search struct {
+	service *Service
+	caller  Caller
+	task    ledger.Task
+	seen    map[string]bool
+}
+
+// try claims a job if it waits for a runner, and registers one. If it runs on the
+// runner of another job, that one waits, and is tried next.
+func (s *search) try(ctx context.Context, id string) (contract.Registration, bool, error) {
+	for id != "" && !s.seen[id] {
+		s.seen[id] = true
+		job, err := s.load(ctx, id)
+		if err != nil {
+			return contract.Registration{}, false, err
+		}
+		if job.State.Final() || job.State == ledger.Running || !job.Claimable(s.service.Clock.Now()) {
+			return contract.Registration{}, false, nil
+		}
+		found, err := s.check(ctx, job)
+		if err != nil {
+			return contract.Registration{}, false, err
+		}
+		if found.claimable && !s.task.HasTried(id) {
+			granted, err := s.claim(ctx, found.job)
+			return granted, err == nil, err
+		}
+		id = found.waits
+	}
+	return contract.Registration{}, false, nil
+}
+
+// load returns a job, the task's own even if nobody has seen it before.
+func (s *search) load(ctx context.Context, id string) (ledger.Job, error) {
+	job, err := s.service.Ledger.Job(ctx, id)
+	if err != nil {
+		return ledger.Job{}, err
+	}
+	if job.Version == 0 {
+		job.Fleet, job.State, job.QueuedAt = s.caller.Fleet.Name, ledger.Open, s.service.Clock.Now()
+		job.Repository = s.caller.Repository
+	}
+	if job.Fleet != s.caller.Fleet.Name { // the same job came by two fleets
+		job.State = ledger.Running
+	}
+	return job, nil
+}
+
+// checked is what GitHub told of a job.
+type checked struct {
+	job       ledger.Job
+	claimable bool
+	waits     string // a job of this fleet whose runner runs this one
+}
+
+// check asks GitHub how a job is, and notes what is news to the ledger.
+func (s *search) check(ctx context.Context, job ledger.Job) (checked, error) {
+	at, err := s.service.GitHub.Job(ctx, job.Repository, job.ID)
+	if limit := (*github.LimitError)(nil); errors.As(err, &limit) {
+		return checked{}, err
+	}
+	if err != nil {
+		// Not to know is no reason to leave a job waiting.
+		s.service.Unchecked()
+		s.service.Log.WarnContext(ctx, "registering a runner for a job that GitHub does not tell of",
+			slog.String("job_id", job.ID), slog.String("repository", job.Repository), slog.String("error", err.Error()))
+		if len(job.Labels) == 0 {
+			job.Labels = s.caller.Fleet.Labels
+		}
+		return checked{job: job, claimable: true}, nil
+	}
+	switch at.Status {
+	case github.StatusQueued:
+		if !s.covers(at.Labels) {
+			s.service.Log.WarnContext(ctx, "a job's labels are not the fleet's", slog.String("job_id", job.ID), slog.String("labels", labels.Join(at.Labels)), slog.String("fleet", job.Fleet))
+			return checked{job: job}, nil
+		}
+		job.Labels = labels.Normalize(at.Labels)
+		return checked{job: job, claimable: true}, nil
+	case github.StatusInProgress:
+		job.State = ledger.Running
+	case github.StatusCompleted:
+		job.State = ledger.Done
+		if at.RunnerID == 0 {
+			job.State = ledger.Cancelled
+		}
+	default: // it waits for something else than a runner, and is queued later
+		return checked{job: job}, nil
+	}
+	job.Task, job.Runner = "", ledger.Runner{ID: at.RunnerID, Name: at.RunnerName}
+	waits, err := s.service.swapped(ctx, job)
+	if err != nil {
+		return checked{}, err
+	}
+	if err := s.service.Ledger.Write(ctx, s.service.Clock.Now(), &job, nil); err != nil {
+		return checked{}, err
+	}
+	return checked{job: job, waits: waits}, nil
+}
+
+// covers tells whether the fleet's runners may run a job with these labels.
+func (s *search) covers(job []string) bool {
+	routes, err := labels.NewRoutes([]contract.Fleet{{Name: s.caller.Fleet.Name, Labels: s.caller.Fleet.Labels}})
+	if err != nil {
+		return false
+	}
+	_, ok := routes.Fleet(job)
+	return ok
+}
+
+// swapped frees the job whose runner has taken another one, and returns its id.
+func (s *Service) swapped(ctx context.Context, taken ledger.Job) (string, error) {
+	name, err := contract.ParseRunnerName(taken.Runner.Name)
+	if err != nil || name.Deployment != s.Deployment || name.JobID == taken.ID {
+		return "", nil //nolint:nilerr // a runner of somebody else
+	}
+	waiting, err := s.Ledger.Job(ctx, name.JobID)
+	if err != nil {
+		return "", err
+	}
+	// Not if another task has taken it up already, with a runner of its own.
+	if waiting.State != ledger.Held || waiting.Runner.Name != taken.Runner.Name {
+		return "", nil
+	}
+	waiting = waiting.Free()
+	if err := s.Ledger.Write(ctx, s.Clock.Now(), &waiting, nil); err != nil {
+		return "", err
+	}
+	s.Swapped()
+	s.Log.InfoContext(ctx, "a job has taken the runner of another, which waits again",
+		slog.String("job_id", waiting.ID), slog.String("taken_by", taken.ID), slog.String("runner", taken.Runner.Name))
+	return waiting.ID, nil
+}
+
+// claim makes a job the task's, and registers a runner for it.
+func (s *search) claim(ctx context.Context, job ledger.Job) (contract.Registration, error) {
+	// What a holder that has died left behind; it may run another job by now.
+	if err := s.service.remove(ctx, job.Runner); err != nil && !errors.Is(err, github.ErrBusy) {
+		return contract.Registration{}, err
+	}
+	task := s.task
+	for range names {
+		name := contract.RunnerName{
+			Deployment: s.service.Deployment, Fleet: s.caller.Fleet.Name, JobID: job.ID, Task: task.ID, Nonce: s.service.Nonce(),
+		}.String()
+		// First the ledger: who finds a runner that GitHub knows must find whose it is.
+		now := s.service.Clock.Now()
+		job.State, job.Task, job.Lease, job.Runner = ledger.Held, task.ID, now.Add(s.caller.Fleet.Lease()), ledger.Runner{Name: name}
+		task.Job, task.Runner = job.ID, job.Runner
+		if err := s.service.Ledger.Write(ctx, now, &job, &task); err != nil {
+			return contract.Registration{}, err
+		}
+		made, err := s.service.GitHub.Register(ctx, name, job.Labels, s.caller.Fleet.RunnerGroup)
+		if errors.Is(err, github.ErrNameTaken) {
+			continue
+		}
+		if err != nil {
+			return contract.Registration{}, s.failed(ctx, task, err)
+		}
+		job.Runner.ID, task.Runner.ID = made.ID, made.ID
+		if err := s.service.Ledger.Write(ctx, s.service.Clock.Now(), &job, &task); err != nil {
+			// The task asks again, and finds the runner by its name.
+			return contract.Registration{}, fmt.Errorf("noting runner %s: %w", name, errors.Join(ErrContended, err))
+		}
+		return contract.Registration{RunnerID: made.ID, RunnerName: name, JITConfig: made.Config}, nil
+	}
+	return contract.Registration{}, s.failed(ctx, task, fmt.Errorf("registering a runner: %w, %d times", github.ErrNameTaken, names))
+}
+
+// failed gives back a claim for which GitHub makes no runner, so that another task
+// may try, and returns why.
+func (s *search) failed(ctx context.Context, task ledger.Task, cause error) error {
+	// A request that was cut off may have made a runner all the same; it is found by
+	// its name when the task asks again, as long as the claim stands.
+	if errors.Is(cause, github.ErrUnavailable) {
+		return cause
+	}
+	if _, err := s.service.giveBack(context.WithoutCancel(ctx), task, task.Rest()); err != nil {
+		s.service.Log.WarnContext(ctx, "giving back a claim", slog.String("job_id", task.Job), slog.String("error", err.Error()))
+	}
+	return cause
+}
+
+// Start notes that a task's runner begins to listen: its configuration is used up.
+func (s *Service) Start(ctx context.Context, c Caller) error {
+	return s.retried(func() error {
+		task, err := s.Ledger.Task(ctx, c.Task)
+		if err != nil {
+			return err
+		}
+		if task.Started {
+			return nil
+		}
+		if task.Job == "" || task.Runner.ID == 0 {
+			return ErrClaimLost
+		}
+		job, err := s.Ledger.Job(ctx, task.Job)
+		if err != nil {
+			return err
+		}
+		if !job.HeldBy(task.ID) {
+			return ErrClaimLost
+		}
+		now := s.Clock.Now()
+		job.Lease = now.Add(c.Fleet.Lease())
+		task.Started = true
+		return s.Ledger.Write(ctx, now, &job, &task)
+	})
+}
+
+// Release removes a task's runner, unless it has a job. The job for which it was
+// registered is open again, and the task does not get it a second time.
+func (s *Service) Release(ctx context.Context, c Caller) error {
+	return s.retried(func() error {
+		task, err := s.Ledger.Task(ctx, c.Task)
+		if err != nil || task.Job == "" {
+			return err
+		}
+		if err := s.remove(ctx, task.Runner); err != nil {
+			return err
+		}
+		rest := task.Rest()
+		rest.Tried = append(slices.Clone(task.Tried), task.Job)
+		_, err = s.giveBack(ctx, task, rest)
+		return err
+	})
+}
+
+func (s *Service) retried(step func() error) error {
+	for range rounds {
+		if err := step(); !errors.Is(err, ledger.ErrConflict) {
+			return err
+		}
+	}
+	return ErrContended
+}
+
+// Nonce returns n random lower-case letters and digits, made of a random number
+// from random.
+func Nonce(random func(n int) int) string {
+	const letters = "abcdefghijklmnopqrstuvwxyz0123456789"
+	var nonce strings.Builder
+	for range nonceLength {
+		nonce.WriteByte(letters[random(len(letters))])
+	}
+	return nonce.String()
+}
+
+// nonceLength leaves room for a deployment, a fleet and a job id of the greatest
+// length.
+const nonceLength = 5

@@ -1,0 +1,117 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"os"
+	"time"
+
+	"github.com/aws/aws-lambda-go/lambda"
+	"github.com/aws/aws-lambda-go/lambdacontext"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/ecs"
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+
+	"github.com/ecs-github-runners/ecsrunners/internal/contract"
+	"github.com/ecs-github-runners/ecsrunners/internal/labels"
+	"github.com/ecs-github-runners/ecsrunners/lambda/internal/awsconfig"
+	"github.com/ecs-github-runners/ecsrunners/lambda/internal/clock"
+	"github.com/ecs-github-runners/ecsrunners/lambda/internal/functionurl"
+	"github.com/ecs-github-runners/ecsrunners/lambda/internal/github"
+	"github.com/ecs-github-runners/ecsrunners/lambda/internal/ledger"
+	"github.com/ecs-github-runners/ecsrunners/lambda/internal/metrics"
+	"github.com/ecs-github-runners/ecsrunners/lambda/internal/registration"
+	"github.com/ecs-github-runners/ecsrunners/lambda/internal/secrets"
+)
+
+// credentialTTL is how long the credential is used before it is read again.
+const credentialTTL = 5 * time.Minute
+
+func main() {
+	log := slog.New(slog.NewJSONHandler(os.Stdout, &slog.HandlerOptions{ReplaceAttr: lambdacontext.ReplaceAttr}))
+	ctx := context.Background()
+	handler, err := newHandler(ctx, os.LookupEnv, os.Stdout, log)
+	if err != nil {
+		log.Error("registration ends", slog.String("error", err.Error()))
+		os.Exit(1)
+	}
+	lambda.StartWithOptions(functionurl.New(handler), lambda.WithContext(ctx))
+}
+
+func newHandler(ctx context.Context, lookup func(string) (string, bool), stdout io.Writer, log *slog.Logger) (http.Handler, error) {
+	service, err := contract.ParseRegistrationService(lookup)
+	if err != nil {
+		return nil, err
+	}
+	if err := checkFleets(service.Fleets); err != nil {
+		return nil, err
+	}
+	aws, err := awsconfig.Load(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var system clock.System
+	identity, err := registration.NewIdentity(service, ecs.NewFromConfig(aws), system)
+	if err != nil {
+		return nil, err
+	}
+	secret := secrets.New(secretsmanager.NewFromConfig(aws), service.CredentialID, credentialTTL, system)
+	client, err := github.New(service.GitHubURL, service.Scope, secret, gitHubTransport(), system)
+	if err != nil {
+		return nil, err
+	}
+	function, ok := lookup("AWS_LAMBDA_FUNCTION_NAME")
+	if !ok {
+		function = "local"
+	}
+	handler := &registration.Handler{
+		Identity:  identity,
+		Clock:     system,
+		Log:       log,
+		Metrics:   metrics.NewEmitter(stdout, contract.RegistrationMetricNamespace, system),
+		Function:  function,
+		Remaining: client.Remaining,
+	}
+	handler.Service = &registration.Service{
+		Deployment: service.Deployment,
+		Scope:      service.Scope,
+		Ledger:     ledger.NewTable(dynamodb.NewFromConfig(aws), service.Ledger),
+		GitHub:     client,
+		Clock:      system,
+		Nonce:      func() string { return registration.Nonce(rand.IntN) },
+		Log:        log,
+		Swapped:    handler.Count(contract.MetricSwappedJobs),
+		Unchecked:  handler.Count(contract.MetricJobCheckFailures),
+	}
+	return handler, nil
+}
+
+// checkFleets checks names and labels as the ingress does.
+func checkFleets(fleets []contract.RegisteredFleet) error {
+	routes := make([]contract.Fleet, len(fleets))
+	for i, fleet := range fleets {
+		routes[i] = contract.Fleet{Name: fleet.Name, Labels: fleet.Labels}
+	}
+	if _, err := labels.NewRoutes(routes); err != nil {
+		return fmt.Errorf("reading %s: %w", contract.EnvFleets, err)
+	}
+	return nil
+}
+
+// gitHubTransport leaves GitHub less time than a request has.
+func gitHubTransport() http.RoundTripper {
+	return &http.Transport{
+		Proxy:                 http.ProxyFromEnvironment,
+		DialContext:           (&net.Dialer{Timeout: 3 * time.Second}).DialContext,
+		TLSHandshakeTimeout:   3 * time.Second,
+		ResponseHeaderTimeout: 10 * time.Second,
+		IdleConnTimeout:       90 * time.Second,
+		MaxIdleConnsPerHost:   8,
+		ForceAttemptHTTP2:     true,
+	}
+}
