@@ -25,7 +25,7 @@ import (
 type model struct {
 	*world
 	random *rand.Rand
-	events events
+	events timeline
 	waits  map[int64]*modelTask // by the runner that is online and idle
 	jobs   []string
 	// obstinate is the rule that a task whose own job is taken gets nothing.
@@ -43,15 +43,15 @@ type event struct {
 	do func()
 }
 
-type events []event
+type timeline []event
 
-func (e events) Len() int { return len(e) }
-func (e events) Less(i, j int) bool {
+func (e timeline) Len() int { return len(e) }
+func (e timeline) Less(i, j int) bool {
 	return e[i].at.Before(e[j].at) || e[i].at.Equal(e[j].at) && e[i].n < e[j].n
 }
-func (e events) Swap(i, j int) { e[i], e[j] = e[j], e[i] }
-func (e *events) Push(x any)   { *e = append(*e, x.(event)) }
-func (e *events) Pop() any {
+func (e timeline) Swap(i, j int) { e[i], e[j] = e[j], e[i] }
+func (e *timeline) Push(x any)   { *e = append(*e, x.(event)) }
+func (e *timeline) Pop() any {
 	old := *e
 	last := old[len(old)-1]
 	*e = old[:len(old)-1]
