@@ -1,0 +1,4 @@
+package github
+
+// APIBase is apiBase, for tests.
+var APIBase = apiBase
