@@ -105,7 +105,7 @@ consumer-test: node_modules/.package-lock.json ## Use the library as a released 
 .PHONY: emulator-test
 emulator-test: ## Send deliveries through the built program to an emulated EventBridge (needs moto_server).
 	@$(call need,moto_server,pipx install "moto[server]==5.2.1")
-	go test -count=1 -tags emulator ./test/emulator
+	go test -count=1 -tags emulator ./test/emulator ./lambda/internal/ledger ./lambda/internal/registration
 
 .PHONY: firewall-test
 firewall-test: ## Try the hosts' firewall in a real kernel (needs root, iproute2 and iptables).

@@ -58,7 +58,7 @@ type webhook struct {
 
 func startWebhook(ctx context.Context, t *testing.T) *webhook {
 	t.Helper()
-	url := startMoto(t)
+	url := lambdatest.StartMoto(t)
 	cfg := awsConfig(ctx, t, url)
 	w := &webhook{
 		events: eventbridge.NewFromConfig(cfg), queues: sqs.NewFromConfig(cfg), secrets: secretsmanager.NewFromConfig(cfg),
