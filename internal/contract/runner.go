@@ -136,7 +136,7 @@ type RunnerEnd struct {
 func RunnerEnds() []RunnerEnd {
 	return []RunnerEnd{
 		{ExitJobRan, ReasonJobRan, "A job ran. Its result is GitHub's to tell; a failed job is a job that ran.", ""},
-		{ExitIdle, ReasonIdle, "No job came within the idle timeout; the registration was removed first.", EnvIdleTimeout},
+		{ExitIdle, ReasonIdle, "No job came within the idle timeout, and the fleet had no other job that waits; the registration was removed first.", EnvIdleTimeout},
 		{ExitNoWork, ReasonNoWork, "The fleet had no open job left when the task started.", ""},
 		{ExitNotRegistered, ReasonRefused, "The registration service refused the task, or does not speak this image's contract version.", ""},
 		{ExitNotRegistered, ReasonUnreachable, "The registration service gave no usable answer for ten minutes.", ""},

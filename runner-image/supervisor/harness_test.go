@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -121,17 +122,22 @@ type service struct {
 	answers  map[string]http.HandlerFunc
 }
 
-// newService returns a service that grants everything. Answers replaces its
-// answers by path.
+// newService returns a service that grants everything, but has no other job for a
+// task that gives one back. Answers replaces its answers by path.
 func newService(t *testing.T, answers map[string]http.HandlerFunc) *service {
 	t.Helper()
-	s := &service{answers: map[string]http.HandlerFunc{
+	s := &service{}
+	s.answers = map[string]http.HandlerFunc{
 		contract.PathRegister: func(w http.ResponseWriter, _ *http.Request) {
+			if slices.Contains(s.asked(), "release") {
+				w.WriteHeader(http.StatusNoContent)
+				return
+			}
 			_ = json.NewEncoder(w).Encode(contract.Registration{RunnerID: 7, RunnerName: "prod-linux-1-01234567-k3", JITConfig: contract.JITConfig(jitConfig)})
 		},
 		contract.PathStarted: status(http.StatusNoContent),
 		contract.PathRelease: status(http.StatusNoContent),
-	}}
+	}
 	for path, answer := range answers {
 		s.answers[path] = answer
 	}

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"syscall"
 	"time"
 
@@ -206,8 +207,14 @@ func notRegistered(err error) lifecycle.NotRegistered {
 	}
 }
 
-// start starts the listener.
+// start starts the listener. What an earlier registration of this task has left is
+// removed: the listener writes these files anew from its configuration.
 func (s *supervisor) start() error {
+	for _, file := range []string{".runner", ".credentials", ".credentials_rsaparams"} {
+		if err := os.Remove(filepath.Join(s.image.root, file)); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return fmt.Errorf("removing an earlier registration: %w", err)
+		}
+	}
 	process, err := startListener(s.reaper, s.image, s.granted.JITConfig, s.out, s.report)
 	if err != nil {
 		return fmt.Errorf("starting the listener: %w", err)

@@ -1,10 +1,13 @@
 package main
 
 import (
+	"encoding/json"
+	"fmt"
 	"net"
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -179,9 +182,24 @@ func TestIdle_ReleasesThenEnds(t *testing.T) {
 	s := newService(t, nil)
 	e := newContainer(t, "listen; hang", s).with(contract.EnvIdleTimeout, "20s").run()
 	assert.Equal(t, contract.ExitIdle, e.ExitCode)
-	assert.Equal(t, gaveBack, s.asked())
+	assert.Equal(t, append(slices.Clone(gaveBack), "register"), s.asked(), "it asks for another job, once")
 	assert.Less(t, strings.Index(e.log, "registration given back"), strings.Index(e.log, "Exiting..."),
 		"until it is given back the runner may get a job")
+}
+
+func TestIdle_AnotherJobRuns(t *testing.T) {
+	t.Parallel()
+	grants := 0
+	s := newService(t, map[string]http.HandlerFunc{contract.PathRegister: func(w http.ResponseWriter, _ *http.Request) {
+		grants++
+		_ = json.NewEncoder(w).Encode(contract.Registration{RunnerID: int64(grants), RunnerName: fmt.Sprint("runner-", grants), JITConfig: contract.JITConfig(jitConfig)})
+	}})
+	c := newContainer(t, "listen; await job; run build; done Succeeded; exit 0", s).with(contract.EnvIdleTimeout, "20s").start()
+	c.see("runner-2").touch("job")
+	e := c.wait()
+	assert.Equal(t, contract.ReasonJobRan, e.Reason)
+	assert.Equal(t, "runner-2", e.Runner)
+	assert.Equal(t, []string{"register", "started", "release", "register", "started"}, s.asked()[:5])
 }
 
 func TestIdle_ListenerIgnoresTheInterrupt(t *testing.T) {

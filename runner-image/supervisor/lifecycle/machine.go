@@ -131,6 +131,8 @@ type Machine struct {
 	outdated bool
 	restarts int
 
+	again     bool      // an earlier registration was given back because no job came
+	born      time.Time // when the task began
 	stopping  bool      // Terminate was reported
 	stopAt    time.Time // by when all must be over, if stopping
 	releasing bool      // Release is under way beside the listener
@@ -147,7 +149,7 @@ func New(limits Limits) *Machine {
 
 // Begin starts the life of the runner.
 func (m *Machine) Begin(now time.Time) []Action {
-	m.since = now
+	m.since, m.born = now, now
 	m.set(lifetime, now.Add(m.limits.Lifetime))
 	m.do(Register{})
 	return m.take()
@@ -214,10 +216,13 @@ func (m *Machine) confirmed(now time.Time) {
 
 func (m *Machine) notRegistered(now time.Time, e NotRegistered) {
 	reason, detail := e.Reason, e.Detail
-	if m.reason != "" { // it was cancelled, or came too late
+	switch {
+	case m.reason != "": // it was cancelled, or came too late
 		reason, detail = m.reason, m.detail
+	case m.again && m.phase == registering: // no job came, and there is no other
+		reason = contract.ReasonIdle
 	}
-	if m.phase == registering && (e.Reason == contract.ReasonNoWork || e.Reason == contract.ReasonRefused || m.reason == "") {
+	if m.phase == registering && e.Reason != contract.ReasonUnreachable {
 		m.end(now, reason, detail)
 		return
 	}
@@ -270,6 +275,10 @@ func (m *Machine) exited(now time.Time, e Exited) {
 		detail = fmt.Sprintf("the listener ended with code %d", e.Code)
 	}
 	switch {
+	case m.phase == ending && m.hasJob:
+		m.end(now, m.interrupted(), m.detail)
+	case m.phase == ending && m.mayTakeAnother(now):
+		m.takeAnother(now)
 	case m.phase == ending:
 		m.end(now, m.reason, m.detail)
 	case m.hasJob && (e.Code == listenerDone || m.job.Result != ""):
@@ -292,6 +301,40 @@ func (m *Machine) exited(now time.Time, e Exited) {
 	default:
 		m.withdraw(now, contract.ReasonListenerFailed, detail)
 	}
+}
+
+// interrupted says what became of a job whose listener was interrupted, for
+// whatever reason: it may have come while the registration was being given back.
+func (m *Machine) interrupted() contract.Reason {
+	switch m.reason {
+	case contract.ReasonIdle, contract.ReasonStartTimeout:
+		if m.job.Result != "" {
+			return contract.ReasonJobRan
+		}
+		return contract.ReasonListenerFailed
+	case contract.ReasonStoppedWithoutJob:
+		return contract.ReasonStoppedDuringJob
+	default:
+		return m.reason
+	}
+}
+
+// mayTakeAnother tells whether a task to which no job came may ask for another:
+// GitHub may have given the job its runner was for to a runner of a job with more
+// labels, which waits now. The service gives no task the same job twice.
+func (m *Machine) mayTakeAnother(now time.Time) bool {
+	left := m.born.Add(m.limits.Lifetime).Sub(now)
+	ended := m.detail == "" // by itself, and not killed
+	return m.reason == contract.ReasonIdle && ended && !m.stopping && left > m.limits.Start+m.limits.Idle
+}
+
+// takeAnother asks for another job, as at the beginning.
+func (m *Machine) takeAnother(now time.Time) {
+	m.enter(now, registering)
+	m.again = true
+	m.reason, m.detail, m.restarts, m.outdated = "", "", 0, false
+	m.clear(start, idle, restart, finish, interrupt, kill, giveUp)
+	m.do(Register{})
 }
 
 func (m *Machine) released(now time.Time, e Released) {

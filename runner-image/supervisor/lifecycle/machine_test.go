@@ -125,7 +125,12 @@ func TestRegistration_WithoutRunner(t *testing.T) {
 		contract.ReasonUnreachable: 20,
 	} {
 		p := begin().at(time.Second, NotRegistered{Reason: reason, Detail: "why"})
-		assert.Equal(t, []string{"0s Register", "1s End"}, p.done)
+		want := []string{"0s Register", "1s End"}
+		if reason == contract.ReasonUnreachable { // a runner may have been made whose answer was lost
+			want = []string{"0s Register", "1s Release", "1s End"}
+			p.at(time.Second, Released{})
+		}
+		assert.Equal(t, want, p.done)
 		assert.Equal(t, reason, p.reason(t))
 		assert.Equal(t, code, p.end.ExitCode)
 		assert.Equal(t, "why", p.end.Detail)
@@ -205,8 +210,85 @@ func TestIdle_ReleasesBeforeTheListenerEnds(t *testing.T) {
 	p := idling().at(6 * time.Minute)
 	assert.Equal(t, []string{"5m0s Release"}, p.sinceStart(), "until the answer the runner may get a job")
 	p.at(6*time.Minute, Released{Answer: ReleaseDone}).at(6*time.Minute+time.Second, Exited{Code: 0})
-	assert.Equal(t, []string{"5m0s Release", "6m0s Interrupt", "6m1s End"}, p.sinceStart())
-	assert.Equal(t, contract.ExitIdle, p.end.ExitCode)
+	assert.Equal(t, []string{"5m0s Release", "6m0s Interrupt", "6m1s Register"}, p.sinceStart(), "another job may wait because GitHub gave its runner this one's")
+	p.at(6*time.Minute+2*time.Second, NotRegistered{Reason: contract.ReasonNoWork})
+	assert.Equal(t, contract.ExitIdle, p.end.ExitCode, "it waited, and found no work")
+	assert.Equal(t, contract.ReasonIdle, p.reason(t))
+}
+
+// idleAgain begins a play whose first registration brought no job.
+func idleAgain() *play {
+	return idling().at(5*time.Minute, Released{Answer: ReleaseDone}, Exited{Code: 0})
+}
+
+func TestIdle_AnotherJobRuns(t *testing.T) {
+	t.Parallel()
+	p := idleAgain().at(6*time.Minute, Registered{RunnerName: "second"}, Confirmed{}, Listening{}, JobStarted{Job{Name: "build"}}).
+		at(10*time.Minute, JobCompleted{Result: "Succeeded"}, Exited{Code: 0})
+	assert.Equal(t, []string{"5m0s Release", "5m0s Interrupt", "5m0s Register", "6m0s Confirm", "6m0s Start", "10m0s End"}, p.sinceStart())
+	assert.Equal(t, contract.ReasonJobRan, p.reason(t))
+	assert.Equal(t, "second", p.end.Runner)
+	assert.Equal(t, Seconds(4*time.Minute), p.end.Durations.Job)
+	assert.Equal(t, Seconds(5*time.Minute), p.end.Durations.Idle)
+	assert.Equal(t, Seconds(10*time.Minute), p.end.Durations.Total)
+}
+
+func TestIdle_NoOtherJob(t *testing.T) {
+	t.Parallel()
+	for reason, want := range map[contract.Reason][]string{
+		contract.ReasonNoWork:      {"6m0s End"},
+		contract.ReasonRefused:     {"6m0s End"},
+		contract.ReasonUnreachable: {"6m0s Release", "6m0s End"},
+	} {
+		p := idleAgain().at(6*time.Minute, NotRegistered{Reason: reason, Detail: "why"})
+		if p.end == nil {
+			p.at(6*time.Minute, Released{Answer: ReleaseDone})
+		}
+		assert.Equal(t, want, p.sinceStart()[3:], reason)
+		assert.Equal(t, contract.ReasonIdle, p.reason(t))
+		assert.Equal(t, "why", p.end.Detail)
+	}
+}
+
+func TestIdle_WaitsAgainWithTheSecondRunner(t *testing.T) {
+	t.Parallel()
+	p := idleAgain().at(6*time.Minute, Registered{}, Confirmed{}, Listening{}).at(12 * time.Minute)
+	assert.Equal(t, "11m0s Release", p.done[len(p.done)-1])
+}
+
+func TestIdle_StoppedWhileAskingForAnotherJob(t *testing.T) {
+	t.Parallel()
+	p := idleAgain().at(6*time.Minute, Terminate{}, NotRegistered{Reason: contract.ReasonUnreachable}, Released{Answer: ReleaseDone})
+	assert.Equal(t, []string{"6m0s Cancel", "6m0s Release", "6m0s End"}, p.sinceStart()[3:])
+	assert.Equal(t, contract.ReasonStoppedWithoutJob, p.reason(t))
+}
+
+func TestIdle_AsksForNoOtherJobShortBeforeTheEnd(t *testing.T) {
+	t.Parallel()
+	p := idling()
+	for at := 5 * time.Minute; at < 6*time.Hour+20*time.Minute; at += 5 * time.Minute {
+		p.at(at, Released{Answer: ReleaseBusy})
+	}
+	p.at(6*time.Hour+20*time.Minute, Released{Answer: ReleaseDone}, Exited{Code: 0})
+	assert.Equal(t, contract.ReasonIdle, p.reason(t), "it could not wait as long as it must")
+}
+
+// A job that comes while its runner is given back, and is interrupted with it, was
+// no idleness.
+func TestRelease_InterruptedJobIsNotIdleness(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		events []Event
+		want   contract.Reason
+	}{
+		"interrupted": {[]Event{JobStarted{}, Exited{Code: 0}}, contract.ReasonListenerFailed},
+		"finished":    {[]Event{JobStarted{}, JobCompleted{Result: "Succeeded"}, Exited{Code: 0}}, contract.ReasonJobRan},
+	} {
+		p := idling().at(5*time.Minute, Released{Answer: ReleaseDone}).at(5*time.Minute+time.Second, tc.events...)
+		assert.Equal(t, tc.want, p.reason(t), name)
+	}
+	p := idling().at(time.Minute, Terminate{}, Released{Answer: ReleaseDone}, JobStarted{}, Exited{Code: 0})
+	assert.Equal(t, contract.ReasonStoppedDuringJob, p.reason(t))
 }
 
 func TestIdle_ListenerThatIgnoresTheInterruptIsKilled(t *testing.T) {

@@ -86,7 +86,9 @@ func (w *world) next(m *Machine) (time.Time, Event) {
 // happen keeps the world in step with an event that is about to be reported.
 func (w *world) happen(event Event) {
 	switch e := event.(type) {
-	case Registered, NotRegistered:
+	case Registered:
+		w.request, w.confirmed, w.released = nil, false, false
+	case NotRegistered:
 		w.request = nil
 	case Confirmed:
 		w.request, w.confirmed = nil, true
