@@ -253,7 +253,7 @@ func (r *RunnerRegistration) newRole() awsiam.Role {
 		Conditions: &map[string]any{"ArnEquals": map[string]any{"ecs:cluster": r.cluster.cluster.ClusterArn()}},
 	}))
 	role.AddToPolicy(awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
-		Actions:   jsii.Strings("dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:ConditionCheckItem"),
+		Actions:   jsii.Strings("dynamodb:GetItem", "dynamodb:PutItem"),
 		Resources: &[]*string{r.ledger.TableArn()},
 	}))
 	role.AddToPolicy(awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
