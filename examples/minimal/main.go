@@ -1,5 +1,6 @@
-// Command minimal deploys a cluster with every default: x64 On-Demand instances
-// that come and go with the tasks, none at rest, in a VPC of their own.
+// Command minimal deploys the whole system with every default: an image that is
+// built and kept fresh, x64 On-Demand instances that come and go with the jobs,
+// none at rest, in a VPC of their own, and runners for one organization.
 package main
 
 import (
@@ -12,12 +13,31 @@ import (
 func main() {
 	defer jsii.Close()
 	app := awscdk.NewApp(nil)
-	// Without Env the stack goes where the credentials of "cdk deploy" lead. Its
-	// name must not begin with aws, ecs or fargate: ECS refuses capacity
+	// A stack of its own, so that a build that fails holds nothing else up.
+	imageStack := awscdk.NewStack(app, jsii.String("GitHubRunnersImage"), nil)
+	image := constructs.NewRunnerImagePipeline(imageStack, "Image", nil)
+
+	// Without Env the stacks go where the credentials of "cdk deploy" lead. Their
+	// names must not begin with aws, ecs or fargate: ECS refuses capacity
 	// providers that CloudFormation names after such a stack.
 	stack := awscdk.NewStack(app, jsii.String("GitHubRunners"), nil)
+	cluster := constructs.NewRunnerCluster(stack, "Cluster", nil)
+	registration := constructs.NewRunnerRegistration(stack, "Registration", &constructs.RunnerRegistrationProps{
+		Scope:   constructs.Organization("my-org"),
+		Cluster: cluster,
+	})
+	linux := constructs.NewRunnerFleet(stack, "Linux", &constructs.RunnerFleetProps{
+		Registration: registration,
+		Image:        image.Image(),
+		Labels:       []string{"self-hosted", "linux", "x64"},
+	})
+	ingress := constructs.NewWebhookIngress(stack, "Ingress", &constructs.WebhookIngressProps{Owners: []string{"my-org"}})
+	ingress.AddFleet(linux)
 
-	constructs.NewRunnerCluster(stack, "Cluster", nil)
+	// What is to be filled in at AWS, and at GitHub.
+	awscdk.NewCfnOutput(stack, jsii.String("GitHubCredentialCommand"), &awscdk.CfnOutputProps{Value: registration.CredentialCommand()})
+	awscdk.NewCfnOutput(stack, jsii.String("WebhookURL"), &awscdk.CfnOutputProps{Value: ingress.URL()})
+	awscdk.NewCfnOutput(stack, jsii.String("WebhookSecret"), &awscdk.CfnOutputProps{Value: ingress.Secret().SecretArn()})
 
 	app.Synth(nil)
 }
