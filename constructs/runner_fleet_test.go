@@ -166,9 +166,11 @@ func TestRunnerFleet_TheTaskRoleIsATasksIdentity(t *testing.T) {
 	assert.ElementsMatch(t, []any{
 		map[string]any{"Effect": "Allow", "Action": "lambda:InvokeFunctionUrl", "Resource": function, "Condition": map[string]any{"StringEquals": map[string]any{"lambda:FunctionUrlAuthType": "AWS_IAM"}}},
 		map[string]any{"Effect": "Allow", "Action": "lambda:InvokeFunction", "Resource": function, "Condition": map[string]any{"Bool": map[string]any{"lambda:InvokedViaFunctionUrl": true}}},
-		map[string]any{"Effect": "Deny", "Action": []any{"lambda:InvokeAsync", "lambda:InvokeFunction"},
+		map[string]any{
+			"Effect": "Deny", "Action": []any{"lambda:InvokeAsync", "lambda:InvokeFunction"},
 			"Resource":  []any{function, map[string]any{"Fn::Join": []any{"", []any{function, ":*"}}}},
-			"Condition": map[string]any{"BoolIfExists": map[string]any{"lambda:InvokedViaFunctionUrl": false}}},
+			"Condition": map[string]any{"BoolIfExists": map[string]any{"lambda:InvokedViaFunctionUrl": false}},
+		},
 	}, statements, "jobs may register their task and nothing else; past the URL they could pass for any task")
 
 	service := registrationService(t, template, s)
@@ -388,7 +390,7 @@ func TestRunnerFleet_SynthesisFailsWhenAJobCouldPassForAnotherTask(t *testing.T)
 				})},
 			})
 		}, "Test/Managed/Resource lets jobs call"},
-		"by assuming the role": {func(s system, f *constructs.RunnerFleet) {
+		"by assuming the role": {func(_ system, f *constructs.RunnerFleet) {
 			f.TaskRole().(awsiam.Role).AssumeRolePolicy().AddStatements(awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
 				Actions: jsii.Strings("sts:AssumeRole"), Principals: &[]awsiam.IPrincipal{awsiam.NewAccountRootPrincipal()},
 			}))

@@ -274,7 +274,9 @@ func (r *RunnerRegistration) newRole() awsiam.Role {
 func (r *RunnerRegistration) addFleet(f settings.Fleet, family string) (awsiam.Role, error) {
 	id := "TaskRole-" + f.Name
 	if r.Node().TryFindChild(&id) != nil {
-		return nil, fmt.Errorf("Name: got %q; allowed: a name that no other fleet of the registration has", f.Name)
+		var problems settings.Problems
+		problems.Add("Name", f.Name, "a name that no other fleet of the registration has")
+		return nil, problems.Err()
 	}
 	service := r.service
 	service.Fleets = append(slices.Clone(service.Fleets), contract.RegisteredFleet{

@@ -27,7 +27,7 @@ func TestReadme_ConfigurationReferenceIsTrue(t *testing.T) {
 		Webhook:      &settings.Webhook{},
 		Registration: &settings.Registration{},
 		Fleets:       []settings.Fleet{{}},
-		Cluster: settings.Cluster{DefaultCapacity: settings.Capacity{Spot: &settings.Spot{}, WarmPool: &settings.WarmPool{}}},
+		Cluster:      settings.Cluster{DefaultCapacity: settings.Capacity{Spot: &settings.Spot{}, WarmPool: &settings.WarmPool{}}},
 	}.WithDefaults()
 	arm := settings.Capacity{Architecture: settings.ARM64}.WithDefaults()
 	unscaled := settings.Capacity{ManagedScaling: new(false)}.WithDefaults()

@@ -116,18 +116,36 @@ func TestFleet_Fit_ShowsTheArithmetic(t *testing.T) {
 		in     settings.Surroundings
 		want   string
 	}{
-		{"too much memory", func(f *settings.Fleet) { f.MemoryMiB = 7363 }, settings.Surroundings{Capacity: large},
-			"MemoryMiB: got 7363; allowed: at most 7362, or the task never starts: m7i-flex.large, the smallest instance type of the capacity, has 8192 MiB; it registers about 8192 x 0.93 = 7618 with ECS, of which 256 are reserved"},
-		{"too much CPU", func(f *settings.Fleet) { f.CPU = 2049 }, settings.Surroundings{Capacity: large},
-			"CPU: got 2049; allowed: at most 2048, or the task never starts: m7i-flex.large, the smallest instance type of the capacity, has 2 vCPU of 1024 units"},
-		{"tmpfs beyond the memory", func(f *settings.Fleet) { f.TmpfsMiB = map[string]int{"/a": 4000, "/b": 3168} }, settings.Surroundings{Capacity: large},
-			"TmpfsMiB: got 7168 MiB in all; allowed: less than MemoryMiB (7168): what is in a tmpfs counts as the task's memory"},
-		{"privileged", func(f *settings.Fleet) { f.Privileged = true }, settings.Surroundings{Capacity: large},
-			"Privileged: got true; allowed: false, unless Agent.Privileged of the capacity is true: the agent refuses the container"},
-		{"awsvpc in public subnets", func(f *settings.Fleet) { f.NetworkMode = "awsvpc" }, settings.Surroundings{Capacity: large, PublicSubnets: true},
-			`NetworkMode: got "awsvpc"; allowed: bridge in public subnets: tasks in awsvpc mode on EC2 get no public address, and so no way to GitHub`},
-		{"a group in a repository", func(f *settings.Fleet) { f.RunnerGroup = "g" }, settings.Surroundings{Capacity: large, Scope: contract.Scope{Kind: contract.ScopeRepository}},
-			`RunnerGroup: got "g"; allowed: none: a repository has no runner groups`},
+		{
+			"too much memory", func(f *settings.Fleet) { f.MemoryMiB = 7363 },
+			settings.Surroundings{Capacity: large},
+			"MemoryMiB: got 7363; allowed: at most 7362, or the task never starts: m7i-flex.large, the smallest instance type of the capacity, has 8192 MiB; it registers about 8192 x 0.93 = 7618 with ECS, of which 256 are reserved",
+		},
+		{
+			"too much CPU", func(f *settings.Fleet) { f.CPU = 2049 },
+			settings.Surroundings{Capacity: large},
+			"CPU: got 2049; allowed: at most 2048, or the task never starts: m7i-flex.large, the smallest instance type of the capacity, has 2 vCPU of 1024 units",
+		},
+		{
+			"tmpfs beyond the memory", func(f *settings.Fleet) { f.TmpfsMiB = map[string]int{"/a": 4000, "/b": 3168} },
+			settings.Surroundings{Capacity: large},
+			"TmpfsMiB: got 7168 MiB in all; allowed: less than MemoryMiB (7168): what is in a tmpfs counts as the task's memory",
+		},
+		{
+			"privileged", func(f *settings.Fleet) { f.Privileged = true },
+			settings.Surroundings{Capacity: large},
+			"Privileged: got true; allowed: false, unless Agent.Privileged of the capacity is true: the agent refuses the container",
+		},
+		{
+			"awsvpc in public subnets", func(f *settings.Fleet) { f.NetworkMode = "awsvpc" },
+			settings.Surroundings{Capacity: large, PublicSubnets: true},
+			`NetworkMode: got "awsvpc"; allowed: bridge in public subnets: tasks in awsvpc mode on EC2 get no public address, and so no way to GitHub`,
+		},
+		{
+			"a group in a repository", func(f *settings.Fleet) { f.RunnerGroup = "g" },
+			settings.Surroundings{Capacity: large, Scope: contract.Scope{Kind: contract.ScopeRepository}},
+			`RunnerGroup: got "g"; allowed: none: a repository has no runner groups`,
+		},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()

@@ -49,7 +49,9 @@ func TestRegistration_Validate_NamesTheFieldTheValueAndWhatIsAllowed(t *testing.
 		{"an address with a path", func(r *settings.Registration) { r.GitHubURL = "https://github.example.com/api/v3" }, `GitHubURL: got "https://github.example.com/api/v3"; allowed: an https address without a path, such as "https://github.com", "https://my-enterprise.ghe.com" or "https://github.example.com"`},
 		{"a password", func(r *settings.Registration) { r.Credential = "password" }, `Credential: got "password"; allowed: app, token`},
 		{"a secret's name", func(r *settings.Registration) { r.SecretName = "a b" }, `SecretName: got "a b"; allowed: at most 512 letters, digits and / _ + = . @ -`},
-		{"half an ARN", func(r *settings.Registration) { r.SecretARN = "arn:aws:secretsmanager:eu-central-1:111122223333:secret:name" }, `SecretARN: got "arn:aws:secretsmanager:eu-central-1:111122223333:secret:name"; allowed: the complete ARN of a secret, with the six characters at its end`},
+		{"half an ARN", func(r *settings.Registration) {
+			r.SecretARN = "arn:aws:secretsmanager:eu-central-1:111122223333:secret:name"
+		}, `SecretARN: got "arn:aws:secretsmanager:eu-central-1:111122223333:secret:name"; allowed: the complete ARN of a secret, with the six characters at its end`},
 		{"two secrets", func(r *settings.Registration) {
 			r.SecretName, r.SecretARN = "name", "arn:aws:secretsmanager:eu-central-1:111122223333:secret:name-AbCdEf"
 		}, `SecretName: got "name"; allowed: a name for the new secret only: leave out SecretARN or SecretName`},

@@ -93,7 +93,7 @@ func newAPI(t *testing.T) *api {
 	identity, err := registration.NewIdentity(contract.RegistrationService{Cluster: cluster, Scope: a.Scope, Fleets: []contract.RegisteredFleet{linux, arm}}, a.ecs, a.clock)
 	require.NoError(t, err)
 	log := slog.New(slog.NewJSONHandler(&a.log, nil))
-	a.Service.Log = log
+	a.Log = log
 	a.handler = &registration.Handler{
 		Identity: identity, Service: a.Service, Clock: a.clock, Log: log, Function: "register",
 		Metrics:   metrics.NewEmitter(&a.metrics, contract.RegistrationMetricNamespace, a.clock),

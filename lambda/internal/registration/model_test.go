@@ -68,7 +68,7 @@ var mixed = [][]string{{"self-hosted", "linux"}, {"self-hosted", "linux", "x64"}
 // runModel lets n jobs come within a minute, and returns those that never ran.
 func runModel(t *testing.T, n int, seed uint64, obstinate bool) (stranded []string, m *model) {
 	t.Helper()
-	m = &model{world: newWorld(), random: rand.New(rand.NewPCG(seed, uint64(n))), waits: map[int64]*modelTask{}, obstinate: obstinate}
+	m = &model{world: newWorld(), random: rand.New(rand.NewPCG(seed, 0)), waits: map[int64]*modelTask{}, obstinate: obstinate}
 	for i := range n {
 		id := fmt.Sprint(1000 + i)
 		m.jobs = append(m.jobs, id)
