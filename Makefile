@@ -103,9 +103,15 @@ consumer-test: node_modules/.package-lock.json ## Use the library as a released 
 	go test -count=1 -tags modes -run EveryMode -v ./test/consumer
 
 .PHONY: emulator-test
-emulator-test: ## Send deliveries through the built program to an emulated EventBridge (needs moto_server).
+emulator-test: ## Try the programs with emulated EventBridge and DynamoDB (needs moto_server; takes minutes).
 	@$(call need,moto_server,pipx install "moto[server]==5.2.1")
 	go test -count=1 -tags emulator ./test/emulator ./lambda/internal/ledger ./lambda/internal/registration
+
+.PHONY: e2e
+e2e: ## Run jobs from delivery to exit code with the real programs (needs root, unshare, moto_server).
+	@$(call need,moto_server,pipx install "moto[server]==5.2.1")
+	@$(call need,unshare,apt-get install util-linux)
+	go test -count=1 -v -tags e2e ./test/e2e
 
 .PHONY: firewall-test
 firewall-test: ## Try the hosts' firewall in a real kernel (needs root, iproute2 and iptables).

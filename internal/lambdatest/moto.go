@@ -46,13 +46,19 @@ func StartMoto(t testing.TB) string {
 	return url
 }
 
-// EmulatedDynamoDB is a client of the emulator, which gets one request at a time:
-// DynamoDB carries out each as one step, the emulator's threads do not.
+// EmulatedDynamoDB is DynamoDBAt of an emulator of its own.
 func EmulatedDynamoDB(t testing.TB) *dynamodb.Client {
+	t.Helper()
+	return DynamoDBAt(t, StartMoto(t))
+}
+
+// DynamoDBAt is a client of an emulator, which gets one request at a time: DynamoDB
+// carries out each as one step, the emulator's threads do not.
+func DynamoDBAt(t testing.TB, moto string) *dynamodb.Client {
 	t.Helper()
 	cfg, err := config.LoadDefaultConfig(t.Context(),
 		config.WithRegion("eu-central-1"),
-		config.WithBaseEndpoint(StartMoto(t)),
+		config.WithBaseEndpoint(moto),
 		config.WithCredentialsProvider(credentials.NewStaticCredentialsProvider("test", "test", "")))
 	require.NoError(t, err)
 	return dynamodb.NewFromConfig(cfg, func(o *dynamodb.Options) { o.HTTPClient = &http.Client{Transport: &oneByOne{}} })

@@ -1,0 +1,676 @@
+//go:build e2e
+
+package e2e_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
+	"github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/ecs"
+	ecstypes "github.com/aws/aws-sdk-go-v2/service/ecs/types"
+	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
+	eventbridgetypes "github.com/aws/aws-sdk-go-v2/service/eventbridge/types"
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/ecs-github-runners/ecsrunners/internal/contract"
+	"github.com/ecs-github-runners/ecsrunners/internal/lambdatest"
+)
+
+const (
+	module        = "github.com/ecs-github-runners/ecsrunners"
+	region        = "eu-central-1"
+	roleID        = "AROAENDTOENDEXAMPLE"
+	webhookSecret = "end-to-end-webhook-secret"
+	listens       = "listen; run build; work 1s; done Succeeded; exit 0"
+	fleet         = "linux-x64"
+)
+
+var keys = aws.Credentials{AccessKeyID: "ASIAENDTOEND", SecretAccessKey: "end-to-end-key", SessionToken: "end-to-end-session"}
+
+// system is everything between GitHub and a container.
+type system struct {
+	t       *testing.T
+	begun   time.Time
+	moto    string
+	proxy   string // of ECS
+	github  *gitHub
+	webhook *lambdatest.Runtime
+	events  *eventbridge.Client
+	queues  *sqs.Client
+	ecs     *ecs.Client
+	secrets *secretsmanager.Client
+	queue   string
+	rule    map[string]any // of the synthesized template
+	runner  map[string]any // the container definition in it
+	output  output
+
+	folder       string
+	registration *lambdatest.Runtime
+	front        *httptest.Server
+}
+
+// output is what the functions write.
+type output struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (o *output) Write(p []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.text.Write(p)
+}
+
+func (o *output) String() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.text.String()
+}
+
+// say writes a line of the timeline.
+func (s *system) say(format string, args ...any) {
+	s.t.Logf("%7.3f s  %s", time.Since(s.begun).Seconds(), fmt.Sprintf(format, args...))
+}
+
+func TestOneJob(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+	defer cancel()
+	s := newSystem(ctx, t)
+
+	t.Run("a queued job runs", func(t *testing.T) {
+		s.t = t
+		s.enqueue("29679449526")
+		require.Equal(t, 202, s.deliver(ctx, "queued", webhookSecret, "self-hosted", "X64", "linux"))
+		task := s.start(ctx, s.event(ctx))
+		container := s.launch(ctx, task, listens)
+		end := container.wait()
+		assert.Equal(t, contract.ExitJobRan, end.code, container.output.String())
+		assert.Equal(t, "job_ran", end.Reason)
+		s.github.set(func() {
+			j := s.github.jobs["29679449526"]
+			assert.Equal(t, "in_progress", j.status)
+			assert.True(t, strings.HasPrefix(j.runnerName, "e2e-linux-x64-29679449526-"+task.id[:8]), j.runnerName)
+			j.status = "completed"
+			delete(s.github.runners, j.runnerID)
+		})
+	})
+	t.Run("a duplicate delivery ends without work", func(t *testing.T) {
+		s.t = t
+		require.Equal(t, 202, s.deliver(ctx, "queued", webhookSecret, "self-hosted"))
+		container := s.launch(ctx, s.start(ctx, s.event(ctx)), listens)
+		end := container.wait()
+		assert.Equal(t, contract.ExitNoWork, end.code, container.output.String())
+		assert.Less(t, end.took, 2*time.Second)
+	})
+	t.Run("labels of no fleet start nothing", func(t *testing.T) {
+		s.t = t
+		require.Equal(t, 202, s.deliver(ctx, "queued", webhookSecret, "windows"))
+		assert.Empty(t, s.receive(ctx))
+	})
+	t.Run("a job cancelled before its start ends without work", func(t *testing.T) {
+		s.t = t
+		s.enqueue("29679449526")
+		s.github.set(func() { s.github.jobs["29679449526"] = &job{status: "completed", labels: []string{"linux"}} })
+		s.newLedger(ctx)
+		require.Equal(t, 202, s.deliver(ctx, "queued", webhookSecret, "linux"))
+		container := s.launch(ctx, s.start(ctx, s.event(ctx)), listens)
+		assert.Equal(t, contract.ExitNoWork, container.wait().code, container.output.String())
+	})
+	t.Run("GitHub is down for a minute, and the job runs", func(t *testing.T) {
+		s.t = t
+		s.newLedger(ctx)
+		s.enqueue("29679449526")
+		s.github.set(func() { s.github.down = true })
+		time.AfterFunc(time.Minute, func() { s.github.set(func() { s.github.down = false }); s.say("GitHub is back") })
+		require.Equal(t, 202, s.deliver(ctx, "queued", webhookSecret, "linux"))
+		container := s.launch(ctx, s.start(ctx, s.event(ctx)), listens)
+		end := container.wait()
+		assert.Equal(t, contract.ExitJobRan, end.code, container.output.String())
+		assert.GreaterOrEqual(t, end.took, time.Minute)
+		s.github.set(func() { assert.Len(t, s.github.runners, 1, "runners of answers that were lost are left") })
+	})
+	t.Run("the webhook's secret is replaced", func(t *testing.T) {
+		s.t = t
+		_, err := s.secrets.PutSecretValue(ctx, &secretsmanager.PutSecretValueInput{SecretId: aws.String("webhook"), SecretString: aws.String("replaced")})
+		require.NoError(t, err)
+		require.Equal(t, 202, s.deliver(ctx, "queued", "replaced", "linux"))
+		require.Equal(t, 401, s.deliver(ctx, "queued", webhookSecret, "linux"))
+	})
+	t.Run("a forged signature is refused", func(t *testing.T) {
+		s.t = t
+		s.newLedger(ctx)
+		s.enqueue("29679449526")
+		require.Equal(t, 202, s.deliver(ctx, "queued", "replaced", "linux"))
+		task := s.start(ctx, s.event(ctx))
+		s.receive(ctx)
+		forged := keys
+		forged.SecretAccessKey = "another key"
+		status, _ := s.call(ctx, task, forged, `{"contract":1}`, `{"contract":1}`)
+		assert.Equal(t, http.StatusForbidden, status, "signed with another key")
+		status, _ = s.call(ctx, task, keys, `{"contract":1}`, `{"contract":1,"job":"2"}`)
+		assert.Equal(t, http.StatusForbidden, status, "the body was edited after signing")
+		status, _ = s.call(ctx, task, keys, `{"contract":1}`, `{"contract":1}`)
+		assert.Equal(t, http.StatusOK, status)
+	})
+	for _, secret := range []string{gitHubToken, jitMark, webhookSecret, "end-to-end-key"} {
+		assert.NotContains(t, s.output.String(), secret, "in the functions' logs")
+	}
+	assert.Contains(t, s.output.String(), `"outcome":"registered"`)
+}
+
+// newSystem starts everything.
+func newSystem(ctx context.Context, t *testing.T) *system {
+	t.Helper()
+	s := &system{t: t, begun: time.Now(), moto: lambdatest.StartMoto(t), github: newGitHub(t)}
+	s.folder = t.TempDir()
+	s.readTemplate()
+	cfg, err := config.LoadDefaultConfig(ctx, config.WithRegion(region), config.WithBaseEndpoint(s.moto),
+		config.WithCredentialsProvider(credentials.NewStaticCredentialsProvider("test", "test", "")))
+	require.NoError(t, err)
+	proxy := httptest.NewServer(http.HandlerFunc(s.asECSWrites))
+	t.Cleanup(proxy.Close)
+	s.proxy = proxy.URL
+	s.events, s.queues, s.secrets = eventbridge.NewFromConfig(cfg), sqs.NewFromConfig(cfg), secretsmanager.NewFromConfig(cfg)
+	s.ecs = ecs.NewFromConfig(cfg, func(o *ecs.Options) { o.BaseEndpoint = &s.proxy })
+	s.newBus(ctx)
+	s.newCluster(ctx)
+	s.startWebhook(ctx)
+	s.newLedger(ctx)
+	s.front = httptest.NewServer(http.HandlerFunc(s.serveURL))
+	t.Cleanup(s.front.Close)
+	for name, pkg := range map[string]string{"supervisor": "runner-image/supervisor", "Runner.Listener": "runner-image/supervisor/testdata/listener"} {
+		require.NoError(t, lambdatest.Build(ctx, module+"/"+pkg, filepath.Join(s.folder, name)))
+	}
+	require.NoError(t, os.Chmod(s.folder, 0o755)) //nolint:gosec // the runner's user must get through
+	s.say("everything is up")
+	return s
+}
+
+// readTemplate takes what CloudFormation would make from the default template.
+func (s *system) readTemplate() {
+	file, err := os.ReadFile("../../stacks/testdata/snapshots/default.json")
+	require.NoError(s.t, err)
+	var template struct {
+		Resources map[string]struct {
+			Type       string
+			Properties map[string]any
+		}
+	}
+	require.NoError(s.t, json.Unmarshal(file, &template))
+	for _, resource := range template.Resources {
+		switch resource.Type {
+		case "AWS::Events::Rule":
+			s.rule = resource.Properties
+		case "AWS::ECS::TaskDefinition":
+			s.runner = resource.Properties["ContainerDefinitions"].([]any)[0].(map[string]any)
+		}
+	}
+	require.NotNil(s.t, s.rule)
+	require.NotNil(s.t, s.runner)
+}
+
+func (s *system) newBus(ctx context.Context) {
+	t := s.t
+	_, err := s.secrets.CreateSecret(ctx, &secretsmanager.CreateSecretInput{Name: aws.String("webhook"), SecretString: aws.String(webhookSecret)})
+	require.NoError(t, err)
+	_, err = s.secrets.CreateSecret(ctx, &secretsmanager.CreateSecretInput{Name: aws.String("github"), SecretString: aws.String(`{"token":"` + gitHubToken + `"}`)})
+	require.NoError(t, err)
+	_, err = s.events.CreateEventBus(ctx, &eventbridge.CreateEventBusInput{Name: aws.String("bus")})
+	require.NoError(t, err)
+	pattern, err := json.Marshal(s.rule["EventPattern"])
+	require.NoError(t, err)
+	_, err = s.events.PutRule(ctx, &eventbridge.PutRuleInput{Name: aws.String("rule"), EventBusName: aws.String("bus"), EventPattern: aws.String(string(pattern))})
+	require.NoError(t, err)
+	queue, err := s.queues.CreateQueue(ctx, &sqs.CreateQueueInput{QueueName: aws.String("queue")})
+	require.NoError(t, err)
+	s.queue = *queue.QueueUrl
+	_, err = s.events.PutTargets(ctx, &eventbridge.PutTargetsInput{Rule: aws.String("rule"), EventBusName: aws.String("bus"), Targets: []eventbridgetypes.Target{
+		{Id: aws.String("queue"), Arn: aws.String("arn:aws:sqs:" + region + ":123456789012:queue")},
+	}})
+	require.NoError(t, err)
+}
+
+// newCluster makes a cluster with an instance, on which the emulator starts nothing.
+func (s *system) newCluster(ctx context.Context) {
+	t := s.t
+	// Otherwise each look at a task would bring it nearer to its end.
+	s.postMoto(ctx, "/moto-api/state-manager/set-transition", `{"model_name":"ecs::task","transition":{"progression":"time","seconds":3600}}`, nil)
+	_, err := s.ecs.CreateCluster(ctx, &ecs.CreateClusterInput{ClusterName: aws.String("runners")})
+	require.NoError(t, err)
+	answer := s.postMoto(ctx, "/", "Action=RunInstances&Version=2016-11-15&ImageId=ami-12c6146b&InstanceType=m6i.large&MinCount=1&MaxCount=1", map[string]string{
+		"Content-Type": "application/x-www-form-urlencoded", "Authorization": "AWS4-HMAC-SHA256 Credential=test/20260101/" + region + "/ec2/aws4_request, SignedHeaders=host, Signature=0",
+	})
+	instance := regexp.MustCompile(`\bi-[0-9a-f]{17}`).FindString(answer)
+	require.NotEmpty(t, instance, answer)
+	_, err = s.ecs.RegisterContainerInstance(ctx, &ecs.RegisterContainerInstanceInput{
+		Cluster: aws.String("runners"), InstanceIdentityDocument: aws.String(`{"instanceId":"` + instance + `"}`),
+	})
+	require.NoError(t, err)
+	_, err = s.ecs.RegisterTaskDefinition(ctx, &ecs.RegisterTaskDefinitionInput{
+		Family: aws.String("family"), NetworkMode: ecstypes.NetworkModeBridge,
+		ContainerDefinitions: []ecstypes.ContainerDefinition{{
+			Name: aws.String(fmt.Sprint(s.runner["Name"])), Image: aws.String("runner"), Cpu: 128, Memory: aws.Int32(512),
+		}},
+	})
+	require.NoError(t, err)
+}
+
+func (s *system) postMoto(ctx context.Context, path, body string, header map[string]string) string {
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, s.moto+path, strings.NewReader(body))
+	require.NoError(s.t, err)
+	request.Header.Set("Content-Type", "application/json")
+	for name, value := range header {
+		request.Header.Set(name, value)
+	}
+	response, err := http.DefaultClient.Do(request)
+	require.NoError(s.t, err)
+	defer func() { _ = response.Body.Close() }()
+	answer, err := io.ReadAll(response.Body)
+	require.NoError(s.t, err)
+	return string(answer)
+}
+
+func (s *system) startWebhook(ctx context.Context) {
+	environment, err := contract.Webhook{
+		EventBus: "bus", SecretID: "webhook", Owners: []string{"my-org"}, SecretTTL: time.Second,
+		Fleets: []contract.Fleet{{Name: fleet, Labels: []string{"self-hosted", "linux", "x64"}}},
+	}.Environment()
+	require.NoError(s.t, err)
+	s.webhook = s.startFunction(ctx, "webhook", environment, s.moto)
+}
+
+// newLedger starts the registration with an empty ledger.
+func (s *system) newLedger(ctx context.Context) {
+	t := s.t
+	name := fmt.Sprint("ledger-", time.Now().UnixNano())
+	lambdatest.NewLedgerTable(t, lambdatest.DynamoDBAt(t, s.moto), name)
+	environment, err := contract.RegistrationService{
+		Deployment: "e2e", Cluster: "arn:aws:ecs:" + region + ":123456789012:cluster/runners", Ledger: name, CredentialID: "github",
+		GitHubURL: s.github.URL, Scope: contract.Scope{Kind: contract.ScopeOrganization, Owner: "my-org"},
+		Fleets: []contract.RegisteredFleet{{Name: fleet, Labels: []string{"self-hosted", "linux", "x64"}, RoleID: roleID, Family: "family"}},
+	}.Environment()
+	require.NoError(t, err)
+	s.registration = s.startFunction(ctx, "registration", environment, s.proxy)
+}
+
+func (s *system) startFunction(ctx context.Context, name string, environment map[string]string, endpoint string) *lambdatest.Runtime {
+	t := s.t
+	program := filepath.Join(s.folder, name)
+	if _, err := os.Stat(program); err != nil {
+		require.NoError(t, lambdatest.Build(ctx, module+"/lambda/"+name, program))
+	}
+	runtime, err := lambdatest.NewRuntime()
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = runtime.Close() })
+	command := exec.CommandContext(ctx, program)
+	command.Env = append(runtime.Environment(name), "AWS_ENDPOINT_URL="+endpoint)
+	for variable, value := range environment {
+		command.Env = append(command.Env, variable+"="+value)
+	}
+	command.Stdout, command.Stderr = &s.output, &s.output
+	require.NoError(t, command.Start())
+	t.Cleanup(func() { _ = command.Process.Kill(); _ = command.Wait() })
+	return runtime
+}
+
+var (
+	plainID      = regexp.MustCompile(`\b([0-9a-f]{8})([0-9a-f]{4})([0-9a-f]{4})([0-9a-f]{4})([0-9a-f]{12})\b`)
+	hyphenatedID = regexp.MustCompile(`\b([0-9a-f]{8})-([0-9a-f]{4})-([0-9a-f]{4})-([0-9a-f]{4})-([0-9a-f]{12})\b`)
+	number       = regexp.MustCompile(`"(cpu|memory)": ?([0-9]+)`)
+)
+
+// asECSWrites makes the emulator's tasks like those of ECS: their ids have no
+// hyphens, and their sizes are text.
+func (s *system) asECSWrites(w http.ResponseWriter, r *http.Request) {
+	body, _ := io.ReadAll(r.Body)
+	target := r.Header.Get("X-Amz-Target")
+	ofTasks := strings.HasSuffix(target, ".DescribeTasks") || strings.HasSuffix(target, ".RunTask")
+	if ofTasks {
+		body = plainID.ReplaceAll(body, []byte("$1-$2-$3-$4-$5"))
+	}
+	request, err := http.NewRequestWithContext(r.Context(), r.Method, s.moto+r.URL.RequestURI(), bytes.NewReader(body))
+	if err != nil {
+		w.WriteHeader(http.StatusBadGateway)
+		return
+	}
+	request.Header = r.Header.Clone()
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		w.WriteHeader(http.StatusBadGateway)
+		return
+	}
+	defer func() { _ = response.Body.Close() }()
+	answer, _ := io.ReadAll(response.Body)
+	for name, values := range response.Header {
+		w.Header()[name] = values
+	}
+	if ofTasks {
+		answer = number.ReplaceAll(hyphenatedID.ReplaceAll(answer, []byte("$1$2$3$4$5")), []byte(`"$1": "$2"`))
+		w.Header().Del("Content-Length")
+		w.Header().Del("X-Amz-Crc32")
+	}
+	w.WriteHeader(response.StatusCode)
+	_, _ = w.Write(answer)
+}
+
+// enqueue makes a job wait at GitHub.
+func (s *system) enqueue(id string) {
+	s.github.set(func() {
+		s.github.jobs[id] = &job{status: "queued", labels: []string{"self-hosted", "linux"}}
+		clear(s.github.runners)
+	})
+}
+
+// deliver sends GitHub's delivery about a job, and returns the status.
+func (s *system) deliver(ctx context.Context, action, secret string, labels ...string) int {
+	t := s.t
+	body, err := os.ReadFile("../emulator/testdata/workflow_job.json")
+	require.NoError(t, err)
+	encoded, err := json.Marshal(labels)
+	require.NoError(t, err)
+	body = bytes.Replace(body, []byte(`"action":"queued"`), []byte(`"action":"`+action+`"`), 1)
+	body = bytes.Replace(body, []byte(`"labels":[]`), append([]byte(`"labels":`), encoded...), 1)
+	mac := hmac.New(sha256.New, []byte(secret))
+	mac.Write(body)
+	event, err := lambdatest.Post(map[string]string{
+		"content-type": "application/json", "x-github-event": contract.DetailTypeWorkflowJob,
+		"x-github-delivery": "72d3162e-cc78-11e3-81ab-4c9367dc0958", "x-hub-signature-256": "sha256=" + hex.EncodeToString(mac.Sum(nil)),
+	}, body)
+	require.NoError(t, err)
+	answer, err := s.webhook.Invoke(ctx, event)
+	require.NoError(t, err)
+	var response lambdatest.Response
+	require.NoError(t, json.Unmarshal(answer, &response))
+	s.say("GitHub delivers: %d %s", response.StatusCode, response.Body)
+	return response.StatusCode
+}
+
+// receive returns the events that the rule has let through.
+func (s *system) receive(ctx context.Context) []map[string]any {
+	out, err := s.queues.ReceiveMessage(ctx, &sqs.ReceiveMessageInput{QueueUrl: &s.queue, MaxNumberOfMessages: 10})
+	require.NoError(s.t, err)
+	var events []map[string]any
+	for _, message := range out.Messages {
+		var event map[string]any
+		require.NoError(s.t, json.Unmarshal([]byte(*message.Body), &event))
+		events = append(events, event)
+		_, err := s.queues.DeleteMessage(ctx, &sqs.DeleteMessageInput{QueueUrl: &s.queue, ReceiptHandle: message.ReceiptHandle})
+		require.NoError(s.t, err)
+	}
+	return events
+}
+
+// event is the one event that the rule has let through last.
+func (s *system) event(ctx context.Context) map[string]any {
+	events := s.receive(ctx)
+	require.NotEmpty(s.t, events, "the rule has let nothing through")
+	s.say("the rule matches")
+	return events[len(events)-1]
+}
+
+// task is one that the emulator has started, as far as it does.
+type task struct {
+	id        string
+	variables map[string]string
+}
+
+// start does what EventBridge does with the rule's target: it makes the overrides
+// of the event and calls RunTask.
+func (s *system) start(ctx context.Context, event map[string]any) task {
+	t := s.t
+	target := s.rule["Targets"].([]any)[0].(map[string]any)
+	transformer := target["InputTransformer"].(map[string]any)
+	text := fmt.Sprint(transformer["InputTemplate"])
+	for name, path := range transformer["InputPathsMap"].(map[string]any) {
+		var value any = event
+		for member := range strings.SplitSeq(strings.TrimPrefix(fmt.Sprint(path), "$."), ".") {
+			value = value.(map[string]any)[member]
+		}
+		encoded, err := json.Marshal(value)
+		require.NoError(t, err)
+		text = strings.ReplaceAll(text, "<"+name+">", string(encoded))
+	}
+	for _, secret := range []string{gitHubToken, jitMark, webhookSecret} {
+		require.NotContains(t, text, secret)
+	}
+	var overrides ecstypes.TaskOverride
+	var decoded struct {
+		ContainerOverrides []struct {
+			Name        string
+			Environment []struct{ Name, Value string }
+		}
+	}
+	require.NoError(t, json.Unmarshal([]byte(text), &decoded))
+	started := task{variables: map[string]string{}}
+	for _, container := range decoded.ContainerOverrides {
+		override := ecstypes.ContainerOverride{Name: aws.String(container.Name)}
+		for _, v := range container.Environment {
+			override.Environment = append(override.Environment, ecstypes.KeyValuePair{Name: aws.String(v.Name), Value: aws.String(v.Value)})
+			started.variables[v.Name] = v.Value
+		}
+		overrides.ContainerOverrides = append(overrides.ContainerOverrides, override)
+	}
+	out, err := s.ecs.RunTask(ctx, &ecs.RunTaskInput{
+		Cluster: aws.String("runners"), TaskDefinition: aws.String("family"), LaunchType: ecstypes.LaunchTypeEc2, Overrides: &overrides, Count: aws.Int32(1),
+	})
+	require.NoError(t, err)
+	require.Len(t, out.Tasks, 1, "%v", out.Failures)
+	arn := *out.Tasks[0].TaskArn
+	started.id = arn[strings.LastIndex(arn, "/")+1:]
+	s.say("RunTask: task %s", started.id)
+	return started
+}
+
+// serveURL is the registration's function URL: it checks the signature, as Lambda
+// does, and calls the function. Tasks are told apart by their session token.
+func (s *system) serveURL(w http.ResponseWriter, r *http.Request) {
+	if id, ok := strings.CutPrefix(r.URL.Path, "/credentials/"); ok {
+		_ = json.NewEncoder(w).Encode(map[string]string{
+			"AccessKeyId": keys.AccessKeyID, "SecretAccessKey": keys.SecretAccessKey, "Token": keys.SessionToken + id, "Expiration": "2099-01-01T00:00:00Z",
+		})
+		return
+	}
+	body, _ := io.ReadAll(r.Body)
+	session, signed := checkSignature(r, body)
+	if !signed {
+		w.WriteHeader(http.StatusForbidden)
+		return
+	}
+	event := map[string]any{
+		"version": "2.0", "rawPath": r.URL.Path, "headers": map[string]string{"content-type": r.Header.Get("Content-Type")}, "body": string(body),
+		"requestContext": map[string]any{
+			"http": map[string]any{"method": r.Method, "path": r.URL.Path},
+			"authorizer": map[string]any{"iam": map[string]any{
+				"accountId": "123456789012", "userId": roleID + ":" + session, "callerId": roleID + ":" + session,
+				"userArn": "arn:aws:sts::123456789012:assumed-role/task-role/" + session, "accessKey": keys.AccessKeyID,
+			}},
+		},
+	}
+	encoded, err := json.Marshal(event)
+	if err != nil {
+		w.WriteHeader(http.StatusInternalServerError)
+		return
+	}
+	answer, err := s.registration.Invoke(r.Context(), encoded)
+	var response lambdatest.Response
+	if err != nil || json.Unmarshal(answer, &response) != nil {
+		w.WriteHeader(http.StatusBadGateway)
+		return
+	}
+	s.say("%s: %d", r.URL.Path, response.StatusCode)
+	if r.URL.Path == contract.PathStarted && response.StatusCode == http.StatusNoContent {
+		s.github.set(func() { // GitHub gives the job to the runner that listens
+			for id, j := range s.github.jobs {
+				if j.status == "queued" {
+					for runner, name := range s.github.runners {
+						s.github.jobs[id] = &job{status: "in_progress", labels: j.labels, runnerID: runner, runnerName: name}
+					}
+				}
+			}
+		})
+	}
+	for name, value := range response.Headers {
+		w.Header().Set(name, value)
+	}
+	w.WriteHeader(response.StatusCode)
+	_, _ = io.WriteString(w, response.Body)
+}
+
+var authorization = regexp.MustCompile(`^AWS4-HMAC-SHA256 Credential=([^/]+)/[0-9]{8}/` + region + `/lambda/aws4_request, SignedHeaders=([^,]+), Signature=[0-9a-f]{64}$`)
+
+// checkSignature signs a request anew, and returns for which task it was signed if
+// the result is the same.
+func checkSignature(r *http.Request, body []byte) (session string, ok bool) {
+	parts := authorization.FindStringSubmatch(r.Header.Get("Authorization"))
+	if parts == nil || parts[1] != keys.AccessKeyID {
+		return "", false
+	}
+	session, ok = strings.CutPrefix(r.Header.Get("X-Amz-Security-Token"), keys.SessionToken)
+	at, err := time.Parse("20060102T150405Z", r.Header.Get("X-Amz-Date"))
+	if !ok || err != nil || time.Since(at).Abs() > 5*time.Minute {
+		return "", false
+	}
+	again, err := http.NewRequestWithContext(r.Context(), r.Method, "http://"+r.Host+r.URL.Path, bytes.NewReader(body))
+	if err != nil {
+		return "", false
+	}
+	for name := range strings.SplitSeq(parts[2], ";") {
+		if name != "host" && name != "content-length" {
+			again.Header[http.CanonicalHeaderKey(name)] = r.Header.Values(name)
+		}
+	}
+	task := keys
+	task.SessionToken += session
+	hash := sha256.Sum256(body)
+	if err := v4.NewSigner().SignHTTP(r.Context(), task, again, hex.EncodeToString(hash[:]), "lambda", region, at); err != nil {
+		return "", false
+	}
+	return session, hmac.Equal([]byte(again.Header.Get("Authorization")), []byte(r.Header.Get("Authorization")))
+}
+
+// call registers a task with keys, a body that is signed, and one that is sent.
+func (s *system) call(ctx context.Context, task task, with aws.Credentials, signed, sent string) (int, string) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, s.front.URL+contract.PathRegister, strings.NewReader(signed))
+	require.NoError(s.t, err)
+	request.ContentLength = int64(len(sent))
+	with.SessionToken += task.id
+	hash := sha256.Sum256([]byte(signed))
+	require.NoError(s.t, v4.NewSigner().SignHTTP(ctx, with, request, hex.EncodeToString(hash[:]), "lambda", region, time.Now()))
+	request.Body = io.NopCloser(strings.NewReader(sent))
+	response, err := http.DefaultClient.Do(request)
+	require.NoError(s.t, err)
+	defer func() { _ = response.Body.Close() }()
+	answer, err := io.ReadAll(response.Body)
+	require.NoError(s.t, err)
+	return response.StatusCode, string(answer)
+}
+
+// container is the supervisor with the file system of an image, as far as it
+// needs one.
+type container struct {
+	s      *system
+	cmd    *exec.Cmd
+	begun  time.Time
+	output output
+}
+
+// ending is the last line of a container's log.
+type ending struct {
+	Reason string `json:"reason"`
+	code   contract.ExitCode
+	took   time.Duration
+}
+
+// launch starts the supervisor as ECS would: with the variables of the task
+// definition and of the overrides, and where the image has it.
+func (s *system) launch(ctx context.Context, task task, script string) *container {
+	t := s.t
+	// A mount namespace of its own: what the image has in these folders covers the
+	// machine's.
+	const image = `
+		set -e
+		mount -t tmpfs none /home; mount -t tmpfs none /opt; mount -t tmpfs none /run
+		mkdir -p /home/runner/bin /opt/ecsrunners /run/ecsrunners
+		cp "$1/Runner.Listener" /home/runner/bin/
+		cp "$1/supervisor" "$2"/hooks/*.sh /opt/ecsrunners/
+		chmod 0755 /home /opt /run /opt/ecsrunners/*
+		chown -R 1001:1001 /home/runner
+		shift 2
+		cd /home/runner
+		exec env -i "$@" /opt/ecsrunners/supervisor`
+	hooks, err := filepath.Abs("../../runner-image/supervisor")
+	require.NoError(t, err)
+	environment := []string{"PATH=/usr/local/bin:/usr/bin:/bin", "FAKE_LISTENER=" + script, "AWS_CONTAINER_CREDENTIALS_FULL_URI=" + s.front.URL + "/credentials/" + task.id}
+	list, _ := s.runner["Environment"].([]any)
+	for _, v := range list {
+		variable := v.(map[string]any)
+		switch name := fmt.Sprint(variable["Name"]); name {
+		case contract.EnvRegistrationURL:
+			environment = append(environment, name+"="+s.front.URL)
+		case contract.EnvRegistrationRegion:
+			environment = append(environment, name+"="+region)
+		default:
+			environment = append(environment, name+"="+fmt.Sprint(variable["Value"]))
+		}
+	}
+	for name, value := range task.variables {
+		environment = append(environment, name+"="+value)
+	}
+	c := &container{s: s, begun: time.Now()}
+	c.cmd = exec.CommandContext(ctx, "unshare", append([]string{"--mount", "--propagation", "private", "sh", "-c", image, "sh", s.folder, hooks}, environment...)...)
+	c.cmd.Stdout, c.cmd.Stderr = &c.output, &c.output
+	require.NoError(t, c.cmd.Start())
+	s.say("the container begins")
+	return c
+}
+
+// wait returns how the container ended.
+func (c *container) wait() ending {
+	t := c.s.t
+	_ = c.cmd.Wait()
+	lines := strings.Split(strings.TrimSpace(c.output.String()), "\n")
+	var end ending
+	require.NoErrorf(t, json.Unmarshal([]byte(lines[len(lines)-1]), &end), "the last line is no JSON:\n%s", c.output.String())
+	end.code, end.took = contract.ExitCode(c.cmd.ProcessState.ExitCode()), time.Since(c.begun)
+	c.s.say("the container ends with code %d: %s", end.code, lines[len(lines)-1])
+	for _, secret := range []string{gitHubToken, jitMark, base64.StdEncoding.EncodeToString([]byte(jitMark)), keys.SecretAccessKey} {
+		assert.NotContains(t, c.output.String(), secret, "in the container's log")
+	}
+	return end
+}
+
+// jitConfig is a configuration as GitHub makes it.
+func jitConfig(name string) string {
+	files, err := json.Marshal(map[string]string{
+		".runner":      base64.StdEncoding.EncodeToString([]byte(`{"agentName":"` + name + `"}`)),
+		".credentials": base64.StdEncoding.EncodeToString([]byte(jitMark)),
+	})
+	if err != nil {
+		panic(err)
+	}
+	return base64.StdEncoding.EncodeToString(files)
+}
