@@ -17,6 +17,9 @@ import (
 // the version of actions/runner, which must be want unless that is empty.
 func check(ctx context.Context, img image, want string) (string, error) {
 	var errs []error
+	if os.Geteuid() != img.owner {
+		errs = append(errs, fmt.Errorf("%w: the image must end with USER root", errNotRoot))
+	}
 	for _, hook := range []contract.Hook{contract.HookJobStarted, contract.HookJobCompleted} {
 		script := filepath.Join(img.scripts, string(hook)+".sh")
 		if info, err := os.Stat(script); err != nil {

@@ -29,6 +29,7 @@ func TestCheck(t *testing.T) {
 		{"ScriptsOfTheRunner", func(t *testing.T, img image) {
 			require.NoError(t, os.Chmod(filepath.Join(img.scripts, "job-started.sh"), 0o777)) //nolint:gosec // that is the defect
 		}, "", []string{"job-started.sh can be changed"}},
+		{"NotRoot", func(*testing.T, image) {}, "", []string{"the supervisor must be root, so that a job cannot reach it: the image must end with USER root"}},
 		{"EnvironmentFile", func(t *testing.T, img image) {
 			require.NoError(t, os.WriteFile(filepath.Join(img.root, ".env"), nil, 0o600))
 		}, "", []string{".env in the image would override"}},
@@ -41,8 +42,11 @@ func TestCheck(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
 			c := newContainer(t, "", newService(t, nil))
-			img := image{root: c.setting.Root, scripts: c.setting.Scripts, uid: c.setting.UID}
+			img := image{root: c.setting.Root, scripts: c.setting.Scripts, uid: c.setting.UID, owner: c.setting.Owner}
 			tc.spoil(t, img)
+			if tc.name == "NotRoot" {
+				img.owner++
+			}
 			version, err := check(t.Context(), img, tc.want)
 			if tc.errs == nil {
 				require.NoError(t, err)

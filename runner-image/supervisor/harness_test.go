@@ -35,7 +35,7 @@ const (
 // setting is what a test tells the supervisor's process.
 type setting struct {
 	Root, Scripts, Hooks, Socket string
-	UID                          int
+	UID, Owner                   int
 	Pace                         int
 }
 
@@ -50,7 +50,7 @@ func TestMain(m *testing.M) {
 			panic(err)
 		}
 		adoptOrphans()
-		img := image{root: s.Root, scripts: s.Scripts, hooks: s.Hooks, socket: s.Socket, uid: s.UID}
+		img := image{root: s.Root, scripts: s.Scripts, hooks: s.Hooks, socket: s.Socket, uid: s.UID, owner: s.Owner}
 		os.Exit(command(os.Args[1:], img, fastClock{begun: time.Now(), pace: s.Pace}))
 	}
 	os.Exit(func() int {
@@ -198,6 +198,7 @@ func newContainer(t *testing.T, script string, s *service) *container {
 			Hooks:   filepath.Join(folder, "hooks.d"),
 			Socket:  filepath.Join(folder, "run", "socket"),
 			UID:     os.Getuid(),
+			Owner:   os.Getuid(),
 			Pace:    pace,
 		},
 		env: map[string]string{

@@ -80,6 +80,7 @@ type image struct {
 	hooks   string // the customer's hooks, in a folder for each hook
 	socket  string // of the supervisor
 	uid     int    // of the runner, and its group id
+	owner   int    // user that the supervisor must be: root, but in tests
 }
 
 // standard returns the image that our Dockerfile builds.

@@ -48,7 +48,7 @@ var (
 // supervise runs one runner from its registration to its end. Its error means that
 // it could not begin.
 func supervise(config contract.Runner, img image, clock registration.Clock, out *console, log *slog.Logger) (lifecycle.Summary, error) {
-	if uid := os.Geteuid(); uid != 0 && uid != img.uid {
+	if os.Geteuid() != img.owner {
 		return lifecycle.Summary{}, errNotRoot
 	}
 	client, err := newClient(config, clock, log)

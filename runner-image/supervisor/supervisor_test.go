@@ -401,6 +401,15 @@ func TestMisconfigured_NamesWhatIsMissing(t *testing.T) {
 	assert.Empty(t, s.asked())
 }
 
+func TestMisconfigured_NotRoot(t *testing.T) {
+	t.Parallel()
+	c := newContainer(t, "listen; hang", newService(t, nil))
+	c.setting.Owner++
+	e := c.run()
+	assert.Equal(t, contract.ExitMisconfigured, e.ExitCode)
+	assert.Contains(t, e.Detail, "must be root")
+}
+
 func TestMisconfigured_OtherContract(t *testing.T) {
 	t.Parallel()
 	e := newContainer(t, "", newService(t, nil)).with(contract.EnvContract, "2").run()
