@@ -128,7 +128,7 @@ func TestRunnerRegistration_TakesItsProps(t *testing.T) {
 		{"PointInTimeRecoverySpecification.PointInTimeRecoveryEnabled", true, ""},
 		{"SSESpecification.KMSMasterKeyId", resolved(stack, key.KeyArn()), ""},
 	})
-	assert.Equal(t, "Retain", cdktest.Definition(t, template, registration.Ledger())["DeletionPolicy"])
+	assert.Equal(t, "RetainExceptOnCreate", cdktest.Definition(t, template, registration.Ledger())["DeletionPolicy"], "a first deployment that fails could not be tried again")
 	assertAt(t, cdktest.Properties(t, template, registration.Function()), []expectation{
 		{"FunctionName", "register", ""}, {"MemorySize", 512.0, ""}, {"ReservedConcurrentExecutions", 0.0, "zero is a kill switch"}, {"Code.S3Key", "register.zip", ""},
 	})

@@ -35,6 +35,7 @@ const (
 // setting is what a test tells the supervisor's process.
 type setting struct {
 	Root, Scripts, Hooks, Socket string
+	Sudo                         string
 	UID, Owner                   int
 	Pace                         int
 }
@@ -50,7 +51,7 @@ func TestMain(m *testing.M) {
 			panic(err)
 		}
 		adoptOrphans()
-		img := image{root: s.Root, scripts: s.Scripts, hooks: s.Hooks, socket: s.Socket, uid: s.UID, owner: s.Owner}
+		img := image{root: s.Root, scripts: s.Scripts, hooks: s.Hooks, socket: s.Socket, uid: s.UID, owner: s.Owner, sudo: s.Sudo}
 		os.Exit(command(os.Args[1:], img, fastClock{begun: time.Now(), pace: s.Pace}))
 	}
 	os.Exit(func() int {

@@ -56,13 +56,19 @@ func startListener(reaper *reaper, img image, config contract.JITConfig, out io.
 		Env:   listenerEnvironment(os.Environ(), img, config),
 		Files: []uintptr{null.Fd(), w.Fd(), w.Fd()},
 		Sys:   &syscall.SysProcAttr{Setpgid: true, Credential: img.credential()},
-	})
+	}, img.hasSudo())
 	if err != nil {
 		return nil, errors.Join(err, r.Close())
 	}
 	p := &process{pid: pid, reaper: reaper}
 	go p.follow(r, config, out, status, report)
 	return p, nil
+}
+
+// hasSudo tells whether the image is made for jobs that become root.
+func (img image) hasSudo() bool {
+	_, err := os.Stat(img.sudo)
+	return err == nil
 }
 
 // credential returns the user to become, or nil if that is who we are.
@@ -232,11 +238,17 @@ type reaper struct {
 
 func newReaper() *reaper { return &reaper{waiting: map[int]chan<- syscall.WaitStatus{}} }
 
-// start starts a process. The channel gives its status when reap has seen its end.
-func (r *reaper) start(program string, args []string, attr *syscall.ProcAttr) (int, <-chan syscall.WaitStatus, error) {
+// start starts a process, which may gain privileges by setuid programs only with
+// newPrivileges. The channel gives its status when reap has seen its end.
+func (r *reaper) start(program string, args []string, attr *syscall.ProcAttr, newPrivileges bool) (int, <-chan syscall.WaitStatus, error) {
 	r.mu.Lock() // so that reap does not see the end of a process it does not know yet
 	defer r.mu.Unlock()
-	pid, err := syscall.ForkExec(program, args, attr)
+	fork := func() (int, error) { return syscall.ForkExec(program, args, attr) }
+	start := withoutNewPrivileges
+	if newPrivileges {
+		start = func(fork func() (int, error)) (int, error) { return fork() }
+	}
+	pid, err := start(fork)
 	if err != nil {
 		return 0, nil, &os.PathError{Op: "exec", Path: program, Err: err}
 	}

@@ -80,6 +80,7 @@ type image struct {
 	hooks   string // the customer's hooks, in a folder for each hook
 	socket  string // of the supervisor
 	uid     int    // of the runner, and its group id
+	sudo    string // where an image has sudo that lets jobs become root
 	owner   int    // user that the supervisor must be: root, but in tests
 }
 
@@ -91,6 +92,7 @@ func standard() image {
 		hooks:   contract.HooksRoot,
 		socket:  contract.SupervisorSocket,
 		uid:     contract.RunnerUID,
+		sudo:    "/usr/bin/sudo",
 	}
 }
 
