@@ -595,7 +595,16 @@ func (p *RunnerImagePipeline) addAlarms(props *RunnerImagePipelineProps) {
 			EvaluationPeriods:  jsii.Number(1),
 			TreatMissingData:   awscloudwatch.TreatMissingData_NOT_BREACHING,
 		}).AddAlarmAction(action)
-		if p.settings.Schedule == settings.NoSchedule {
+		days := time.Duration(*p.settings.MaxImageAge).Hours() / 24
+		p.MetricImageAge(architecture, nil).CreateAlarm(p, jsii.String("ImageOld"+architectureID[architecture]), &awscloudwatch.CreateAlarmOptions{
+			AlarmDescription:   jsii.String(fmt.Sprintf("The runner image for %s is %v days old; GitHub gives it no more jobs 30 days after a newer release of actions/runner", architecture, days)),
+			ComparisonOperator: awscloudwatch.ComparisonOperator_GREATER_THAN_OR_EQUAL_TO_THRESHOLD,
+			Threshold:          jsii.Number(days),
+			EvaluationPeriods:  jsii.Number(1),
+			TreatMissingData:   awscloudwatch.TreatMissingData_IGNORE, // it is written when a build has ended
+		}).AddAlarmAction(action)
+		// Rarer checks do not fit the seven days that CloudWatch looks back.
+		if !p.settings.ChecksDaily() {
 			continue
 		}
 		p.MetricSucceededBuilds(architecture, &awscloudwatch.MetricOptions{Period: awscdk.Duration_Days(jsii.Number(1))}).

@@ -170,18 +170,26 @@ type RunnerImagePipelineProps struct {
 	// Default: none.
 	FailureTopic awssns.ITopic
 
-	// AlarmTopic gets two alarms for each architecture: builds fail, and nobody has
-	// found the image to be current for three days. They cost ten cents a month
-	// each.
+	// AlarmTopic gets alarms for each architecture: builds fail; the image is older
+	// than MaxImageAge; and, with a Schedule of at least one check a day, nobody has
+	// found the image to be current for three days. They cost ten cents a month each.
 	//
 	// Default: none, and no alarms.
 	AlarmTopic awssns.ITopic
+
+	// MaxImageAge is the age in whole days from which AlarmTopic hears of an image. A
+	// release of actions/runner comes every three to seven weeks, and GitHub gives an
+	// older one no more jobs 30 days after it.
+	//
+	// Default: 60 days.
+	MaxImageAge awscdk.Duration
 }
 
 // settings are the props without their references to other resources, with
 // defaults, and what is wrong with either.
 func (p *RunnerImagePipelineProps) settings() (settings.Image, settings.Problems) {
 	s := settings.Image{
+		MaxImageAge:      duration(p.MaxImageAge),
 		Architectures:    p.Architectures,
 		RunnerVersion:    p.RunnerVersion,
 		BaseImage:        p.BaseImage,

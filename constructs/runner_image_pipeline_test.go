@@ -581,7 +581,9 @@ func TestRunnerImagePipeline_TellsOfBuildsThatFailOrDoNotTakePlace(t *testing.T)
 	pipeline := constructs.NewRunnerImagePipeline(stack, "Image", &constructs.RunnerImagePipelineProps{
 		Architectures: []constructs.Architecture{constructs.X64, constructs.ARM64}, FailureTopic: failures, AlarmTopic: alarms,
 	})
-	constructs.NewRunnerImagePipeline(stack, "Quiet", &constructs.RunnerImagePipelineProps{Schedule: "none", AlarmTopic: alarms})
+	quiet := constructs.NewRunnerImagePipeline(stack, "Quiet", &constructs.RunnerImagePipelineProps{
+		Schedule: "rate(7 days)", AlarmTopic: alarms, MaxImageAge: awscdk.Duration_Days(jsii.Number(90)),
+	})
 	template := cdktest.Template(stack)
 
 	assertAt(t, cdktest.Properties(t, template, pipeline.Node().FindChild(jsii.String("Failed"))), []expectation{
@@ -616,6 +618,17 @@ func TestRunnerImagePipeline_TellsOfBuildsThatFailOrDoNotTakePlace(t *testing.T)
 			{"TreatMissingData", "notBreaching", "no build is no failure"},
 			{"AlarmActions", []any{resolved(stack, alarms.TopicArn())}, ""},
 		})
+		assertAt(t, alarm("ImageOld"+id), []expectation{
+			{"Namespace", contract.ImageMetricNamespace, ""},
+			{"MetricName", contract.MetricImageAge, ""},
+			{"Statistic", "Maximum", ""},
+			{"Dimensions", dimensions, ""},
+			{"ComparisonOperator", "GreaterThanOrEqualToThreshold", ""},
+			{"Threshold", 60.0, "GitHub turns runners away 30 days after a release, and one comes at least every seven weeks"},
+			{"Period", 86400.0, ""},
+			{"TreatMissingData", "ignore", "the age is known when a build has ended"},
+			{"AlarmActions", []any{resolved(stack, alarms.TopicArn())}, ""},
+		})
 		assertAt(t, alarm("ImageUnchecked"+id), []expectation{
 			{"Namespace", "AWS/CodeBuild", ""},
 			{"MetricName", "SucceededBuilds", ""},
@@ -629,7 +642,9 @@ func TestRunnerImagePipeline_TellsOfBuildsThatFailOrDoNotTakePlace(t *testing.T)
 			{"AlarmActions", []any{resolved(stack, alarms.TopicArn())}, ""},
 		})
 	}
-	assert.Equal(t, 5, cdktest.Inventory(template)["AWS::CloudWatch::Alarm"], "without a schedule nothing is missing")
+	assert.Equal(t, 8, cdktest.Inventory(template)["AWS::CloudWatch::Alarm"], "with a rarer schedule three days without a check are as they should be")
+	assert.Nil(t, quiet.Node().TryFindChild(jsii.String("ImageUncheckedX64")))
+	assert.Equal(t, 90.0, cdktest.Properties(t, template, quiet.Node().FindChild(jsii.String("ImageOldX64")))["Threshold"])
 }
 
 func TestRunnerImagePipeline_Metrics(t *testing.T) {

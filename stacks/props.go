@@ -190,6 +190,7 @@ func imageProps(s settings.Image) *constructs.RunnerImagePipelineProps {
 		Schedule:         s.Schedule,
 		LogRetentionDays: s.LogRetentionDays,
 		FunctionName:     s.FunctionName,
+		MaxImageAge:      duration(s.MaxImageAge),
 	}
 }
 

@@ -67,8 +67,10 @@ func TestProps_NoSettingIsLost(t *testing.T) {
 				"Subnets":                          "a construct",
 				"SecurityGroups":                   "a construct",
 				"Code":                             "a construct",
-				"FailureTopic":                     "a construct",
-				"AlarmTopic":                       "a construct",
+				"FailureTopic":                     "a construct, see TestRunnerImageStack_TellsTheTopicsOfTheConfiguration",
+				"AlarmTopic":                       "likewise",
+				"FailureTopicARN":                  "likewise",
+				"AlarmTopicARN":                    "likewise",
 			},
 		},
 		{

@@ -3,6 +3,7 @@ package stacks
 import (
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awscodecommit"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awssns"
 	awsconstructs "github.com/aws/constructs-go/constructs/v10"
 	"github.com/aws/jsii-runtime-go"
 
@@ -26,6 +27,13 @@ func NewRunnerImageStack(scope awsconstructs.Construct, c config.Config) *Runner
 	initialize(s, scope, c.ImageStackName(), "Image of ephemeral GitHub Actions runners on Amazon ECS", c)
 	image := imageProps(*c.Image)
 	image.Source = s.imageSource(c.Image.Source)
+	topic := func(id, arn string) awssns.ITopic {
+		if arn == "" {
+			return nil
+		}
+		return awssns.Topic_FromTopicArn(s, &id, &arn)
+	}
+	image.FailureTopic, image.AlarmTopic = topic("FailureTopic", c.Image.FailureTopicARN), topic("AlarmTopic", c.Image.AlarmTopicARN)
 	s.pipeline = constructs.NewRunnerImagePipeline(s, "Image", image)
 
 	output(s, "RepositoryURI", "ECR repository with the images", s.pipeline.Repository().RepositoryUri())

@@ -126,6 +126,25 @@ func TestRunnerImageStack_TakesItsSourceFromTheConfiguration(t *testing.T) {
 	}
 }
 
+func TestRunnerImageStack_TellsTheTopicsOfTheConfiguration(t *testing.T) {
+	const failures, alarms = "arn:aws:sns:eu-central-1:111122223333:failures", "arn:aws:sns:eu-central-1:111122223333:alarms"
+	_, stack := scenario{"topics", `{"image": {"failureTopicArn": "` + failures + `", "alarmTopicArn": "` + alarms + `", "maxImageAge": "720h"}}`}.buildImage(t, nil)
+	template := cdktest.Template(stack)
+	found := cdktest.Resources(template, "AWS::CloudWatch::Alarm")
+	require.Len(t, found, 3)
+	for id, alarm := range found {
+		assert.Equal(t, []any{alarms}, alarm["AlarmActions"], id)
+		if alarm["MetricName"] == "ImageAge" {
+			assert.Equal(t, 30.0, alarm["Threshold"])
+		}
+	}
+	told := false
+	for _, rule := range cdktest.Resources(template, "AWS::Events::Rule") {
+		told = told || cdktest.At(rule, "Targets.0.Arn") == failures
+	}
+	assert.True(t, told, "nobody hears of a build that fails")
+}
+
 func TestRunnerImageStack_HasNoFindingOfCdkNagThatIsNotExplained(t *testing.T) {
 	built := map[string]awscdk.Stack{}
 	for _, s := range imageScenarios(t) {

@@ -19,7 +19,8 @@ func TestParse_ReadsEveryKeyOfTheImage(t *testing.T) {
 		"architectures": ["arm64", "x64"], "runnerVersion": "2.330.0", "baseImage": "debian:12", "sudo": true, "channel": "stable",
 		"repositoryName": "runner", "maxImageCount": 9, "untaggedImageAge": "24h", "removalPolicy": "destroy", "emptyOnDelete": true,
 		"projectName": "build", "buildRoleName": "build-role", "buildRolePath": "/ci/", "computeType": "medium", "timeout": "20m",
-		"schedule": "none", "logRetentionDays": 7, "functionName": "wait"
+		"schedule": "none", "logRetentionDays": 7, "functionName": "wait", "maxImageAge": "720h",
+		"failureTopicArn": "arn:aws:sns:eu-central-1:111122223333:failures", "alarmTopicArn": "arn:aws:sns:eu-central-1:111122223333:alarms"
 	}}`)
 	require.NoError(t, err)
 	assert.Equal(t, &settings.Image{
@@ -27,7 +28,8 @@ func TestParse_ReadsEveryKeyOfTheImage(t *testing.T) {
 		Architectures: []settings.Architecture{settings.ARM64, settings.X64}, RunnerVersion: "2.330.0", BaseImage: "debian:12", Sudo: true, Channel: "stable",
 		RepositoryName: "runner", MaxImageCount: 9, UntaggedImageAge: new(settings.Duration(24 * time.Hour)), RemovalPolicy: "destroy", EmptyOnDelete: true,
 		ProjectName: "build", BuildRoleName: "build-role", BuildRolePath: "/ci/", ComputeType: "medium", Timeout: new(settings.Duration(20 * time.Minute)),
-		Schedule: "none", LogRetentionDays: 7, FunctionName: "wait",
+		Schedule: "none", LogRetentionDays: 7, FunctionName: "wait", MaxImageAge: new(settings.Duration(720 * time.Hour)),
+		FailureTopicARN: "arn:aws:sns:eu-central-1:111122223333:failures", AlarmTopicARN: "arn:aws:sns:eu-central-1:111122223333:alarms",
 	}, got.Image)
 
 	got, err = config.Parse(`{"image": {}}`)

@@ -35,6 +35,37 @@ type Image struct {
 	LogRetentionDays int       `json:"logRetentionDays"`
 
 	FunctionName string `json:"functionName"`
+
+	// Constructs take the topics as values of their own type.
+	FailureTopicARN string    `json:"failureTopicArn"`
+	AlarmTopicARN   string    `json:"alarmTopicArn"`
+	MaxImageAge     *Duration `json:"maxImageAge"`
+}
+
+// ChecksDaily tells whether Schedule looks for a release at least once a day.
+func (i Image) ChecksDaily() bool {
+	if minutes, isRate := rateMinutes(i.Schedule); isRate {
+		return minutes <= 24*60
+	}
+	fields := strings.Fields(strings.TrimSuffix(strings.TrimPrefix(i.Schedule, "cron("), ")"))
+	every := func(field int) bool { return fields[field] == "*" || fields[field] == "?" }
+	// Minutes, hours, day of the month, month, day of the week, year.
+	return len(fields) == 6 && every(2) && every(3) && every(4) && every(5)
+}
+
+// rateMinutes is the time between the checks of rate(1 day).
+func rateMinutes(schedule string) (int, bool) {
+	var n int
+	var unit string
+	if _, err := fmt.Sscanf(schedule, "rate(%d %s", &n, &unit); err != nil {
+		return 0, false
+	}
+	for prefix, minutes := range map[string]int{"minute": 1, "hour": 60, "day": 24 * 60} {
+		if strings.HasPrefix(unit, prefix) {
+			return n * minutes, true
+		}
+	}
+	return 0, false
 }
 
 // ImageSource is where the Dockerfile comes from: at most one field is set. The
@@ -108,6 +139,7 @@ func (i Image) WithDefaults() Image {
 	setPointer(&i.Timeout, Duration(30*time.Minute))
 	set(&i.Schedule, "cron(23 3 * * ? *)")
 	set(&i.LogRetentionDays, 30)
+	setPointer(&i.MaxImageAge, Duration(60*24*time.Hour))
 	return i
 }
 
@@ -142,6 +174,7 @@ var (
 	// https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-scheduled-rule-pattern.html
 	schedule = regexp.MustCompile(`^(cron\([^()]+( [^() ]+){5}\)|rate\([1-9][0-9]* (minutes?|hours?|days?)\))$`)
 	// https://docs.aws.amazon.com/codecommit/latest/userguide/limits.html
+	topicARN       = regexp.MustCompile(`^arn:aws[a-z-]*:sns:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_-]{1,256}$`)
 	codeCommitName = regexp.MustCompile(`^[A-Za-z0-9._-]{1,100}$`)
 	branchName     = regexp.MustCompile(`^[A-Za-z0-9._/-]{1,200}$`)
 	connectionARN  = regexp.MustCompile(`^arn:aws[a-z-]*:(codeconnections|codestar-connections):[a-z0-9-]+:[0-9]{12}:connection/[0-9a-f-]{36}$`)
@@ -192,6 +225,11 @@ func (i Image) Validate() Problems {
 	if d := time.Duration(*i.UntaggedImageAge); d < 24*time.Hour || d%(24*time.Hour) != 0 {
 		ps.Add("UntaggedImageAge", *i.UntaggedImageAge, "whole days, 24h or more")
 	}
+	if d := time.Duration(*i.MaxImageAge); d < 24*time.Hour || d%(24*time.Hour) != 0 {
+		ps.Add("MaxImageAge", *i.MaxImageAge, "whole days, 24h or more")
+	}
+	name("FailureTopicARN", i.FailureTopicARN, topicARN, "the ARN of an SNS topic")
+	name("AlarmTopicARN", i.AlarmTopicARN, topicARN, "the ARN of an SNS topic")
 	choice("RemovalPolicy", i.RemovalPolicy, removalPolicies)
 	if i.EmptyOnDelete && i.RemovalPolicy == RemovalRetain {
 		ps.Add("EmptyOnDelete", true, "false with RemovalPolicy retain, under which nothing is deleted")

@@ -23,6 +23,19 @@ func defaultImage() settings.Image {
 		Timeout:          new(settings.Duration(30 * time.Minute)),
 		Schedule:         "cron(23 3 * * ? *)",
 		LogRetentionDays: 30,
+		MaxImageAge:      new(settings.Duration(60 * 24 * time.Hour)),
+	}
+}
+
+func TestImage_ChecksDaily(t *testing.T) {
+	t.Parallel()
+	for schedule, want := range map[string]bool{
+		"cron(23 3 * * ? *)": true, "cron(0 3,15 ? * * *)": true, "rate(1 day)": true, "rate(12 hours)": true, "rate(1440 minutes)": true,
+		"cron(0 3 ? * MON *)": false, "cron(0 3 1 * ? *)": false, "cron(0 3 * 1 ? *)": false, "rate(2 days)": false, "rate(25 hours)": false, "none": false,
+	} {
+		image := defaultImage()
+		image.Schedule = schedule
+		assert.Equal(t, want, image.ChecksDaily(), schedule)
 	}
 }
 
