@@ -25,8 +25,13 @@ type article struct {
 
 var articles = []article{
 	{data: "02-ecr-repository.json", example: "source-series", stack: "SourceSeriesImage", steps: ecrRepository},
+	{data: "03-registration-token.json", example: "source-series", stack: "SourceSeries", steps: registrationToken},
 	{data: "05-codebuild.json", example: "source-series", stack: "SourceSeriesImage", steps: codeBuild},
 	{data: "06-ecs-cluster.json", example: "source-series", stack: "SourceSeries", steps: ecsCluster},
+	{data: "07-event-bus.json", example: "source-series", stack: "SourceSeries", steps: eventBus},
+	{data: "08-task-definition.json", example: "source-series", stack: "SourceSeries", steps: taskDefinition},
+	{data: "09-function-url.json", example: "source-series", stack: "SourceSeries", steps: functionURL},
+	{data: "11-event-rule.json", example: "source-series", stack: "SourceSeries", steps: eventRule},
 }
 
 // step is a command or a file of an article.
@@ -232,10 +237,157 @@ var ecsCluster = []step{
 	}},
 }
 
+const (
+	bus          = "AWS::Events::EventBus"
+	discoverer   = "AWS::EventSchemas::Discoverer"
+	definition   = "AWS::ECS::TaskDefinition"
+	taskRole     = "AWS::IAM::Role[RoleName=github-actions-self-hosted-runner-debian-iam-task-role]"
+	agentRole    = "AWS::IAM::Role[Description=ECS agent: pull the image and write the log of the runner fleet debian]"
+	webhook      = "AWS::Lambda::Function[FunctionName=git-actions-webhook-lambda-function]"
+	registration = "AWS::Lambda::Function[Description=Registers runners at GitHub for the tasks that ask]"
+	webhookURL   = "AWS::Lambda::Url[AuthType=NONE]"
+	alarm        = "AWS::CloudWatch::Alarm"
+	rule         = "AWS::Events::Rule"
+)
+
+var registrationToken = []step{
+	{"token", []row{
+		{parameter: "kind", reason: "filled in after deployment; GitHubToken takes this kind too, GitHubApp is the default"},
+		{parameter: "scope", reason: "filled in after deployment; less is enough: GitHubToken tells"},
+		{parameter: "owner", reason: "filled in after deployment"},
+		{
+			parameter: "used by", at: registration + ".Environment.Variables.ECSRUNNERS_GITHUB_CREDENTIAL_ID", instead: "github-actions-runner-registration-token",
+			reason: "jobs could read it in their container: only the registration function does",
+		},
+		{parameter: "registers runners of", at: registration + ".Environment.Variables.ECSRUNNERS_GITHUB_SCOPE", part: `^orgs/(.*)$`},
+	}},
+}
+
+var eventBus = []step{
+	{"event bus", []row{{parameter: "name", at: bus + ".Name"}}},
+	{"aws schemas create-discoverer", []row{
+		{
+			parameter: "--source-arn", at: discoverer + ".SourceArn", instead: "github-actions-event-bus.Arn",
+			reason: "the series writes the name of its bus in two ways; here it is a reference",
+		},
+		{
+			parameter: "--description", at: discoverer + ".Description", instead: "Schemas of GitHub's webhook events",
+			reason: "the construct's own words",
+		},
+		{parameter: "output: DiscovererId", reason: "known after deployment only"},
+		{parameter: "output: State", reason: "known after deployment only"},
+	}},
+	{"events", []row{
+		{
+			parameter: "types", at: webhook + ".Environment.Variables.ECSRUNNERS_ALLOWED_EVENTS", instead: "*",
+			reason: "the same, in the construct's words",
+		},
+	}},
+}
+
+var taskDefinition = []step{
+	{"task definition", []row{
+		{parameter: "family", at: definition + ".Family"},
+		{
+			parameter: "containers", at: definition + ".ContainerDefinitions[Essential=true].Name", instead: "runner",
+			reason: "one container, of this name",
+		},
+		{parameter: "RUNNER_LABELS", reason: "the runner gets the labels of its job with its registration, any number of them"},
+	}},
+	{"secret", []row{
+		{parameter: "name", at: "AWS::SecretsManager::Secret[Description=GitHub's credential of the runners, to be filled in as JSON].Name"},
+		{parameter: "form", reason: "filled in after deployment, as JSON: a token and an App must not be mistaken for each other"},
+	}},
+	{"task role", []row{
+		{parameter: "name", at: taskRole + ".RoleName"},
+		{parameter: "trust", at: taskRole + ".AssumeRolePolicyDocument.Statement[Effect=Allow].Principal.Service"},
+		{parameter: "sample action", at: "AWS::IAM::Policy[Roles=github-actions-self-hosted-runner-debian-iam-task-role].PolicyDocument.Statement[Resource=*].Action"},
+		{parameter: "sample resource", at: "AWS::IAM::Policy[Roles=github-actions-self-hosted-runner-debian-iam-task-role].PolicyDocument.Statement[Action=ec2:Describe*].Resource"},
+		{parameter: "policy name", reason: "the CDK names the policies of a role"},
+	}},
+	{"execution role", []row{
+		{parameter: "trust", at: agentRole + ".AssumeRolePolicyDocument.Statement[Effect=Allow].Principal.Service"},
+	}},
+}
+
+var functionURL = []step{
+	{"function", []row{
+		{parameter: "name", at: webhook + ".FunctionName"},
+		{parameter: "runtime", at: webhook + ".Runtime", instead: "provided.al2023", reason: "the program is in Go"},
+		{parameter: "architecture", at: webhook + ".Architectures"},
+		{parameter: "memory", at: webhook + ".MemorySize"},
+		{parameter: "timeout", at: webhook + ".Timeout", instead: "10", reason: "GitHub waits ten seconds; prop Timeout takes up to 60"},
+		{parameter: "reserved concurrency", at: webhook + ".ReservedConcurrentExecutions"},
+		{parameter: "GITHUB_WEBHOOK_SECRET_ARN", at: webhook + ".Environment.Variables.ECSRUNNERS_WEBHOOK_SECRET_ID"},
+		{
+			parameter: "EVENT_BUS_NAME", at: webhook + ".Environment.Variables.ECSRUNNERS_EVENT_BUS", instead: "github-actions-event-bus.Arn",
+			reason: "the series writes the name of its bus in two ways; here it is a reference",
+		},
+	}},
+	{"function URL", []row{
+		{parameter: "auth type", at: webhookURL + ".AuthType"},
+		{parameter: "permission", at: "AWS::Lambda::Permission[FunctionUrlAuthType=NONE].Action"},
+		{parameter: "principal", at: "AWS::Lambda::Permission[FunctionUrlAuthType=NONE].Principal"},
+	}},
+	{"secret", []row{
+		{parameter: "name", at: "AWS::SecretsManager::Secret[Description=Secret of the GitHub webhook of the runners].Name"},
+		{
+			parameter: "value", at: "AWS::SecretsManager::Secret[Description=Secret of the GitHub webhook of the runners].GenerateSecretString.PasswordLength", instead: "64",
+			reason: "64 random letters and digits, made by Secrets Manager",
+		},
+	}},
+	{"role", []row{
+		{parameter: "actions", reason: "the function needs no secretsmanager:DescribeSecret; docs/security.md has its actions"},
+	}},
+	{"event", []row{
+		{parameter: "Source", at: rule + ".EventPattern.source", part: `^[^,]+`},
+	}},
+	{"alarm", []row{
+		{parameter: "name", at: alarm + ".AlarmName"},
+		{parameter: "metric", at: alarm + ".MetricName"},
+		{parameter: "statistic", at: alarm + ".Statistic"},
+		{parameter: "threshold", at: alarm + ".Threshold"},
+		{parameter: "period", at: alarm + ".Period"},
+		{parameter: "evaluation periods", at: alarm + ".EvaluationPeriods"},
+	}},
+	{"outputs", []row{
+		{parameter: "names", reason: "the example has outputs of these names; they are no resources"},
+	}},
+}
+
+var eventRule = []step{
+	{"rule", []row{
+		{parameter: "event bus", at: rule + ".EventBusName"},
+		{parameter: "source", at: rule + ".EventPattern.source", part: `^[^,]+`},
+		{parameter: "detail-type", at: rule + ".EventPattern.detail-type"},
+		{
+			parameter: "detail.organization.login", at: webhook + ".Environment.Variables.ECSRUNNERS_ALLOWED_OWNERS",
+		},
+		{
+			parameter: "detail.workflow_job.status", at: rule + ".EventPattern.detail.action",
+		},
+		{
+			parameter: "labels of a job", at: rule + ".EventPattern.detail.dispatch.fleet", instead: "debian",
+			reason: "any number: the function finds the fleet whose labels cover the job's",
+		},
+		{
+			parameter: "starts", at: rule + ".Targets[Id=Task].EcsParameters.TaskDefinitionArn", part: `task-definition/(.*)$`,
+		},
+		{
+			parameter: "variables", at: rule + ".Targets[Id=Task].InputTransformer.InputTemplate", part: `ECSRUNNERS_JOB_ID`, instead: "ECSRUNNERS_JOB_ID",
+			reason: "strings of the event's dispatch object, because an array makes the start fail",
+		},
+	}},
+}
+
 func TestSourceSeries_HasItsParametersInTheTemplate(t *testing.T) {
+	assemblies := map[string]assembly{}
 	for _, a := range articles {
 		s := a.series(t)
-		assembly := synthesize(t, a.example)
+		if _, done := assemblies[a.example]; !done {
+			assemblies[a.example] = synthesize(t, a.example)
+		}
+		assembly := assemblies[a.example]
 		stack, ok := assembly.stacks(t)[a.stack]
 		require.Truef(t, ok, "example %s has no stack %s", a.example, a.stack)
 		region := stack.Environment[strings.LastIndex(stack.Environment, "/")+1:]

@@ -1,6 +1,7 @@
 // Command source-series deploys what Tony Tannous's series "Scalable Self-Hosted
 // GitHub Runners on AWS Cloud" (techtoaster.io) builds with the AWS CLI, with its
-// names and values: the image of articles 2, 4 and 5, and the cluster of article 6.
+// names and values: the image of articles 2, 4 and 5, the cluster of article 6, and
+// what takes jobs from GitHub to it, articles 3, 7, 8, 9 and 11.
 //
 // It shows how each of them is set, not how to set them: the defaults of this
 // library differ where the articles' values cost money or jobs. A test holds the
@@ -9,7 +10,9 @@ package main
 
 import (
 	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awscloudwatch"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsec2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
 	"github.com/aws/jsii-runtime-go"
 
 	"github.com/ecs-github-runners/ecsrunners/constructs"
@@ -18,19 +21,20 @@ import (
 func main() {
 	defer jsii.Close()
 	app := awscdk.NewApp(nil)
-	newImage(app)
-	newCluster(app)
+	image := newImage(app)
+	cluster := newCluster(app)
+	newRunners(cluster, image)
 	app.Synth(nil)
 }
 
 // newImage is the image of "ECR Runner Image Repository", "Hosting the Runner
 // Docker Artifacts on CodeCommit" and "Build/Push Runner Image using CodeBuild",
 // articles 2, 4 and 5.
-func newImage(app awscdk.App) {
+func newImage(app awscdk.App) *constructs.RunnerImagePipeline {
 	stack := awscdk.NewStack(app, jsii.String("SourceSeriesImage"), &awscdk.StackProps{
 		Env: &awscdk.Environment{Region: jsii.String("us-east-1")}, // --region of each command
 	})
-	constructs.NewRunnerImagePipeline(stack, "Image", &constructs.RunnerImagePipelineProps{
+	return constructs.NewRunnerImagePipeline(stack, "Image", &constructs.RunnerImagePipelineProps{
 		// The series does not tell the name of the repository in CodeCommit.
 		Source: constructs.ImageSourceCodeCommit(&constructs.ImageSourceCodeCommitProps{
 			RepositoryName: "github-actions-self-hosted-runner-debian",
@@ -46,7 +50,7 @@ func newImage(app awscdk.App) {
 }
 
 // newCluster is the cluster of "Scalable ECS Cluster", article 6.
-func newCluster(app awscdk.App) {
+func newCluster(app awscdk.App) *constructs.RunnerCluster {
 	stack := awscdk.NewStack(app, jsii.String("SourceSeries"), &awscdk.StackProps{
 		Env: &awscdk.Environment{Region: jsii.String("us-east-1")}, // --region of each command
 	})
@@ -105,4 +109,57 @@ func newCluster(app awscdk.App) {
 		jsii.String("the article's value; its checks show the idle instances that come of it"))
 	acknowledge(jsii.String("ecsrunners:smallScalingStep"),
 		jsii.String("the article's value; it starts one instance after the other"))
+	return cluster
+}
+
+// newRunners is what takes jobs to the cluster: "Self-hosted GitHub Runner(s)
+// Registration Token", "EventBus and Schema Discovery for Webhook Events", "ECS
+// Runner Task Definition", "Lambda Function URL" and "EventBridge Rule", articles 3,
+// 7, 8, 9 and 11.
+func newRunners(cluster *constructs.RunnerCluster, image *constructs.RunnerImagePipeline) {
+	stack := awscdk.Stack_Of(cluster)
+
+	// The article gives the token to the container. Here only a function reads it.
+	registration := constructs.NewRunnerRegistration(stack, "Registration", &constructs.RunnerRegistrationProps{
+		Scope:      constructs.Organization("foo-organisation"),
+		Cluster:    cluster,
+		Credential: constructs.GitHubToken(nil),
+		SecretName: "github-actions-runner-registration-token",
+	})
+
+	fleet := constructs.NewRunnerFleet(stack, "Debian", &constructs.RunnerFleetProps{
+		Registration: registration,
+		Image:        image.Image(),
+		Labels:       []string{"self-hosted", "linux", "x64"}, // any number: the series knows one
+		Family:       "github-actions-self-hosted-runner-debian-task",
+		TaskRoleName: "github-actions-self-hosted-runner-debian-iam-task-role",
+	})
+	// The article's sample of what jobs may do.
+	fleet.GrantPrincipal().AddToPrincipalPolicy(awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
+		Actions: jsii.Strings("ec2:Describe*"), Resources: jsii.Strings("*"),
+	}))
+
+	ingress := constructs.NewWebhookIngress(stack, "Ingress", &constructs.WebhookIngressProps{
+		Owners:              []string{"foo-organisation"},
+		Events:              []string{"*"},
+		EventBusName:        "github-actions-event-bus",
+		SchemaDiscovery:     true,
+		SecretName:          "git-actions-webhook-secret",
+		FunctionName:        "git-actions-webhook-lambda-function",
+		Architecture:        constructs.X64,
+		MemorySizeMiB:       128,
+		ReservedConcurrency: new(10),
+	})
+	ingress.AddFleet(fleet)
+	ingress.Function().MetricInvocations(&awscloudwatch.MetricOptions{
+		Statistic: jsii.String("Sum"), Period: awscdk.Duration_Seconds(jsii.Number(300)),
+	}).CreateAlarm(stack, jsii.String("Invocations"), &awscloudwatch.CreateAlarmOptions{
+		AlarmName:          jsii.String("git-actions-webhook-invocations-alarm"),
+		ComparisonOperator: awscloudwatch.ComparisonOperator_GREATER_THAN_THRESHOLD,
+		Threshold:          jsii.Number(2000),
+		EvaluationPeriods:  jsii.Number(2),
+	})
+	awscdk.NewCfnOutput(stack, jsii.String("FunctionUrlEndpoint"), &awscdk.CfnOutputProps{Value: ingress.URL()})
+	awscdk.NewCfnOutput(stack, jsii.String("LambdaFunctionName"), &awscdk.CfnOutputProps{Value: ingress.Function().FunctionName()})
+	awscdk.NewCfnOutput(stack, jsii.String("LambdaFunctionARN"), &awscdk.CfnOutputProps{Value: ingress.Function().FunctionArn()})
 }
