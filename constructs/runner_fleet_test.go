@@ -405,6 +405,17 @@ func TestRunnerFleet_SynthesisFailsWhenAJobCouldPassForAnotherTask(t *testing.T)
 	}
 }
 
+func TestRunnerFleet_SynthesisFailsWhenAGrantInAnotherStackOpensTheFunction(t *testing.T) {
+	app := cdktest.NewApp(t, nil)
+	base, fleets := awscdk.NewStack(app, jsii.String("Base"), nil), awscdk.NewStack(app, jsii.String("Fleets"), nil)
+	cluster := constructs.NewRunnerCluster(base, "Cluster", nil)
+	s := system{fleets, cluster, constructs.NewRunnerRegistration(base, "Registration", &constructs.RunnerRegistrationProps{
+		Scope: constructs.Organization("my-org"), Cluster: cluster,
+	})}
+	s.registration.Function().GrantInvoke(s.fleet("Linux", nil))
+	assert.Contains(t, cdktest.PanicMessage(t, func() { app.Synth(nil) }), "lets jobs call lambda:InvokeFunction on the registration function past its URL")
+}
+
 // The construct tree of a company is not ours to choose: cluster and registration,
 // fleet with what it may use, and ingress in three stacks, the image in a fourth.
 func TestRunnerFleet_SpreadOverStacksThereIsNoCycleAndNoRevisionInAnOutput(t *testing.T) {
