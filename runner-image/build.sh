@@ -123,13 +123,26 @@ find_release() {
 # get_release PATH fetches the description of a release. It ends the build when
 # asking again is of no use.
 get_release() {
-	local status
-	status=$(curl --silent --show-error --location --max-time 30 \
+	local answer status after reset wait
+	answer=$(curl --silent --show-error --location --max-time 30 \
 		--header 'Accept: application/vnd.github+json' --header 'X-GitHub-Api-Version: 2022-11-28' \
-		--output "$work/release.json" --write-out '%{http_code}' \
-		"https://api.github.com/repos/actions/runner/releases/$1") || status="no answer"
+		--output "$work/release.json" --write-out '%{http_code}|%header{retry-after}|%header{x-ratelimit-reset}' \
+		"https://api.github.com/repos/actions/runner/releases/$1") || answer="no answer"
+	IFS='|' read -r status after reset <<<"$answer"
 	case $status in
 		200) ;;
+		403 | 429) # GitHub counts by address, and CodeBuild's are shared
+			wait=60
+			if [[ $after =~ ^[0-9]+$ ]]; then
+				wait=$after
+			elif [[ $reset =~ ^[0-9]+$ ]]; then
+				wait=$((reset - $(date +%s)))
+			fi
+			((wait <= 300)) || fail "api.github.com: $status: its limit for this address lasts $wait s more; start the build again then, or set RUNNER_VERSION with RUNNER_SHA256"
+			say "api.github.com: $status: its limit for this address is used up; waiting $wait s" >&2
+			((wait < 1)) || sleep "$wait"
+			return 1
+			;;
 		404) fail "there is no release $1 of actions/runner" ;;
 		*)
 			say "api.github.com: $status" >&2

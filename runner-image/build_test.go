@@ -11,6 +11,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -328,9 +329,51 @@ func TestBuild_ChecksumMissing(t *testing.T) {
 	}
 }
 
+func TestBuild_WaitsForGitHubsLimit(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		answer func() string
+		waits  string // empty: it gives up
+	}{
+		"RetryAfter":  {func() string { return "429|77|" }, "sleep 77\n"},
+		"Reset":       {func() string { return fmt.Sprintf("403||%d", time.Now().Add(200*time.Second).Unix()) }, "sleep "},
+		"NothingSaid": {func() string { return "403" }, "sleep 60\n"},
+		"TooLong":     {func() string { return fmt.Sprintf("403||%d", time.Now().Add(50*time.Minute).Unix()) }, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := newBuild(t)
+			granted := filepath.Join(t.TempDir(), "granted")
+			b.scripts["curl"] = `if [ -e ` + granted + ` ]; then
+` + b.scripts["curl"] + `
+else touch ` + granted + `; printf '` + test.answer() + `'; fi`
+			o := b.run()
+			if test.waits == "" {
+				o.assertChannelKept(t)
+				assert.Contains(t, o.said, "its limit for this address lasts")
+				assert.Equal(t, 1, o.called("curl"), "asking again is of no use for so long")
+				return
+			}
+			require.True(t, o.ok, o.said)
+			assert.Contains(t, o.calls, test.waits)
+			assert.Equal(t, 2, o.called("curl"))
+		})
+	}
+}
+
+func TestBuild_GitHubsLimitDoesNotEnd(t *testing.T) {
+	t.Parallel()
+	b := newBuild(t)
+	b.scripts["curl"] = "printf 403"
+	o := b.run()
+	o.assertChannelKept(t)
+	assert.Contains(t, o.said, "GitHub does not tell its releases")
+	assert.Equal(t, 5, o.called("curl"))
+}
+
 func TestBuild_GitHubIsDown(t *testing.T) {
 	t.Parallel()
-	for name, curl := range map[string]string{"Unreachable": "exit 6", "Failing": "printf 503", "RateLimited": "printf 403"} {
+	for name, curl := range map[string]string{"Unreachable": "exit 6", "Failing": "printf 503"} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			b := newBuild(t)
