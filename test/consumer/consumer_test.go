@@ -47,8 +47,13 @@ func newModule(t *testing.T, name string) consumer {
 		env: append(os.Environ(), "GOFLAGS=-mod=mod", "GOWORK=off", "GOPROXY=off"),
 	}
 	require.NoError(t, os.CopyFS(m.dir, os.DirFS(filepath.Join("testdata", name))))
-	sums, err := os.ReadFile("../../go.sum")
-	require.NoError(t, err)
+	var sums []byte
+	// The module's own sums, and those of versions that only its users select.
+	for _, file := range []string{"../../go.sum", "../../examples/go.sum"} {
+		more, err := os.ReadFile(file)
+		require.NoError(t, err)
+		sums = append(sums, more...)
+	}
 	require.NoError(t, os.WriteFile(filepath.Join(m.dir, "go.sum"), sums, 0o600))
 	m.goCommand(t, "mod", "init", "example.com/"+name)
 	return m
