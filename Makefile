@@ -105,7 +105,7 @@ consumer-test: node_modules/.package-lock.json ## Use the library as a released 
 .PHONY: emulator-test
 emulator-test: ## Try the programs with emulated EventBridge and DynamoDB (needs moto_server; takes minutes).
 	@$(call need,moto_server,pipx install "moto[server]==5.2.1")
-	go test -count=1 -tags emulator ./test/emulator ./lambda/internal/ledger ./lambda/internal/registration
+	go test -count=1 -timeout 30m -tags emulator ./test/emulator ./lambda/internal/ledger ./lambda/internal/registration
 
 .PHONY: e2e
 e2e: ## Run jobs from delivery to exit code with the real programs (needs root, unshare, moto_server).
