@@ -122,20 +122,28 @@ func readCDKJSON(t *testing.T, file string) cdkJSON {
 // assembly is the folder that a synthesis has filled.
 type assembly struct{ dir string }
 
-// synthesize runs an example as the CDK CLI would, without bundling assets and
-// without the validation of templates, which "make examples" has on.
+// assemblies are what synthesize has made, by example. Tests only read them.
+var assemblies = map[string]assembly{}
+
+// synthesize runs an example as the CDK CLI would, once for all tests, without
+// bundling assets and without the validation of templates, which "make examples"
+// has on.
 func synthesize(t *testing.T, example string) assembly {
 	t.Helper()
+	if a, done := assemblies[example]; done {
+		return a
+	}
 	settings := readCDKJSON(t, filepath.Join(example, "cdk.json"))
 	settings.Context["aws:cdk:bundling-stacks"] = []string{}
 	values, err := json.Marshal(settings.Context)
 	require.NoError(t, err)
-	a := assembly{dir: t.TempDir()}
+	a := assembly{dir: filepath.Join(programs, "cdk.out", example)} // goes with the programs
 	program := exec.CommandContext(t.Context(), filepath.Join(programs, example))
 	program.Dir = example
 	program.Env = append(os.Environ(), "CDK_OUTDIR="+a.dir, "CDK_CONTEXT_JSON="+string(values), "CDK_VALIDATION=false")
 	output, err := program.CombinedOutput()
 	require.NoErrorf(t, err, "running example %s:\n%s", example, output)
+	assemblies[example] = a
 	return a
 }
 

@@ -248,6 +248,10 @@ const (
 	webhookURL   = "AWS::Lambda::Url[AuthType=NONE]"
 	alarm        = "AWS::CloudWatch::Alarm"
 	rule         = "AWS::Events::Rule"
+
+	jobPolicy     = "AWS::IAM::Policy[PolicyName=github-actions-self-hosted-runner-debian-iam-task-role-policy]"
+	webhookRole   = "AWS::IAM::Role[Description=GitHub's webhook: put events on the bus, read the webhook secret]"
+	webhookPolicy = "AWS::IAM::Policy[Roles=GitHub's webhook: put events on the bus, read the webhook secret]"
 )
 
 var registrationToken = []step{
@@ -276,6 +280,7 @@ var eventBus = []step{
 		},
 		{parameter: "output: DiscovererId", reason: "known after deployment only"},
 		{parameter: "output: State", reason: "known after deployment only"},
+		{parameter: "output: registry", reason: "EventBridge's own, to which every discoverer writes"},
 	}},
 	{"events", []row{
 		{
@@ -288,10 +293,7 @@ var eventBus = []step{
 var taskDefinition = []step{
 	{"task definition", []row{
 		{parameter: "family", at: definition + ".Family"},
-		{
-			parameter: "containers", at: definition + ".ContainerDefinitions[Essential=true].Name", instead: "runner",
-			reason: "one container, of this name",
-		},
+		{parameter: "containers", at: definition + ".ContainerDefinitions.Count"},
 		{parameter: "RUNNER_LABELS", reason: "the runner gets the labels of its job with its registration, any number of them"},
 	}},
 	{"secret", []row{
@@ -301,16 +303,24 @@ var taskDefinition = []step{
 	{"task role", []row{
 		{parameter: "name", at: taskRole + ".RoleName"},
 		{parameter: "trust", at: taskRole + ".AssumeRolePolicyDocument.Statement[Effect=Allow].Principal.Service"},
-		{parameter: "sample action", at: "AWS::IAM::Policy[Roles=github-actions-self-hosted-runner-debian-iam-task-role].PolicyDocument.Statement[Resource=*].Action"},
-		{parameter: "sample resource", at: "AWS::IAM::Policy[Roles=github-actions-self-hosted-runner-debian-iam-task-role].PolicyDocument.Statement[Action=ec2:Describe*].Resource"},
-		{parameter: "policy name", reason: "the CDK names the policies of a role"},
+		{parameter: "sample action", at: jobPolicy + ".PolicyDocument.Statement[Effect=Allow].Action"},
+		{parameter: "sample resource", at: jobPolicy + ".PolicyDocument.Statement[Effect=Allow].Resource"},
+		{parameter: "policy name", at: jobPolicy + ".PolicyName"},
 	}},
 	{"execution role", []row{
+		{
+			parameter: "role", at: definition + ".ExecutionRoleArn", instead: "ECS agent: pull the image and write the log of the runner fleet debian.Arn",
+			reason: "it is separate; the series does not tell its name, which prop ExecutionRoleName would set",
+		},
 		{parameter: "trust", at: agentRole + ".AssumeRolePolicyDocument.Statement[Effect=Allow].Principal.Service"},
+		{parameter: "trust policy file", reason: "the policy is in the template"},
 	}},
 }
 
 var functionURL = []step{
+	{"stack", []row{
+		{parameter: "name", reason: "the webhook is in one stack with the cluster: a deployment of the app has one name"},
+	}},
 	{"function", []row{
 		{parameter: "name", at: webhook + ".FunctionName"},
 		{parameter: "runtime", at: webhook + ".Runtime", instead: "provided.al2023", reason: "the program is in Go"},
@@ -337,35 +347,52 @@ var functionURL = []step{
 		},
 	}},
 	{"role", []row{
-		{parameter: "actions", reason: "the function needs no secretsmanager:DescribeSecret; docs/security.md has its actions"},
+		{
+			parameter: "writes its log", at: webhookRole + ".ManagedPolicyArns", instead: notSet,
+			reason: "that policy lets it write any log; it may write its own only",
+		},
+		{parameter: "on the bus", at: webhookPolicy + ".PolicyDocument.Statement[Action=events:PutEvents].Action"},
+		{
+			parameter: "bus", at: webhookPolicy + ".PolicyDocument.Statement[Action=events:PutEvents].Resource", instead: "github-actions-event-bus.Arn",
+			reason: "the series writes the name of its bus in two ways; here it is a reference",
+		},
+		{
+			parameter: "on the secret", at: webhookPolicy + ".PolicyDocument.Statement[Resource=git-actions-webhook-secret].Action", instead: "secretsmanager:GetSecretValue",
+			reason: "reading the value takes no more",
+		},
+		{parameter: "secret", at: webhookPolicy + ".PolicyDocument.Statement[Action=secretsmanager:GetSecretValue].Resource"},
+	}},
+	{"delivery", []row{
+		{parameter: "form", reason: "the program takes JSON only, which GitHub sends when told so; it decodes base64 too"},
+		{parameter: "signature", reason: "the program does the same"},
+		{parameter: "order", reason: "the program checks the signature first: what GitHub did not sign is not parsed"},
+		{parameter: "answers", reason: "202 and 401 as well; the program answers 200 to what it ignores, 400, 405, 413 or 415 to what is no delivery, and 503 when the bus or the secret is out of reach"},
 	}},
 	{"event", []row{
 		{parameter: "Source", at: rule + ".EventPattern.source", part: `^[^,]+`},
+		{parameter: "DetailType", reason: "the program does the same, as the rule's pattern relies on"},
+		{parameter: "Detail", reason: "the payload with a member dispatch in front, from which the rule takes what the task needs"},
+		{parameter: "filter", reason: "prop Events is * here; still, a ping and what comes of other owners or of public repositories stays off the bus"},
 	}},
 	{"alarm", []row{
 		{parameter: "name", at: alarm + ".AlarmName"},
 		{parameter: "metric", at: alarm + ".MetricName"},
 		{parameter: "statistic", at: alarm + ".Statistic"},
+		{parameter: "comparison", at: alarm + ".ComparisonOperator"},
 		{parameter: "threshold", at: alarm + ".Threshold"},
 		{parameter: "period", at: alarm + ".Period"},
 		{parameter: "evaluation periods", at: alarm + ".EvaluationPeriods"},
 	}},
 	{"outputs", []row{
-		{parameter: "names", reason: "the example has outputs of these names; they are no resources"},
+		{parameter: "FunctionUrlEndpoint", at: "Output.FunctionUrlEndpoint"},
+		{parameter: "LambdaFunctionName", at: "Output.LambdaFunctionName"},
+		{parameter: "LambdaFunctionARN", at: "Output.LambdaFunctionARN"},
 	}},
 }
 
 var eventRule = []step{
 	{"rule", []row{
 		{parameter: "event bus", at: rule + ".EventBusName"},
-		{parameter: "source", at: rule + ".EventPattern.source", part: `^[^,]+`},
-		{parameter: "detail-type", at: rule + ".EventPattern.detail-type"},
-		{
-			parameter: "detail.organization.login", at: webhook + ".Environment.Variables.ECSRUNNERS_ALLOWED_OWNERS",
-		},
-		{
-			parameter: "detail.workflow_job.status", at: rule + ".EventPattern.detail.action",
-		},
 		{
 			parameter: "labels of a job", at: rule + ".EventPattern.detail.dispatch.fleet", instead: "debian",
 			reason: "any number: the function finds the fleet whose labels cover the job's",
@@ -377,6 +404,23 @@ var eventRule = []step{
 			parameter: "variables", at: rule + ".Targets[Id=Task].InputTransformer.InputTemplate", part: `ECSRUNNERS_JOB_ID`, instead: "ECSRUNNERS_JOB_ID",
 			reason: "strings of the event's dispatch object, because an array makes the start fail",
 		},
+		{
+			parameter: "one runner for a job by", at: rule + ".Targets[Id=Task].InputTransformer.InputPathsMap.job_id", instead: "$.detail.dispatch.job_id",
+			reason: "the id of the job: the registration function gives the task a runner for it",
+		},
+		{parameter: "runs-on", reason: "parallel jobs of a run attempt would share the label and swap their runners; here jobs name labels of the fleet"},
+	}},
+	{"sample event", []row{
+		{parameter: "schema", reason: "EventBridge names a schema after source and detail-type of the events, which are these"},
+		{parameter: "source", at: rule + ".EventPattern.source", part: `^[^,]+`},
+		{parameter: "detail-type", at: rule + ".EventPattern.detail-type"},
+		{parameter: "time", reason: "that of a sample"},
+	}},
+	{"pattern of JIT 6, same bus", []row{
+		{parameter: "source", at: rule + ".EventPattern.source", part: `^[^,]+`},
+		{parameter: "detail-type", at: rule + ".EventPattern.detail-type"},
+		{parameter: "detail.organization.login", at: webhook + ".Environment.Variables.ECSRUNNERS_ALLOWED_OWNERS"},
+		{parameter: "detail.workflow_job.status", at: rule + ".EventPattern.detail.action"},
 	}},
 }
 

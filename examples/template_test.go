@@ -17,6 +17,7 @@ import (
 // template is a CloudFormation template that is read by path.
 type template struct {
 	Resources map[string]resource
+	Outputs   map[string]struct{ Value any }
 	region    string
 }
 
@@ -47,11 +48,19 @@ var segment = regexp.MustCompile(`^([^\[\]]+)(?:\[([^=\]]+)=([^\]]*)\])?$`)
 //	AWS::ECS::CapacityProvider.Tags[Key=Name].Value
 //
 // There must be one resource of that type, or, where there are several, of that
-// type with a value: AWS::IAM::Role[Path=/service-role/].RoleName. "Stack.Region" is the region to which
-// the stack is bound.
+// type with a value: AWS::IAM::Role[Path=/service-role/].RoleName. A last step
+// "Count" is the number of a list's elements. "Stack.Region" is the region to which
+// the stack is bound, "Output.NAME" the value of an output.
 func (t template) find(path string) (string, error) {
 	if path == "Stack.Region" {
 		return t.region, nil
+	}
+	if name, ok := strings.CutPrefix(path, "Output."); ok {
+		output, ok := t.Outputs[name]
+		if !ok {
+			return "", fmt.Errorf("%s: the template has no output of this name", path)
+		}
+		return t.text(output.Value), nil
 	}
 	selector, properties, _ := strings.Cut(path, ".")
 	parts := segment.FindStringSubmatch(selector)
@@ -76,6 +85,9 @@ func (t template) find(path string) (string, error) {
 		parts := segment.FindStringSubmatch(s)
 		if parts == nil {
 			return "", fmt.Errorf("%s: %q is no step of a path", path, s)
+		}
+		if elements, ok := value.([]any); ok && s == "Count" && i == len(segments)-1 {
+			return fmt.Sprint(len(elements)), nil
 		}
 		object, ok := value.(map[string]any)
 		if !ok {
@@ -143,14 +155,14 @@ func (t template) text(value any) string {
 }
 
 // name is the physical name of a resource or, when CloudFormation gives it one,
-// its type.
+// its description, or else its type.
 func (t template) name(id string) string {
 	r, ok := t.Resources[id]
 	if !ok {
 		return id // a pseudo parameter
 	}
 	kind := r.Type[strings.LastIndex(r.Type, ":")+1:]
-	for _, property := range []string{"Name", kind + "Name"} {
+	for _, property := range []string{"Name", kind + "Name", "Description"} {
 		if name, ok := r.Properties[property].(string); ok {
 			return name
 		}
@@ -167,16 +179,21 @@ func TestTemplate_ReadsValuesByPath(t *testing.T) {
 			"Script": {"Fn::Base64": {"Fn::Join": ["", ["cluster=", {"Ref": "C1"}, "\n"]]}},
 			"Template": {"Version": 3, "Id": {"Ref": "T1"}},
 			"Tags": [{"Key": "A", "Value": "1"}, {"Key": "B", "Value": "2"}]}},
+		"P1": {"Type": "AWS::IAM::Policy", "Properties": {"Roles": [{"Ref": "R3"}]}},
+		"R3": {"Type": "AWS::IAM::Role", "Properties": {"Description": "jobs"}},
 		"T1": {"Type": "AWS::EC2::LaunchTemplate"}, "T2": {"Type": "AWS::EC2::LaunchTemplate"},
 		"R1": {"Type": "AWS::IAM::Role", "Properties": {"Path": "/a/", "RoleName": "one"}},
-		"R2": {"Type": "AWS::IAM::Role", "Properties": {"RoleName": "two"}}}}`), "eu-west-1")
+		"R2": {"Type": "AWS::IAM::Role", "Properties": {"RoleName": "two"}}},
+		"Outputs": {"Name": {"Value": {"Ref": "C1"}}}}`), "eu-west-1")
 	const group = "AWS::AutoScaling::AutoScalingGroup"
 	for _, test := range []struct{ path, want, err string }{
 		{path: "Stack.Region", want: "eu-west-1"},
+		{path: "Output.Name", want: "runners"},
 		{path: "AWS::ECS::Cluster", want: "ClusterName"},
 		{path: group + ".MaxSize", want: "5"},
 		{path: group + ".Protected", want: "true"},
 		{path: group + ".Zones", want: "a,b"},
+		{path: group + ".Zones.Count", want: "2"},
 		{path: group + ".Cluster", want: "runners"},
 		{path: group + ".Arn", want: "runners.Arn"},
 		{path: group + ".Region", want: "AWS::Region"},
@@ -190,14 +207,17 @@ func TestTemplate_ReadsValuesByPath(t *testing.T) {
 		{path: "AWS::IAM::Role[Path=/a/].RoleName", want: "one"},
 		{path: "AWS::IAM::Role[RoleName=two].Path", want: "not set"},
 		{path: group + ".Template.Name", want: "not set"},
+		{path: "AWS::IAM::Policy.Roles", want: "jobs"},
 
+		{path: "Output.Other", err: "no output of this name"},
+		{path: group + ".MaxSize.Count", err: `nothing can be below 5, before "Count"`},
 		{path: group + ".Templat.Version", err: "no Templat"},
 		{path: group + ".Tags[Key=C]", err: "no Tags[Key=C]"},
 		{path: group + ".MaxSize.Value", err: `nothing can be below 5, before "Value"`},
 		{path: group + ".Tags[0]", err: `"Tags[0]" is no step of a path`},
 		{path: "AWS::EC2::LaunchTemplate", err: "2 resources of type AWS::EC2::LaunchTemplate"},
 		{path: "AWS::IAM::Role[Path=/b/].RoleName", err: "0 resources of type AWS::IAM::Role[Path=/b/]"},
-		{path: "AWS::IAM::Role.RoleName", err: "2 resources of type AWS::IAM::Role"},
+		{path: "AWS::IAM::Role.RoleName", err: "3 resources of type AWS::IAM::Role"},
 		{path: "AWS::IAM::Role[0].RoleName", err: `"AWS::IAM::Role[0]" selects no resource`},
 		{path: "AWS::EC2::VPC.Tags", err: "0 resources of type AWS::EC2::VPC"},
 	} {

@@ -1,10 +1,11 @@
-// Command existing-vpc deploys a cluster into the private subnets of a VPC that
-// is there already, with a second capacity of arm64 Spot instances.
+// Command existing-vpc deploys runners whose jobs run in the private subnets of a
+// VPC that is there already, beside what they are to reach, and may read a bucket.
 package main
 
 import (
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsec2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awss3"
 	"github.com/aws/jsii-runtime-go"
 
 	"github.com/ecs-github-runners/ecsrunners/constructs"
@@ -13,8 +14,12 @@ import (
 func main() {
 	defer jsii.Close()
 	app := awscdk.NewApp(nil)
-	stack := awscdk.NewStack(app, jsii.String("GitHubRunners"), nil)
+	// The image is built in CodeBuild's own network. With the props VPC and Subnets
+	// it is built in yours.
+	imageStack := awscdk.NewStack(app, jsii.String("GitHubRunnersImage"), nil)
+	image := constructs.NewRunnerImagePipeline(imageStack, "Image", nil)
 
+	stack := awscdk.NewStack(app, jsii.String("GitHubRunners"), nil)
 	// Put in your own. Vpc_FromLookup would be shorter, but needs credentials at
 	// synthesis, and the template would no longer come from this file alone.
 	vpc := awsec2.Vpc_FromVpcAttributes(stack, jsii.String("Vpc"), &awsec2.VpcAttributes{
@@ -35,17 +40,37 @@ func main() {
 			MaxInstances: 20,
 		},
 	})
-
-	// Only tasks that name this capacity provider run here: an added capacity has
-	// no part in the cluster's default strategy unless it is given a Weight, and
-	// should have none when its architecture differs.
-	cluster.AddCapacity("Arm64Spot", &constructs.RunnerCapacityProps{
-		Architecture: constructs.ARM64,
-		MaxInstances: 20,
-		// AWS may take a Spot instance back, and its job with it. One On-Demand
-		// instance comes first, the others are bought on the Spot market.
-		Spot: &constructs.Spot{OnDemandBase: 1},
+	registration := constructs.NewRunnerRegistration(stack, "Registration", &constructs.RunnerRegistrationProps{
+		Scope:   constructs.Organization("my-org"),
+		Cluster: cluster,
 	})
+
+	// Jobs reach the network with the address and the security group of their
+	// instance: let that group in where they are to go, such as
+	// database.Connections().AllowDefaultPortFrom(cluster, nil).
+	internal := constructs.NewRunnerFleet(stack, "Internal", &constructs.RunnerFleetProps{
+		Registration: registration,
+		Image:        image.Image(),
+		Labels:       []string{"self-hosted", "linux", "x64", "internal"},
+		// Only the repositories that this group is open to get at the network and the
+		// bucket. It must be there at GitHub before the first job.
+		RunnerGroup: "internal-network",
+	})
+	// A grant to the fleet is one to every job of every repository that may use it.
+	bucket := awss3.Bucket_FromBucketName(stack, jsii.String("Packages"), jsii.String("my-org-packages"))
+	bucket.GrantRead(internal, nil)
+
+	ingress := constructs.NewWebhookIngress(stack, "Ingress", &constructs.WebhookIngressProps{Owners: []string{"my-org"}})
+	ingress.AddFleet(internal)
+
+	// What is to be filled in at AWS, and at GitHub.
+	output := func(name, description string, value *string) {
+		awscdk.NewCfnOutput(stack, &name, &awscdk.CfnOutputProps{Description: &description, Value: value})
+	}
+	output("GitHubCredentialCommand", "Fills in GitHub's credential from a file credential.json", registration.CredentialCommand())
+	output("WebhookURL", "Payload URL for the webhook at GitHub", ingress.URL())
+	output("WebhookSecretCommand", "Prints the secret for the webhook at GitHub", jsii.String(
+		"aws secretsmanager get-secret-value --query SecretString --output text --secret-id "+*ingress.Secret().SecretArn()))
 
 	// Reaches every resource of the cluster that takes tags, and the instances and
 	// volumes that it starts.

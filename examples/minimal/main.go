@@ -34,10 +34,15 @@ func main() {
 	ingress := constructs.NewWebhookIngress(stack, "Ingress", &constructs.WebhookIngressProps{Owners: []string{"my-org"}})
 	ingress.AddFleet(linux)
 
-	// What is to be filled in at AWS, and at GitHub.
-	awscdk.NewCfnOutput(stack, jsii.String("GitHubCredentialCommand"), &awscdk.CfnOutputProps{Value: registration.CredentialCommand()})
-	awscdk.NewCfnOutput(stack, jsii.String("WebhookURL"), &awscdk.CfnOutputProps{Value: ingress.URL()})
-	awscdk.NewCfnOutput(stack, jsii.String("WebhookSecret"), &awscdk.CfnOutputProps{Value: ingress.Secret().SecretArn()})
+	// What is to be filled in at AWS, and at GitHub. The secret itself is no output:
+	// who may see the stack may not be who may see the secret.
+	output := func(name, description string, value *string) {
+		awscdk.NewCfnOutput(stack, &name, &awscdk.CfnOutputProps{Description: &description, Value: value})
+	}
+	output("GitHubCredentialCommand", "Fills in GitHub's credential from a file credential.json", registration.CredentialCommand())
+	output("WebhookURL", "Payload URL for the webhook at GitHub", ingress.URL())
+	output("WebhookSecretCommand", "Prints the secret for the webhook at GitHub", jsii.String(
+		"aws secretsmanager get-secret-value --query SecretString --output text --secret-id "+*ingress.Secret().SecretArn()))
 
 	app.Synth(nil)
 }

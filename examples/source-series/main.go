@@ -134,10 +134,15 @@ func newRunners(cluster *constructs.RunnerCluster, image *constructs.RunnerImage
 		Family:       "github-actions-self-hosted-runner-debian-task",
 		TaskRoleName: "github-actions-self-hosted-runner-debian-iam-task-role",
 	})
-	// The article's sample of what jobs may do.
-	fleet.GrantPrincipal().AddToPrincipalPolicy(awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
-		Actions: jsii.Strings("ec2:Describe*"), Resources: jsii.Strings("*"),
-	}))
+	// The article's sample of what jobs may do. Without its name it would be shorter:
+	// fleet.GrantPrincipal().AddToPrincipalPolicy(…).
+	awsiam.NewPolicy(stack, jsii.String("JobPolicy"), &awsiam.PolicyProps{
+		PolicyName: jsii.String("github-actions-self-hosted-runner-debian-iam-task-role-policy"),
+		Roles:      &[]awsiam.IRole{fleet.TaskRole()},
+		Statements: &[]awsiam.PolicyStatement{awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
+			Actions: jsii.Strings("ec2:Describe*"), Resources: jsii.Strings("*"),
+		})},
+	})
 
 	ingress := constructs.NewWebhookIngress(stack, "Ingress", &constructs.WebhookIngressProps{
 		Owners:              []string{"foo-organisation"},
