@@ -23,7 +23,9 @@ func newFunctionLogs(scope constructs.Construct, functionName string, retentionD
 	return newLogGroup(scope, "Logs", name, retentionDays)
 }
 
-// newLogGroup makes a log group that stays when its stack is deleted.
+// newLogGroup makes a log group that stays when its stack is deleted, and when a
+// first deployment is rolled back, whose error may have the link to a log in it: for
+// the sake of the next attempt it should have no name then.
 func newLogGroup(scope constructs.Construct, id string, name *string, retentionDays int) awslogs.LogGroup {
 	logs := awslogs.NewLogGroup(scope, &id, &awslogs.LogGroupProps{LogGroupName: name})
 	logs.Node().DefaultChild().(awslogs.CfnLogGroup).SetRetentionInDays(jsii.Number(retentionDays))

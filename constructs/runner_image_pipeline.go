@@ -346,7 +346,7 @@ func (p *RunnerImagePipeline) newBuild(i int, architecture Architecture, props *
 	if name != "" && i > 0 {
 		name += "-" + string(architecture)
 	}
-	logs := p.newLogGroup("Logs" + id)
+	logs := newLogGroup(p, "Logs"+id, nil, s.LogRetentionDays)
 	logs.GrantWrite(p.role)
 	variables := map[string]*awscodebuild.BuildEnvironmentVariable{}
 	for name, value := range p.arguments() {
@@ -450,7 +450,7 @@ func (p *RunnerImagePipeline) newFunction(code awslambda.Code) awslambda.Functio
 	if code == nil {
 		code = programCode(p, "lambda/imagebuild", ARM64)
 	}
-	p.functionLogs = p.newLogGroup("FunctionLogs")
+	p.functionLogs = newLogGroup(p, "FunctionLogs", nil, p.settings.LogRetentionDays)
 	role := p.newFunctionRole()
 	function := awslambda.NewFunction(p, jsii.String("Function"), &awslambda.FunctionProps{
 		FunctionName:  optional(p.settings.FunctionName),
@@ -617,15 +617,6 @@ func (p *RunnerImagePipeline) addAlarms(props *RunnerImagePipelineProps) {
 				TreatMissingData:   awscloudwatch.TreatMissingData_BREACHING,
 			}).AddAlarmAction(action)
 	}
-}
-
-// newLogGroup makes a log group that stays when a first deployment is rolled back:
-// its error has the link to a log in it. For the sake of the next attempt it has no
-// name of ours.
-func (p *RunnerImagePipeline) newLogGroup(id string) awslogs.LogGroup {
-	logs := awslogs.NewLogGroup(p, &id, nil)
-	logs.Node().DefaultChild().(awslogs.CfnLogGroup).SetRetentionInDays(jsii.Number(p.settings.LogRetentionDays))
-	return logs
 }
 
 // removalPolicy is what becomes of the new repositories. What is to be retained is

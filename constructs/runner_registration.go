@@ -340,5 +340,5 @@ func registrationEnvironment(service contract.RegistrationService) (map[string]s
 	return environment, nil
 }
 
-// someRoleID is as long as the unique id of a role.
-const someRoleID = "AROAXXXXXXXXXXXXXXXXX"
+// someRoleID is as long as the unique id of a role: it is an example of AWS's.
+const someRoleID = "AROACKCEVSQ6C2EXAMPLE"

@@ -114,7 +114,7 @@ type Ledger interface {
 	Task(ctx context.Context, id string) (Task, error)
 	// List returns jobs of a fleet in a state, those queued first at the front. It may
 	// be a little out of date.
-	List(ctx context.Context, fleet string, state State, limit int) ([]Job, error)
+	List(ctx context.Context, fleet string, state State, limit int32) ([]Job, error)
 	// Write writes a job, a task or both, all or nothing, in place of what was read.
 	// It fails with ErrConflict if either has changed since.
 	Write(ctx context.Context, now time.Time, job *Job, task *Task) error

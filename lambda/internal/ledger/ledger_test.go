@@ -81,7 +81,7 @@ func testLedger(t *testing.T, newLedger func(*testing.T) ledger.Ledger) {
 		write("4", "arm", ledger.Open, time.Hour)
 		write("5", "linux", ledger.Done, time.Hour)
 		write("6", "linux", ledger.Open, time.Second)
-		ids := func(fleet string, state ledger.State, limit int) (ids []string) {
+		ids := func(fleet string, state ledger.State, limit int32) (ids []string) {
 			jobs, err := l.List(t.Context(), fleet, state, limit)
 			require.NoError(t, err)
 			for _, job := range jobs {

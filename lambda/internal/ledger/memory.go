@@ -42,7 +42,7 @@ func (m *Memory) Task(_ context.Context, id string) (Task, error) {
 }
 
 // List implements Ledger.
-func (m *Memory) List(_ context.Context, fleet string, state State, limit int) ([]Job, error) {
+func (m *Memory) List(_ context.Context, fleet string, state State, limit int32) ([]Job, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	var jobs []Job
@@ -52,7 +52,7 @@ func (m *Memory) List(_ context.Context, fleet string, state State, limit int) (
 		}
 	}
 	slices.SortFunc(jobs, func(a, b Job) int { return cmp.Or(a.QueuedAt.Compare(b.QueuedAt), cmp.Compare(a.ID, b.ID)) })
-	return jobs[:min(len(jobs), limit)], nil
+	return jobs[:min(len(jobs), int(limit))], nil
 }
 
 // Write implements Ledger.

@@ -81,13 +81,13 @@ func (t *Table) Task(ctx context.Context, id string) (Task, error) {
 }
 
 // List implements Ledger.
-func (t *Table) List(ctx context.Context, fleet string, state State, limit int) ([]Job, error) {
+func (t *Table) List(ctx context.Context, fleet string, state State, limit int32) ([]Job, error) {
 	out, err := t.db.Query(ctx, &dynamodb.QueryInput{
 		TableName:                 &t.name,
 		IndexName:                 aws.String(contract.LedgerIndex),
 		KeyConditionExpression:    aws.String(contract.LedgerFleetState + " = :fleet_state"),
 		ExpressionAttributeValues: map[string]types.AttributeValue{":fleet_state": &types.AttributeValueMemberS{Value: fleetState(fleet, state)}},
-		Limit:                     aws.Int32(int32(limit)), //nolint:gosec // a few dozen
+		Limit:                     &limit,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("listing jobs: %w", err)

@@ -271,11 +271,11 @@ func (s *search) covers(job []string) bool {
 
 // swapped frees the job whose runner has taken another one, and returns its id.
 func (s *Service) swapped(ctx context.Context, taken ledger.Job) (string, error) {
-	name, err := contract.ParseRunnerName(taken.Runner.Name)
-	if err != nil || name.Deployment != s.Deployment || name.JobID == taken.ID {
-		return "", nil //nolint:nilerr // a runner of somebody else
+	other := s.registeredFor(taken.Runner.Name)
+	if other == "" || other == taken.ID {
+		return "", nil
 	}
-	waiting, err := s.Ledger.Job(ctx, name.JobID)
+	waiting, err := s.Ledger.Job(ctx, other)
 	if err != nil {
 		return "", err
 	}
@@ -291,6 +291,16 @@ func (s *Service) swapped(ctx context.Context, taken ledger.Job) (string, error)
 	s.Log.InfoContext(ctx, "a job has taken the runner of another, which waits again",
 		slog.String("job_id", waiting.ID), slog.String("taken_by", taken.ID), slog.String("runner", taken.Runner.Name))
 	return waiting.ID, nil
+}
+
+// registeredFor is the job for which this deployment has registered a runner, and
+// empty for the runners of others.
+func (s *Service) registeredFor(runner string) string {
+	name, err := contract.ParseRunnerName(runner)
+	if err != nil || name.Deployment != s.Deployment {
+		return ""
+	}
+	return name.JobID
 }
 
 // claim makes a job the task's, and registers a runner for it.
