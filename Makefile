@@ -84,7 +84,7 @@ lint: build/tools/golangci-lint build/tools/actionlint ## Check formatting, impo
 ##@ Check, as CI does
 
 .PHONY: ci
-ci: work-tree-before lint tidy shellcheck test race synth examples cfn-lint reproducible consumer-test emulator-test work-tree-after ## Run all checks but those that need root.
+ci: work-tree-before lint tidy shellcheck test race synth examples cfn-lint reproducible consumer-test openapi-test emulator-test work-tree-after ## Run all checks but those that need root.
 
 .NOTPARALLEL: ci
 
@@ -101,6 +101,10 @@ cfn-lint: synth examples ## Run cfn-lint on every synthesized template.
 .PHONY: consumer-test
 consumer-test: node_modules/.package-lock.json ## Use the library as a released module: cached, trimmed, vendored.
 	go test -count=1 -tags modes -run EveryMode -v ./test/consumer
+
+.PHONY: openapi-test
+openapi-test: tools/openapi/node_modules/.package-lock.json ## Hold each request to GitHub to GitHub's own OpenAPI descriptions.
+	go test -count=1 -tags openapi -run 'Described?' ./lambda/internal/github
 
 .PHONY: emulator-test
 emulator-test: ## Try the programs with emulated EventBridge and DynamoDB (needs moto_server; takes minutes).
@@ -132,7 +136,7 @@ reproducible: synth ## Synthesize from another folder, home and TMPDIR, and comp
 
 .PHONY: tidy
 tidy: ## Check that go.mod and go.sum are tidy.
-	@for module in $(MODULES) tools/*; do (cd $$module && go mod tidy -diff); done
+	@for module in $(MODULES) $(patsubst %/go.mod,%,$(wildcard tools/*/go.mod)); do (cd $$module && go mod tidy -diff); done
 
 # Nothing that CI runs may change a file that git knows, or leave one.
 WORK_TREE := git status --porcelain && git diff
@@ -148,9 +152,9 @@ clean: ## Delete what make has made.
 	rm -rf build cdk.out node_modules
 
 # npm ci empties the folder first, through a link too: another work tree's then.
-node_modules/.package-lock.json: package.json package-lock.json
-	@test ! -L node_modules || { echo 'node_modules is a link, and npm ci would empty the folder behind it; remove the link' >&2; exit 1; }
-	npm ci --no-audit --no-fund --loglevel=error
+node_modules/.package-lock.json tools/openapi/node_modules/.package-lock.json: %node_modules/.package-lock.json: %package.json %package-lock.json
+	@test ! -L $(@D) || { echo '$(@D) is a link, and npm ci would empty the folder behind it; remove the link' >&2; exit 1; }
+	npm ci --prefix $(or $*,.) --no-audit --no-fund --loglevel=error
 	@touch $@
 
 # Each tool in a module of its own: their dependencies exclude each other, and
