@@ -47,6 +47,8 @@ const (
 	webhookSecret = "end-to-end-webhook-secret"
 	listens       = "listen; run build; work 1s; done Succeeded; exit 0"
 	fleet         = "linux-x64"
+
+	nextWebhookSecret = "the-secret-that-replaces-it"
 )
 
 var keys = aws.Credentials{AccessKeyID: "ASIAENDTOEND", SecretAccessKey: "end-to-end-key", SessionToken: "end-to-end-session"}
@@ -67,6 +69,11 @@ type system struct {
 	rule    map[string]any // of the synthesized template
 	runner  map[string]any // the container definition in it
 	output  output
+
+	evidence   evidence
+	everything string   // the queue with all events
+	tasks      []string // their ARNs
+	ledgers    []string // their names
 
 	folder       string
 	registration *lambdatest.Runtime
@@ -155,16 +162,16 @@ func TestOneJob(t *testing.T) {
 	})
 	t.Run("the webhook's secret is replaced", func(t *testing.T) {
 		s.t = t
-		_, err := s.secrets.PutSecretValue(ctx, &secretsmanager.PutSecretValueInput{SecretId: aws.String("webhook"), SecretString: aws.String("replaced")})
+		_, err := s.secrets.PutSecretValue(ctx, &secretsmanager.PutSecretValueInput{SecretId: aws.String("webhook"), SecretString: aws.String(nextWebhookSecret)})
 		require.NoError(t, err)
-		require.Equal(t, 202, s.deliver(ctx, "queued", "replaced", "linux"))
+		require.Equal(t, 202, s.deliver(ctx, "queued", nextWebhookSecret, "linux"))
 		require.Equal(t, 401, s.deliver(ctx, "queued", webhookSecret, "linux"))
 	})
 	t.Run("a forged signature is refused", func(t *testing.T) {
 		s.t = t
 		s.newLedger(ctx)
 		s.enqueue("29679449526")
-		require.Equal(t, 202, s.deliver(ctx, "queued", "replaced", "linux"))
+		require.Equal(t, 202, s.deliver(ctx, "queued", nextWebhookSecret, "linux"))
 		task := s.start(ctx, s.event(ctx))
 		s.receive(ctx)
 		forged := keys
@@ -176,10 +183,12 @@ func TestOneJob(t *testing.T) {
 		status, _ = s.call(ctx, task, keys, `{"contract":1}`, `{"contract":1}`)
 		assert.Equal(t, http.StatusOK, status)
 	})
-	for _, secret := range []string{gitHubToken, jitMark, webhookSecret, "end-to-end-key"} {
-		assert.NotContains(t, s.output.String(), secret, "in the functions' logs")
-	}
 	assert.Contains(t, s.output.String(), `"outcome":"registered"`)
+	t.Run("no credential is where it must not be", func(t *testing.T) {
+		s.t = t
+		s.collect(ctx)
+		s.search(t)
+	})
 }
 
 // newSystem starts everything.
@@ -196,6 +205,7 @@ func newSystem(ctx context.Context, t *testing.T) *system {
 	s.proxy = proxy.URL
 	s.events, s.queues, s.secrets = eventbridge.NewFromConfig(cfg), sqs.NewFromConfig(cfg), secretsmanager.NewFromConfig(cfg)
 	s.ecs = ecs.NewFromConfig(cfg, func(o *ecs.Options) { o.BaseEndpoint = &s.proxy })
+	go s.evidence.watch(ctx)
 	s.newBus(ctx)
 	s.newCluster(ctx)
 	s.startWebhook(ctx)
@@ -243,15 +253,22 @@ func (s *system) newBus(ctx context.Context) {
 	require.NoError(t, err)
 	pattern, err := json.Marshal(s.rule["EventPattern"])
 	require.NoError(t, err)
-	_, err = s.events.PutRule(ctx, &eventbridge.PutRuleInput{Name: aws.String("rule"), EventBusName: aws.String("bus"), EventPattern: aws.String(string(pattern))})
+	s.queue = s.newQueue(ctx, "matched", string(pattern))
+	s.everything = s.newQueue(ctx, "everything", `{"source":[{"exists":true}]}`)
+}
+
+// newQueue makes a rule for a pattern, and a queue of what it lets through.
+func (s *system) newQueue(ctx context.Context, name, pattern string) string {
+	t := s.t
+	_, err := s.events.PutRule(ctx, &eventbridge.PutRuleInput{Name: aws.String(name), EventBusName: aws.String("bus"), EventPattern: aws.String(pattern)})
 	require.NoError(t, err)
-	queue, err := s.queues.CreateQueue(ctx, &sqs.CreateQueueInput{QueueName: aws.String("queue")})
+	queue, err := s.queues.CreateQueue(ctx, &sqs.CreateQueueInput{QueueName: aws.String(name)})
 	require.NoError(t, err)
-	s.queue = *queue.QueueUrl
-	_, err = s.events.PutTargets(ctx, &eventbridge.PutTargetsInput{Rule: aws.String("rule"), EventBusName: aws.String("bus"), Targets: []eventbridgetypes.Target{
-		{Id: aws.String("queue"), Arn: aws.String("arn:aws:sqs:" + region + ":123456789012:queue")},
+	_, err = s.events.PutTargets(ctx, &eventbridge.PutTargetsInput{Rule: aws.String(name), EventBusName: aws.String("bus"), Targets: []eventbridgetypes.Target{
+		{Id: aws.String(name), Arn: aws.String("arn:aws:sqs:" + region + ":123456789012:" + name)},
 	}})
 	require.NoError(t, err)
+	return *queue.QueueUrl
 }
 
 // newCluster makes a cluster with an instance, on which the emulator starts nothing.
@@ -308,6 +325,7 @@ func (s *system) newLedger(ctx context.Context) {
 	t := s.t
 	name := fmt.Sprint("ledger-", time.Now().UnixNano())
 	lambdatest.NewLedgerTable(t, lambdatest.DynamoDBAt(t, s.moto), name)
+	s.ledgers = append(s.ledgers, name)
 	environment, err := contract.RegistrationService{
 		Deployment: "e2e", Cluster: "arn:aws:ecs:" + region + ":123456789012:cluster/runners", Ledger: name, CredentialID: "github",
 		GitHubURL: s.github.URL, Scope: contract.Scope{Kind: contract.ScopeOrganization, Owner: "my-org"},
@@ -454,9 +472,6 @@ func (s *system) start(ctx context.Context, event map[string]any) task {
 		require.NoError(t, err)
 		text = strings.ReplaceAll(text, "<"+name+">", string(encoded))
 	}
-	for _, secret := range []string{gitHubToken, jitMark, webhookSecret} {
-		require.NotContains(t, text, secret)
-	}
 	var overrides ecstypes.TaskOverride
 	var decoded struct {
 		ContainerOverrides []struct {
@@ -480,6 +495,7 @@ func (s *system) start(ctx context.Context, event map[string]any) task {
 	require.NoError(t, err)
 	require.Len(t, out.Tasks, 1, "%v", out.Failures)
 	arn := *out.Tasks[0].TaskArn
+	s.tasks = append(s.tasks, arn)
 	started.id = arn[strings.LastIndex(arn, "/")+1:]
 	s.say("RunTask: task %s", started.id)
 	return started
@@ -657,9 +673,7 @@ func (c *container) wait() ending {
 	require.NoErrorf(t, json.Unmarshal([]byte(lines[len(lines)-1]), &end), "the last line is no JSON:\n%s", c.output.String())
 	end.code, end.took = contract.ExitCode(c.cmd.ProcessState.ExitCode()), time.Since(c.begun)
 	c.s.say("the container ends with code %d: %s", end.code, lines[len(lines)-1])
-	for _, secret := range []string{gitHubToken, jitMark, base64.StdEncoding.EncodeToString([]byte(jitMark)), keys.SecretAccessKey} {
-		assert.NotContains(t, c.output.String(), secret, "in the container's log")
-	}
+	c.s.evidence.add(inContainers, c.output.String())
 	return end
 }
 

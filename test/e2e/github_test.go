@@ -25,7 +25,7 @@ type gitHub struct {
 	runners map[int64]string
 	next    int64
 	down    bool
-	calls   []string
+	configs []string // all that were made
 }
 
 type job struct {
@@ -54,7 +54,6 @@ func (g *gitHub) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	path := strings.TrimPrefix(r.URL.Path, "/api/v3")
-	g.calls = append(g.calls, r.Method+" "+path)
 	answer := func(status int, body any) {
 		w.Header().Set("Content-Type", "application/json")
 		w.Header().Set("X-RateLimit-Remaining", "4999")
@@ -82,7 +81,8 @@ func (g *gitHub) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		_ = json.NewDecoder(r.Body).Decode(&asked)
 		g.next++
 		g.runners[g.next] = asked.Name
-		answer(http.StatusCreated, map[string]any{"runner": map[string]any{"id": g.next, "name": asked.Name}, "encoded_jit_config": jitConfig(asked.Name)})
+		g.configs = append(g.configs, jitConfig(asked.Name))
+		answer(http.StatusCreated, map[string]any{"runner": map[string]any{"id": g.next, "name": asked.Name}, "encoded_jit_config": g.configs[len(g.configs)-1]})
 	case r.Method == http.MethodDelete && scan(path, "/orgs/my-org/actions/runners/%d", &runner):
 		delete(g.runners, runner)
 		answer(http.StatusNoContent, nil)

@@ -56,7 +56,7 @@ type described struct {
 func describe(t *testing.T, file, path string) *described {
 	t.Helper()
 	const modules = "../../../tools/openapi/node_modules"
-	whole, err := os.ReadFile(filepath.Join(modules, "@octokit/openapi/generated", file+".json")) //nolint:gosec // the pinned one
+	whole, err := os.ReadFile(filepath.Join(modules, "@octokit/openapi/generated", file+".json"))
 	require.NoError(t, err, "make openapi-test installs it")
 	description := filepath.Join(t.TempDir(), "description.json")
 	require.NoError(t, os.WriteFile(description, partOf(t, whole, path), 0o600))
@@ -68,7 +68,7 @@ func describe(t *testing.T, file, path string) *described {
 	require.NoError(t, err)
 	require.NoError(t, free.Close())
 	var log bytes.Buffer
-	prism := exec.CommandContext(t.Context(), filepath.Join(modules, ".bin/prism"), "mock", "--port", port, description) //nolint:gosec // the pinned one
+	prism := exec.CommandContext(t.Context(), filepath.Join(modules, ".bin/prism"), "mock", "--port", port, description)
 	prism.Stdout, prism.Stderr = &log, &log
 	require.NoError(t, prism.Start())
 	ended := make(chan struct{})
