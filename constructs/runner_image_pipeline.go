@@ -349,7 +349,7 @@ func (p *RunnerImagePipeline) newBuild(i int, architecture Architecture, props *
 	logs := newLogGroup(p, "Logs"+id, nil, s.LogRetentionDays)
 	logs.GrantWrite(p.role)
 	variables := map[string]*awscodebuild.BuildEnvironmentVariable{}
-	for name, value := range p.arguments() {
+	for name, value := range p.arguments(architecture) {
 		variables[name] = &awscodebuild.BuildEnvironmentVariable{Value: value}
 	}
 	variables[contract.EnvImageRepositoryURI] = &awscodebuild.BuildEnvironmentVariable{Value: p.repository.RepositoryUri()}
@@ -410,9 +410,8 @@ func (p *RunnerImagePipeline) newBuild(i int, architecture Architecture, props *
 	}
 }
 
-// arguments are the variables of the build that are the same for all
-// architectures.
-func (p *RunnerImagePipeline) arguments() map[string]string {
+// arguments are the variables of the build for an architecture that the props say.
+func (p *RunnerImagePipeline) arguments(architecture Architecture) map[string]string {
 	arguments := map[string]string{}
 	set := func(name, value string) {
 		if value != "" {
@@ -420,6 +419,8 @@ func (p *RunnerImagePipeline) arguments() map[string]string {
 		}
 	}
 	set(contract.EnvImageRunnerVersion, p.settings.RunnerVersion)
+	set(contract.EnvImageRunnerSHA256, p.settings.RunnerSHA256[architecture])
+	set(contract.EnvImageRunnerReleases, p.settings.RunnerReleases)
 	set(contract.EnvImageBase, p.settings.BaseImage)
 	if p.settings.Sudo {
 		set(contract.EnvImageSudo, "true")
@@ -526,7 +527,7 @@ func (p *RunnerImagePipeline) newEndedRule() awsevents.Rule {
 
 // newResource stands for an image: CloudFormation waits for it.
 func (p *RunnerImagePipeline) newResource(architecture Architecture, build imageBuild, source boundSource, library awss3assets.Asset, ended awsevents.Rule) awscdk.CustomResource {
-	arguments, err := json.Marshal(p.arguments())
+	arguments, err := json.Marshal(p.arguments(architecture))
 	if err != nil {
 		panic(fmt.Errorf("RunnerImagePipeline %q: %w", *p.Node().Id(), err))
 	}
@@ -587,6 +588,14 @@ func (p *RunnerImagePipeline) addAlarms(props *RunnerImagePipelineProps) {
 		return
 	}
 	action := awscloudwatchactions.NewSnsAction(props.AlarmTopic)
+	p.function.MetricErrors(nil).CreateAlarm(p, jsii.String("FunctionFails"), &awscloudwatch.CreateAlarmOptions{
+		AlarmDescription: jsii.String("The function that tells CloudFormation how a build of the runner image ended has failed; " +
+			"after two more attempts, a deployment that waits for it would do so until it times out"),
+		ComparisonOperator: awscloudwatch.ComparisonOperator_GREATER_THAN_OR_EQUAL_TO_THRESHOLD,
+		Threshold:          jsii.Number(1),
+		EvaluationPeriods:  jsii.Number(1),
+		TreatMissingData:   awscloudwatch.TreatMissingData_NOT_BREACHING,
+	}).AddAlarmAction(action)
 	for _, architecture := range p.settings.Architectures {
 		p.MetricFailedBuilds(architecture, nil).CreateAlarm(p, jsii.String("BuildsFail"+architectureID[architecture]), &awscloudwatch.CreateAlarmOptions{
 			AlarmDescription:   jsii.String("A build of the runner image for " + string(architecture) + " has failed; tasks start from the image before"),

@@ -34,8 +34,25 @@ type RunnerImagePipelineProps struct {
 	// Default: the newest, looked for daily.
 	RunnerVersion string
 
+	// RunnerSHA256 are the checksums of the archives of RunnerVersion, for each of
+	// Architectures: 64 hexadecimal digits. With them no build asks GitHub's API. Not
+	// allowed without RunnerVersion.
+	//
+	// Default: those that GitHub tells with the release.
+	RunnerSHA256 map[Architecture]string
+
+	// RunnerReleases is the address of a mirror of the archives, from which they can
+	// be fetched without logging in: below it is
+	// v2.330.0/actions-runner-linux-x64-2.330.0.tar.gz. Their checksums are verified
+	// all the same. The releases themselves are still looked up at api.github.com,
+	// unless RunnerVersion and RunnerSHA256 are given.
+	//
+	// Default: https://github.com/actions/runner/releases/download.
+	RunnerReleases string
+
 	// BaseImage is the image to start from, with or without a digest. It must be a
-	// Debian 12 unless the Dockerfile is changed.
+	// Debian 12 unless the Dockerfile is changed. One of another ECR repository can
+	// be pulled when BuildRole may do so; one of another registry must be public.
 	//
 	// Default: Debian bookworm slim from the public ECR library.
 	BaseImage string
@@ -170,9 +187,10 @@ type RunnerImagePipelineProps struct {
 	// Default: none.
 	FailureTopic awssns.ITopic
 
-	// AlarmTopic gets alarms for each architecture: builds fail; the image is older
-	// than MaxImageAge; and, with a Schedule of at least one check a day, nobody has
-	// found the image to be current for three days. They cost ten cents a month each.
+	// AlarmTopic gets an alarm when the function that makes a deployment wait fails,
+	// and for each architecture: builds fail; the image is older than MaxImageAge; and,
+	// with a Schedule of at least one check a day, nobody has found the image to be
+	// current for three days. They cost ten cents a month each.
 	//
 	// Default: none, and no alarms.
 	AlarmTopic awssns.ITopic
@@ -192,6 +210,8 @@ func (p *RunnerImagePipelineProps) settings() (settings.Image, settings.Problems
 		MaxImageAge:      duration(p.MaxImageAge),
 		Architectures:    p.Architectures,
 		RunnerVersion:    p.RunnerVersion,
+		RunnerSHA256:     p.RunnerSHA256,
+		RunnerReleases:   p.RunnerReleases,
 		BaseImage:        p.BaseImage,
 		Sudo:             p.Sudo,
 		Channel:          p.Channel,

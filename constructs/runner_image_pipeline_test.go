@@ -337,10 +337,13 @@ func TestRunnerImagePipeline_BuildsOnPushAndDaily(t *testing.T) {
 func TestRunnerImagePipeline_TakesWhatItIsGiven(t *testing.T) {
 	stack := cdktest.NewStack(t)
 	key := awskms.NewKey(stack, jsii.String("Key"), nil)
+	checksums := map[constructs.Architecture]string{constructs.X64: strings.Repeat("a", 64), constructs.ARM64: strings.Repeat("b", 64)}
 	pipeline := constructs.NewRunnerImagePipeline(stack, "Image", &constructs.RunnerImagePipelineProps{
 		Source:           constructs.ImageSourceCodeCommit(&constructs.ImageSourceCodeCommitProps{RepositoryName: "dockerfile", Branch: "trunk"}),
 		Architectures:    []constructs.Architecture{constructs.X64, constructs.ARM64},
 		RunnerVersion:    "2.330.0",
+		RunnerSHA256:     checksums,
+		RunnerReleases:   "https://mirror.example.com/runner",
 		BaseImage:        "registry.example.com/debian:12",
 		Sudo:             true,
 		Channel:          "stable",
@@ -369,12 +372,14 @@ func TestRunnerImagePipeline_TakesWhatItIsGiven(t *testing.T) {
 			{"SecondarySourceVersions.0.SourceVersion", "trunk", ""},
 		})
 		assert.Equal(t, map[string]any{
-			"REPOSITORY_URI": resolved(stack, pipeline.Repository().RepositoryUri()),
-			"CHANNEL":        "stable-" + string(architecture),
-			"RUNNER_VERSION": "2.330.0",
-			"BASE_IMAGE":     "registry.example.com/debian:12",
-			"SUDO":           "true",
-		}, variables(project))
+			"REPOSITORY_URI":  resolved(stack, pipeline.Repository().RepositoryUri()),
+			"CHANNEL":         "stable-" + string(architecture),
+			"RUNNER_VERSION":  "2.330.0",
+			"RUNNER_SHA256":   checksums[architecture],
+			"RUNNER_RELEASES": "https://mirror.example.com/runner",
+			"BASE_IMAGE":      "registry.example.com/debian:12",
+			"SUDO":            "true",
+		}, variables(project), "the checksums differ by architecture")
 		assertAt(t, cdktest.Properties(t, template, pipeline.LogGroup(architecture)), []expectation{{"RetentionInDays", 90.0, ""}})
 	}
 	assertAt(t, cdktest.Definition(t, template, pipeline.Repository()), []expectation{
@@ -395,10 +400,10 @@ func TestRunnerImagePipeline_TakesWhatItIsGiven(t *testing.T) {
 	})
 	assertAt(t, cdktest.Properties(t, template, pipeline.BuildRole()), []expectation{{"RoleName", "image-build-role", ""}, {"Path", "/ci/", ""}})
 	assertAt(t, cdktest.Properties(t, template, pipeline.Function()), []expectation{{"FunctionName", "image-build", ""}})
-	for _, image := range cdktest.Resources(template, "Custom::RunnerImage") {
-		assertAt(t, image, []expectation{
+	for id, architecture := range map[string]constructs.Architecture{"ImageX64": constructs.X64, "ImageArm64": constructs.ARM64} {
+		assertAt(t, cdktest.Properties(t, template, pipeline.Node().FindChild(&id)), []expectation{
 			{"ServiceTimeout", "3480", "CloudFormation allows an hour"},
-			{"Arguments", `{"BASE_IMAGE":"registry.example.com/debian:12","RUNNER_VERSION":"2.330.0","SUDO":"true"}`, "another version or base would not be built when it is deployed"},
+			{"Arguments", `{"BASE_IMAGE":"registry.example.com/debian:12","RUNNER_RELEASES":"https://mirror.example.com/runner","RUNNER_SHA256":"` + checksums[architecture] + `","RUNNER_VERSION":"2.330.0","SUDO":"true"}`, "another version or base would not be built when it is deployed"},
 		})
 	}
 	destroyed := constructs.NewRunnerImagePipeline(stack, "Destroyed", &constructs.RunnerImagePipelineProps{RemovalPolicy: awscdk.RemovalPolicy_DESTROY})
@@ -566,7 +571,7 @@ func TestRunnerImagePipeline_BuildScriptKnowsTheVariables(t *testing.T) {
 	require.NoError(t, err)
 	for _, name := range []string{
 		contract.EnvImageRepositoryURI, contract.EnvImageChannel, contract.EnvImageTrigger,
-		contract.EnvImageRunnerVersion, contract.EnvImageBase, contract.EnvImageSudo,
+		contract.EnvImageRunnerVersion, contract.EnvImageRunnerSHA256, contract.EnvImageRunnerReleases, contract.EnvImageBase, contract.EnvImageSudo,
 		"CODEBUILD_SRC_DIR_" + contract.ImageSourceIdentifier,
 	} {
 		assert.Regexp(t, `\$\{`+name+`:`, string(script), "the build would not hear of it")
@@ -605,6 +610,16 @@ func TestRunnerImagePipeline_TellsOfBuildsThatFailOrDoNotTakePlace(t *testing.T)
 	alarm := func(id string) map[string]any {
 		return cdktest.Properties(t, template, pipeline.Node().FindChild(&id))
 	}
+	assertAt(t, alarm("FunctionFails"), []expectation{
+		{"Namespace", "AWS/Lambda", ""},
+		{"MetricName", "Errors", ""},
+		{"Statistic", "Sum", ""},
+		{"Dimensions", []any{map[string]any{"Name": "FunctionName", "Value": resolved(stack, pipeline.Function().FunctionName())}}, ""},
+		{"ComparisonOperator", "GreaterThanOrEqualToThreshold", ""},
+		{"Threshold", 1.0, "a deployment would wait for nothing until it times out"},
+		{"TreatMissingData", "notBreaching", ""},
+		{"AlarmActions", []any{resolved(stack, alarms.TopicArn())}, ""},
+	})
 	for id, architecture := range map[string]constructs.Architecture{"X64": constructs.X64, "Arm64": constructs.ARM64} {
 		dimensions := []any{map[string]any{"Name": "ProjectName", "Value": resolved(stack, pipeline.Project(architecture).ProjectName())}}
 		assertAt(t, alarm("BuildsFail"+id), []expectation{
@@ -642,7 +657,7 @@ func TestRunnerImagePipeline_TellsOfBuildsThatFailOrDoNotTakePlace(t *testing.T)
 			{"AlarmActions", []any{resolved(stack, alarms.TopicArn())}, ""},
 		})
 	}
-	assert.Equal(t, 8, cdktest.Inventory(template)["AWS::CloudWatch::Alarm"], "with a rarer schedule three days without a check are as they should be")
+	assert.Equal(t, 10, cdktest.Inventory(template)["AWS::CloudWatch::Alarm"], "with a rarer schedule three days without a check are as they should be")
 	assert.Nil(t, quiet.Node().TryFindChild(jsii.String("ImageUncheckedX64")))
 	assert.Equal(t, 90.0, cdktest.Properties(t, template, quiet.Node().FindChild(jsii.String("ImageOldX64")))["Threshold"])
 }

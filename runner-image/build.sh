@@ -15,6 +15,8 @@
 #                   deployment, moves it (default: deploy)
 #   RUNNER_VERSION  version of actions/runner (default: latest)
 #   RUNNER_SHA256   its checksum; with a version it makes GitHub's API unnecessary
+#   RUNNER_RELEASES where its archives are, for those who keep a mirror (default:
+#                   https://github.com/actions/runner/releases/download)
 #   BASE_IMAGE      image to start from (default: Debian bookworm slim)
 #   SUDO            true lets jobs become root (default: false)
 #   IMAGE_SOURCE    folder of the Dockerfile (default: the CodeBuild source "image")
@@ -41,6 +43,8 @@ main() {
 	find_base
 	tag=$version-$architecture-$(tree_hash)-$(supervisor_hash)
 	promoted=promoted-$channel-$tag # says that the channel has been at this image
+	# Says when a build began that wants the channel to be at this image.
+	turn=turn-$channel-${CODEBUILD_START_TIME:-$(date +%s%3N)}
 	say "image tag is $tag"
 
 	if pushed "$tag"; then
@@ -153,6 +157,10 @@ get_release() {
 
 # find_base replaces the tag of the base image by its digest.
 find_base() {
+	# The CodeBuild project's role must be allowed to pull from there.
+	if [[ $base =~ ^([0-9]+\.dkr\.ecr\.([a-z0-9-]+)\.[a-z.]+)/ ]]; then
+		retry log_in "${BASH_REMATCH[1]}" "${BASH_REMATCH[2]}" || fail "ECR gives no access to the registry of the base image $base"
+	fi
 	case $base in
 		*@sha256:*) say "base image is pinned: $base" ;;
 		*)
@@ -239,13 +247,10 @@ build_image() {
 	cp -R "$tree" "$work/context"
 	rm -rf "$work/context/ecsrunners"
 	mv "$work/ecsrunners" "$work/context/"
+	local arguments=("BASE_IMAGE=$base" "RUNNER_VERSION=$version" "RUNNER_ARCH=$architecture" "RUNNER_SHA256=$checksum" "SUDO=$sudo")
+	[ -z "${RUNNER_RELEASES:-}" ] || arguments+=("RUNNER_RELEASES=$RUNNER_RELEASES")
 	# Without attestations there is one plain manifest, which promote can tag.
-	BUILDX_NO_DEFAULT_ATTESTATIONS=1 DOCKER_BUILDKIT=1 docker build \
-		--build-arg "BASE_IMAGE=$base" \
-		--build-arg "RUNNER_VERSION=$version" \
-		--build-arg "RUNNER_ARCH=$architecture" \
-		--build-arg "RUNNER_SHA256=$checksum" \
-		--build-arg "SUDO=$sudo" \
+	BUILDX_NO_DEFAULT_ATTESTATIONS=1 DOCKER_BUILDKIT=1 docker build "${arguments[@]/#/--build-arg=}" \
 		--tag "$REPOSITORY_URI:$tag" "$work/context" || fail "the image cannot be built"
 }
 
@@ -266,14 +271,39 @@ push_image() {
 # the same input was faster, or an answer was lost, it is there already.
 push_once() { docker push --quiet "$REPOSITORY_URI:$tag" || pushed "$tag"; }
 
-log_in() { aws ecr get-login-password | docker login --username AWS --password-stdin "$1"; }
+# log_in REGISTRY [REGION]
+log_in() { aws ecr get-login-password ${2:+--region "$2"} | docker login --username AWS --password-stdin "$1"; }
 
-# promote moves the channel tag to the image.
+# promote moves the channel tag to the image, or to that of a build which began
+# later: builds can overtake each other.
 promote() {
-	retry fetch_manifest "$tag" || fail "ECR does not give the manifest of $tag; $channel stays where it is"
-	retry put_tag "$channel" || fail "ECR does not take $channel; it stays where it is. Start the build again to move it"
-	retry put_tag "$promoted" || fail "ECR does not take $promoted; the next build moves $channel once more"
+	local at="" next
+	tag_image "$tag" "$turn"
+	# Until nobody has come between the look and the move.
+	while next=$(latest_turn) && [ "$next" != "$at" ]; do
+		tag_image "$next" "$channel"
+		at=$next
+	done
+	[ -n "$next" ] || fail "ECR does not tell the tags of $repository; start the build again to move $channel"
+	if [ "$at" != "$turn" ]; then
+		say "a build that began later, $at, has the channel: $channel is at its image, not at $tag"
+		return
+	fi
+	tag_image "$tag" "$promoted"
 	say "$channel is $tag now"
+}
+
+# latest_turn prints the turn of the build that began last.
+latest_turn() {
+	local tags
+	tags=$(retry aws ecr describe-images --repository-name "$repository" --filter tagStatus=TAGGED --query 'imageDetails[].imageTags[]' --output json) || return
+	jq --raw-output --arg prefix "turn-$channel-" '[.[] | select(startswith($prefix)) | select(ltrimstr($prefix) | test("^[0-9]+$"))] | sort_by(ltrimstr($prefix) | tonumber) | last // empty' <<<"$tags"
+}
+
+# tag_image TAG NEW gives the image with a tag another one.
+tag_image() {
+	retry fetch_manifest "$1" || fail "ECR does not give the manifest of $1; start the build again to move $channel"
+	retry put_tag "$2" || fail "ECR does not take $2; start the build again to move $channel"
 }
 
 fetch_manifest() {

@@ -20,6 +20,7 @@ import (
 const (
 	sum      = "1111111111111111111111111111111111111111111111111111111111111111"
 	otherSum = "2222222222222222222222222222222222222222222222222222222222222222"
+	turn     = "1790000000000"
 	tagForm  = `2\.336\.0-(x64|arm64)-[0-9a-f]{12}-[0-9a-f]{12}`
 )
 
@@ -30,6 +31,7 @@ type build struct {
 	t       *testing.T
 	scripts map[string]string
 	env     map[string]string
+	tags    string // of the repository, a line each
 	tree    string
 	library string
 }
@@ -42,7 +44,8 @@ func newBuild(t *testing.T) *build {
 		tree:    t.TempDir(),
 		library: t.TempDir(),
 		env: map[string]string{
-			"REPOSITORY_URI": "123456789012.dkr.ecr.eu-west-1.amazonaws.com/team/runner",
+			"REPOSITORY_URI":       "123456789012.dkr.ecr.eu-west-1.amazonaws.com/team/runner",
+			"CODEBUILD_START_TIME": turn,
 		},
 		scripts: map[string]string{
 			"curl": release(`{"tag_name":"v2.336.0","assets":[
@@ -85,10 +88,18 @@ END
 printf 200`
 }
 
-// ecr returns an aws of a repository where describe-images behaves like a script.
+// ecr returns an aws of a repository that keeps the tags it is given, and where
+// describe-images of one of them behaves like a script.
 func ecr(describe string) string {
-	return `case "$2" in
-		describe-images) ` + describe + ` ;;
+	return `tags=${0%/*}/tags
+	case "$2 $*" in
+		"describe-images "*--filter*) jq --raw-input --slurp 'split("\n") | map(select(. != ""))' "$tags" ;;
+		"put-image "*) echo "$6" >> "$tags" ;;
+	esac
+	case "$2 $*" in
+		"describe-images "*--image-ids*) ` + describe + ` ;;
+	esac
+	case "$2" in
 		get-login-password) echo password ;;
 		batch-get-image) echo '{"imageManifest":"{\"schemaVersion\":2}","imageManifestMediaType":"application/vnd.oci.image.manifest.v1+json"}' ;;
 	esac`
@@ -116,6 +127,7 @@ func (b *build) run() outcome {
 		stub := fmt.Sprintf("#!/bin/bash\necho \"%s $*\" >> %s\n%s\n", name, calls, script)
 		require.NoError(b.t, os.WriteFile(filepath.Join(stubs, name), []byte(stub), 0o755))
 	}
+	b.put(stubs, "tags", b.tags)
 	cmd := exec.Command("bash", "-ec", strings.Join(b.commands(), "\n"))
 	cmd.Dir = b.library
 	cmd.Env = []string{
@@ -181,13 +193,19 @@ docker pull --quiet public\.ecr\.aws/docker/library/debian:bookworm-slim
 docker image inspect .*
 aws ecr describe-images --repository-name team/runner --image-ids imageTag=`+tag+` .*
 go build .*
-docker build --build-arg BASE_IMAGE=public\.ecr\.aws/docker/library/debian@sha256:2{64} --build-arg RUNNER_VERSION=2\.336\.0 --build-arg RUNNER_ARCH=(x64|arm64) --build-arg RUNNER_SHA256=1{64} --build-arg SUDO=false --tag `+image+` .*
+docker build --build-arg=BASE_IMAGE=public\.ecr\.aws/docker/library/debian@sha256:2{64} --build-arg=RUNNER_VERSION=2\.336\.0 --build-arg=RUNNER_ARCH=(x64|arm64) --build-arg=RUNNER_SHA256=1{64} --build-arg=SUDO=false --tag `+image+` .*
 docker run --rm --network none `+image+` check -runner-version 2\.336\.0
 (aws ecr get-login-password|docker login .*)
 (aws ecr get-login-password|docker login .*)
 docker push --quiet `+image+`
 aws ecr batch-get-image .* imageTag=`+tag+` .*
+aws ecr put-image .* --image-tag turn-latest-`+turn+` .*
+aws ecr describe-images .*
+aws ecr batch-get-image .* imageTag=turn-latest-`+turn+` .*
 aws ecr put-image --repository-name team/runner --image-tag latest --image-manifest {"schemaVersion":2} .*
+aws ecr describe-images .*
+aws ecr batch-get-image .* imageTag=`+tag+` .*
+aws ecr put-image .* --image-tag promoted-latest-`+tag+` .*
 $`, o.calls, "the image must be checked before it is pushed, and the channel moved last")
 }
 
@@ -216,7 +234,7 @@ func TestBuild_AlreadyBuilt(t *testing.T) {
 	require.True(t, o.ok, o.said)
 	assert.Contains(t, o.said, "nothing to build")
 	assert.Zero(t, o.called("go build")+o.called("docker build")+o.called("docker push"))
-	assert.Equal(t, 2, o.called("aws ecr put-image"), "a push that takes back a change must take effect")
+	assert.Contains(t, o.calls, "--image-tag latest ", "a push that takes back a change must take effect")
 }
 
 func TestBuild_AlreadyBuilt_TheScheduleKeepsARollback(t *testing.T) {
@@ -256,7 +274,7 @@ func TestBuild_AlreadyBuilt_TheScheduleMakesAMissingChannel(t *testing.T) {
 	b := newBuild(t)
 	b.env["TRIGGER"] = "schedule"
 	b.scripts["aws"] = ecr(`case "$*" in *imageTag=latest*) echo ImageNotFoundException >&2; exit 254 ;; *) echo sha256:` + sum + ` ;; esac`)
-	assert.Equal(t, 2, b.run().called("aws ecr put-image"))
+	assert.Contains(t, b.run().calls, "--image-tag latest ")
 }
 
 func TestBuild_ChannelIsThereAlready(t *testing.T) {
@@ -266,7 +284,63 @@ func TestBuild_ChannelIsThereAlready(t *testing.T) {
 if [ "$2" = put-image ]; then echo "An error occurred (ImageAlreadyExistsException)" >&2; exit 254; fi`
 	o := b.run()
 	assert.True(t, o.ok, o.said)
-	assert.Equal(t, 2, o.called("aws ecr put-image"))
+	assert.Equal(t, 3, o.called("aws ecr put-image"))
+}
+
+// Builds overtake each other: one with a warm cache needs a tenth of the time. The
+// channel must end at the image of the one that began last, or a pushed change
+// would be undone by the one before it.
+func TestBuild_TheLaterToBeginHasTheChannel(t *testing.T) {
+	t.Parallel()
+	const later, other = "turn-latest-1790000000001", "turn-next-1790000000009"
+	moves := func(o outcome) []string {
+		var from []string
+		for _, m := range regexp.MustCompile(`batch-get-image \S+ \S+ --image-ids imageTag=(\S+) .*\naws ecr put-image \S+ \S+ --image-tag latest `).FindAllStringSubmatch(o.calls, -1) {
+			from = append(from, m[1])
+		}
+		return from
+	}
+	for name, test := range map[string]struct {
+		tags, script string
+		want         []string
+	}{
+		"it is the only one":                 {want: []string{"turn-latest-" + turn}},
+		"others were before it":              {tags: "turn-latest-1789999999999\nturn-latest-999999999999\n" + other + "\n", want: []string{"turn-latest-" + turn}},
+		"another began later":                {tags: later + "\nturn-latest-1789999999999\n", want: []string{later}},
+		"another comes while it moves":       {script: `case "$*" in "ecr put-image"*" latest "*) echo ` + later + ` >> "$tags" ;; esac`, want: []string{"turn-latest-" + turn, later}},
+		"another comes before the last look": {script: `case "$*" in *imageTag=turn-latest-` + turn + `*) echo ` + later + ` >> "$tags" ;; esac`, want: []string{"turn-latest-" + turn, later}},
+	} {
+		b := newBuild(t)
+		b.tags = test.tags
+		b.scripts["aws"] += "\n" + test.script
+		o := b.run()
+		require.True(t, o.ok, o.said)
+		assert.Equal(t, test.want, moves(o), "%s:\n%s", name, o.calls)
+		mine := test.want[len(test.want)-1] != later
+		assert.Equal(t, mine, strings.Contains(o.calls, "--image-tag promoted-latest-"), name)
+		assert.Equal(t, !mine, strings.Contains(o.said, "a build that began later, "+later+", has the channel"), o.said)
+	}
+}
+
+func TestBuild_ABaseImageOfAnotherECR(t *testing.T) {
+	t.Parallel()
+	b := newBuild(t)
+	b.env["BASE_IMAGE"] = "210987654321.dkr.ecr.us-east-1.amazonaws.com/base/debian@sha256:" + sum
+	o := b.run()
+	require.True(t, o.ok, o.said)
+	assert.Contains(t, o.calls, "aws ecr get-login-password --region us-east-1\n")
+	assert.Contains(t, o.calls, "docker login --username AWS --password-stdin 210987654321.dkr.ecr.us-east-1.amazonaws.com\n")
+}
+
+func TestBuild_AMirrorOfTheReleases(t *testing.T) {
+	t.Parallel()
+	b := newBuild(t)
+	first := b.run().tag(t)
+	b.env["RUNNER_RELEASES"] = "https://mirror.example.com/runner"
+	o := b.run()
+	require.True(t, o.ok, o.said)
+	assert.Contains(t, o.calls, " --build-arg=RUNNER_RELEASES=https://mirror.example.com/runner ")
+	assert.Equal(t, first, o.tag(t), "what is verified is the same from everywhere")
 }
 
 func TestBuild_PinnedVersion(t *testing.T) {
@@ -415,7 +489,7 @@ func TestBuild_ECRIsThrottledForAWhile(t *testing.T) {
 ` + b.scripts["aws"]
 	o := b.run()
 	require.True(t, o.ok, o.said)
-	assert.Equal(t, 3, o.called("aws ecr put-image"))
+	assert.Equal(t, 4, o.called("aws ecr put-image"), "one was throttled")
 }
 
 func TestBuild_TheChannelCannotBeMoved(t *testing.T) {
@@ -426,7 +500,7 @@ if [ "$2" = put-image ]; then echo "An error occurred (ImageTagAlreadyExistsExce
 	o := b.run()
 	assert.False(t, o.ok)
 	assert.Contains(t, o.said, "ImageTagAlreadyExistsException", "the reason must be told")
-	assert.Contains(t, o.said, "Start the build again to move it")
+	assert.Contains(t, o.said, "start the build again to move latest")
 }
 
 func TestBuild_SelfCheckFails(t *testing.T) {

@@ -174,6 +174,8 @@ func imageProps(s settings.Image) *constructs.RunnerImagePipelineProps {
 	return &constructs.RunnerImagePipelineProps{
 		Architectures:    s.Architectures,
 		RunnerVersion:    s.RunnerVersion,
+		RunnerSHA256:     s.RunnerSHA256,
+		RunnerReleases:   s.RunnerReleases,
 		BaseImage:        s.BaseImage,
 		Sudo:             s.Sudo,
 		Channel:          s.Channel,

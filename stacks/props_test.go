@@ -67,8 +67,10 @@ func TestProps_NoSettingIsLost(t *testing.T) {
 				"Subnets":                          "a construct",
 				"SecurityGroups":                   "a construct",
 				"Code":                             "a construct",
-				"FailureTopic":                     "a construct, see TestRunnerImageStack_TellsTheTopicsOfTheConfiguration",
+				"FailureTopic":                     "a construct, see TestRunnerImageStack_TakesWhatTheConfigurationNames",
 				"AlarmTopic":                       "likewise",
+				"EncryptionKeyARN":                 "likewise",
+				"BuildInVPC":                       "the construct VPC, see TestRunnerImageStack_BuildsInTheVPCOfTheConfiguration",
 				"FailureTopicARN":                  "likewise",
 				"AlarmTopicARN":                    "likewise",
 			},
@@ -179,7 +181,7 @@ func (f *filler) fill(v reflect.Value) {
 		element := reflect.New(v.Type().Elem()).Elem()
 		f.fill(element)
 		v.Set(reflect.MakeMap(v.Type()))
-		v.SetMapIndex(reflect.ValueOf(fmt.Sprintf("key-%d", f.n)), element)
+		v.SetMapIndex(reflect.ValueOf(fmt.Sprintf("key-%d", f.n)).Convert(v.Type().Key()), element)
 	default:
 		require.Failf(f.t, "a new kind of setting", "%s", v.Type())
 	}

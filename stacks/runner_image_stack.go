@@ -3,6 +3,7 @@ package stacks
 import (
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awscodecommit"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awskms"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awssns"
 	awsconstructs "github.com/aws/constructs-go/constructs/v10"
 	"github.com/aws/jsii-runtime-go"
@@ -34,6 +35,12 @@ func NewRunnerImageStack(scope awsconstructs.Construct, c config.Config) *Runner
 		return awssns.Topic_FromTopicArn(s, &id, &arn)
 	}
 	image.FailureTopic, image.AlarmTopic = topic("FailureTopic", c.Image.FailureTopicARN), topic("AlarmTopic", c.Image.AlarmTopicARN)
+	if arn := c.Image.EncryptionKeyARN; arn != "" {
+		image.EncryptionKey = awskms.Key_FromKeyArn(s, jsii.String("EncryptionKey"), &arn)
+	}
+	if c.Image.BuildInVPC {
+		image.VPC, image.Subnets = existingVPC(s, c.VPC)
+	}
 	s.pipeline = constructs.NewRunnerImagePipeline(s, "Image", image)
 
 	output(s, "RepositoryURI", "ECR repository with the images", s.pipeline.Repository().RepositoryUri())

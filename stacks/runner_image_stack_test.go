@@ -126,17 +126,32 @@ func TestRunnerImageStack_TakesItsSourceFromTheConfiguration(t *testing.T) {
 	}
 }
 
-func TestRunnerImageStack_TellsTheTopicsOfTheConfiguration(t *testing.T) {
+func TestRunnerImageStack_BuildsInTheVPCOfTheConfiguration(t *testing.T) {
+	_, stack := scenario{"vpc", `{"account": "111122223333", "region": "eu-central-1", "vpc": {"id": "vpc-0123456789abcdef0", "availabilityZones": ["eu-central-1a"],
+		"subnetIds": ["subnet-0123456789abcdef0"]}, "image": {"buildInVpc": true}}`}.buildImage(t, nil)
+	projects := cdktest.Resources(cdktest.Template(stack), "AWS::CodeBuild::Project")
+	require.Len(t, projects, 1)
+	for _, project := range projects {
+		assert.Equal(t, "vpc-0123456789abcdef0", cdktest.At(project, "VpcConfig.VpcId"))
+		assert.Equal(t, []any{"subnet-0123456789abcdef0"}, cdktest.At(project, "VpcConfig.Subnets"))
+	}
+}
+
+func TestRunnerImageStack_TakesWhatTheConfigurationNames(t *testing.T) {
+	const key = "arn:aws:kms:eu-central-1:111122223333:key/01234567-89ab-cdef-0123-456789abcdef"
 	const failures, alarms = "arn:aws:sns:eu-central-1:111122223333:failures", "arn:aws:sns:eu-central-1:111122223333:alarms"
-	_, stack := scenario{"topics", `{"image": {"failureTopicArn": "` + failures + `", "alarmTopicArn": "` + alarms + `", "maxImageAge": "720h"}}`}.buildImage(t, nil)
+	_, stack := scenario{"topics", `{"image": {"failureTopicArn": "` + failures + `", "alarmTopicArn": "` + alarms + `", "maxImageAge": "720h", "encryptionKeyArn": "` + key + `"}}`}.buildImage(t, nil)
 	template := cdktest.Template(stack)
 	found := cdktest.Resources(template, "AWS::CloudWatch::Alarm")
-	require.Len(t, found, 3)
+	require.Len(t, found, 4)
 	for id, alarm := range found {
 		assert.Equal(t, []any{alarms}, alarm["AlarmActions"], id)
 		if alarm["MetricName"] == "ImageAge" {
 			assert.Equal(t, 30.0, alarm["Threshold"])
 		}
+	}
+	for _, repository := range cdktest.Resources(template, "AWS::ECR::Repository") {
+		assert.Equal(t, map[string]any{"EncryptionType": "KMS", "KmsKey": key}, repository["EncryptionConfiguration"])
 	}
 	told := false
 	for _, rule := range cdktest.Resources(template, "AWS::Events::Rule") {

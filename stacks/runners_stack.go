@@ -6,7 +6,6 @@ import (
 	"slices"
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
-	"github.com/aws/aws-cdk-go/awscdk/v2/awsec2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awssecretsmanager"
 	awsconstructs "github.com/aws/constructs-go/constructs/v10"
 	"github.com/aws/jsii-runtime-go"
@@ -105,26 +104,11 @@ func (s *RunnersStack) addFleet(f settings.Fleet, image constructs.RunnerImage) 
 func (s *RunnersStack) newCluster(c config.Config) *constructs.RunnerCluster {
 	props := clusterProps(c.Cluster)
 	if c.VPC != nil {
-		props.VPC, props.Subnets = s.existingVPC(c.VPC)
+		props.VPC, props.Subnets = existingVPC(s, c.VPC)
 	}
 	cluster := constructs.NewRunnerCluster(s, "Cluster", props)
 	for _, id := range slices.Sorted(maps.Keys(c.Cluster.Capacities)) {
 		cluster.AddCapacity(id, capacityProps(c.Cluster.Capacities[id]))
 	}
 	return cluster
-}
-
-func (s *RunnersStack) existingVPC(v *config.VPC) (awsec2.IVpc, *awsec2.SubnetSelection) {
-	attributes := &awsec2.VpcAttributes{VpcId: &v.ID, AvailabilityZones: jsii.Strings(v.AvailabilityZones...)}
-	selection := &awsec2.SubnetSelection{SubnetType: awsec2.SubnetType_PRIVATE_WITH_EGRESS}
-	if v.Public {
-		attributes.PublicSubnetIds = jsii.Strings(v.SubnetIDs...)
-		selection.SubnetType = awsec2.SubnetType_PUBLIC
-	} else {
-		attributes.PrivateSubnetIds = jsii.Strings(v.SubnetIDs...)
-	}
-	vpc := awsec2.Vpc_FromVpcAttributes(s, jsii.String("Vpc"), attributes)
-	awscdk.Annotations_Of(vpc).AcknowledgeWarning(jsii.String("@aws-cdk/aws-ec2:noSubnetRouteTableId"),
-		jsii.String("nothing here needs the route tables of the subnets"))
-	return vpc, selection
 }

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsec2"
 	awsconstructs "github.com/aws/constructs-go/constructs/v10"
 	"github.com/aws/jsii-runtime-go"
 
@@ -28,4 +29,20 @@ func initialize(s awscdk.Stack, scope awsconstructs.Construct, name, description
 // output adds an output to a stack.
 func output(s awscdk.Stack, id, description string, value *string) {
 	awscdk.NewCfnOutput(s, &id, &awscdk.CfnOutputProps{Description: &description, Value: value})
+}
+
+// existingVPC is the VPC that the configuration names, and its subnets.
+func existingVPC(s awscdk.Stack, v *config.VPC) (awsec2.IVpc, *awsec2.SubnetSelection) {
+	attributes := &awsec2.VpcAttributes{VpcId: &v.ID, AvailabilityZones: jsii.Strings(v.AvailabilityZones...)}
+	selection := &awsec2.SubnetSelection{SubnetType: awsec2.SubnetType_PRIVATE_WITH_EGRESS}
+	if v.Public {
+		attributes.PublicSubnetIds = jsii.Strings(v.SubnetIDs...)
+		selection.SubnetType = awsec2.SubnetType_PUBLIC
+	} else {
+		attributes.PrivateSubnetIds = jsii.Strings(v.SubnetIDs...)
+	}
+	vpc := awsec2.Vpc_FromVpcAttributes(s, jsii.String("Vpc"), attributes)
+	awscdk.Annotations_Of(vpc).AcknowledgeWarning(jsii.String("@aws-cdk/aws-ec2:noSubnetRouteTableId"),
+		jsii.String("nothing here needs the route tables of the subnets"))
+	return vpc, selection
 }

@@ -114,6 +114,9 @@ func (c Config) Validate() settings.Problems {
 			ps.Add("stackName", c.StackName, "at most 123 letters, digits and - with an image, whose stack has Image after that name")
 		}
 		ps.Under("image", c.Image.Validate().JSON())
+		if c.Image.BuildInVPC && (c.VPC == nil || c.VPC.Public) {
+			ps.Add("image.buildInVpc", true, "true together with vpc whose subnets are not public: CodeBuild gives builds no public address")
+		}
 	}
 	if c.Webhook != nil {
 		ps.Under("webhook", c.Webhook.Validate().JSON())

@@ -126,7 +126,7 @@ func decode(from any, to, def reflect.Value, path string, ps *settings.Problems)
 		to.Set(reflect.MakeMap(to.Type()))
 		var elementDefault reflect.Value
 		if def.IsValid() {
-			elementDefault = def.MapIndex(reflect.ValueOf(anyKey))
+			elementDefault = def.MapIndex(reflect.ValueOf(anyKey).Convert(to.Type().Key()))
 		}
 		for _, key := range slices.Sorted(maps.Keys(object)) {
 			if looksSecret(key) {
@@ -135,7 +135,7 @@ func decode(from any, to, def reflect.Value, path string, ps *settings.Problems)
 			}
 			element := reflect.New(to.Type().Elem()).Elem()
 			decode(object[key], element, elementDefault, fmt.Sprintf("%s[%q]", path, key), ps)
-			to.SetMapIndex(reflect.ValueOf(key), element)
+			to.SetMapIndex(reflect.ValueOf(key).Convert(to.Type().Key()), element)
 		}
 	case reflect.Slice:
 		list, ok := from.([]any)

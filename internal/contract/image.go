@@ -10,12 +10,14 @@ import (
 // Environment variables of the build of the runner image, read by build.sh, which
 // explains them.
 const (
-	EnvImageRepositoryURI = "REPOSITORY_URI"
-	EnvImageChannel       = "CHANNEL"
-	EnvImageTrigger       = "TRIGGER"
-	EnvImageRunnerVersion = "RUNNER_VERSION"
-	EnvImageBase          = "BASE_IMAGE"
-	EnvImageSudo          = "SUDO"
+	EnvImageRepositoryURI  = "REPOSITORY_URI"
+	EnvImageChannel        = "CHANNEL"
+	EnvImageTrigger        = "TRIGGER"
+	EnvImageRunnerVersion  = "RUNNER_VERSION"
+	EnvImageRunnerSHA256   = "RUNNER_SHA256"
+	EnvImageRunnerReleases = "RUNNER_RELEASES"
+	EnvImageBase           = "BASE_IMAGE"
+	EnvImageSudo           = "SUDO"
 )
 
 // ImageTriggerSchedule is the value of EnvImageTrigger in builds that nobody has

@@ -671,7 +671,7 @@ func fill(t *testing.T, v reflect.Value) {
 		v.Set(reflect.MakeMap(v.Type()))
 		element := reflect.New(v.Type().Elem()).Elem()
 		fill(t, element)
-		v.SetMapIndex(reflect.ValueOf("given"), element)
+		v.SetMapIndex(reflect.ValueOf("given").Convert(v.Type().Key()), element)
 	case reflect.String:
 		v.SetString("given")
 	case reflect.Bool:

@@ -2,6 +2,7 @@ package settings
 
 import (
 	"fmt"
+	"maps"
 	"regexp"
 	"slices"
 	"strings"
@@ -17,8 +18,12 @@ type Image struct {
 	Architectures []Architecture `json:"architectures"`
 	RunnerVersion string         `json:"runnerVersion"`
 	BaseImage     string         `json:"baseImage"`
-	Sudo          bool           `json:"sudo"`
-	Channel       string         `json:"channel"`
+
+	RunnerSHA256   map[Architecture]string `json:"runnerSha256"`
+	RunnerReleases string                  `json:"runnerReleases"`
+
+	Sudo    bool   `json:"sudo"`
+	Channel string `json:"channel"`
 
 	RepositoryName   string    `json:"repositoryName"`
 	MaxImageCount    int       `json:"maxImageCount"`
@@ -36,10 +41,12 @@ type Image struct {
 
 	FunctionName string `json:"functionName"`
 
-	// Constructs take the topics as values of their own type.
-	FailureTopicARN string    `json:"failureTopicArn"`
-	AlarmTopicARN   string    `json:"alarmTopicArn"`
-	MaxImageAge     *Duration `json:"maxImageAge"`
+	// Constructs take these as values of their own types.
+	EncryptionKeyARN string    `json:"encryptionKeyArn"`
+	BuildInVPC       bool      `json:"buildInVpc"`
+	FailureTopicARN  string    `json:"failureTopicArn"`
+	AlarmTopicARN    string    `json:"alarmTopicArn"`
+	MaxImageAge      *Duration `json:"maxImageAge"`
 }
 
 // ChecksDaily tells whether Schedule looks for a release at least once a day.
@@ -130,6 +137,7 @@ func (i Image) WithDefaults() Image {
 		i.Architectures = []Architecture{X64}
 	}
 	i.Architectures = slices.Clone(i.Architectures)
+	i.RunnerSHA256 = maps.Clone(i.RunnerSHA256)
 	set(&i.Channel, contract.DefaultImageChannel)
 	set(&i.MaxImageCount, 5)
 	setPointer(&i.UntaggedImageAge, Duration(7*24*time.Hour))
@@ -163,6 +171,9 @@ func (s ImageSource) WithDefaults() ImageSource {
 }
 
 var (
+	sha256Sum     = regexp.MustCompile(`^[0-9a-f]{64}$`)
+	httpAddress   = regexp.MustCompile(`^https?://[A-Za-z0-9.:_-]+(/[A-Za-z0-9._~/-]*)?$`)
+	keyARN        = regexp.MustCompile(`^arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:key/[A-Za-z0-9-]+$`)
 	runnerVersion = regexp.MustCompile(`^[0-9]+\.[0-9]+\.[0-9]+$`)
 	// https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_CreateRepository.html
 	imageRepositoryName = regexp.MustCompile(`^([a-z0-9]+([._-][a-z0-9]+)*/)*[a-z0-9]+([._-][a-z0-9]+)*$`)
@@ -214,6 +225,17 @@ func (i Image) Validate() Problems {
 		}
 	}
 	name("RunnerVersion", i.RunnerVersion, runnerVersion, `a release of actions/runner such as "2.330.0"`)
+	for _, architecture := range slices.Sorted(maps.Keys(i.RunnerSHA256)) {
+		path := fmt.Sprintf("RunnerSHA256[%q]", architecture)
+		if !slices.Contains(i.Architectures, architecture) {
+			ps.Add(path, i.RunnerSHA256[architecture], fmt.Sprintf("checksums for Architectures, %v", i.Architectures))
+		}
+		name(path, i.RunnerSHA256[architecture], sha256Sum, "64 hexadecimal digits in lower case")
+	}
+	if len(i.RunnerSHA256) > 0 && i.RunnerVersion == "" {
+		ps.Add("RunnerSHA256", Words("checksums without RunnerVersion"), "checksums together with the RunnerVersion they are of")
+	}
+	name("RunnerReleases", i.RunnerReleases, httpAddress, `an address such as "https://mirror.example.com/runner", below which is v2.330.0/actions-runner-linux-x64-2.330.0.tar.gz`)
 	name("BaseImage", i.BaseImage, imageReference, `an image such as "public.ecr.aws/docker/library/debian:bookworm-slim", with or without a digest`)
 	name("Channel", i.Channel, imageChannel, "at most 64 letters, digits and . _ -, beginning with a letter, a digit or _")
 	if n := len(i.RepositoryName); n != 0 && (n < 2 || n > 256 || !imageRepositoryName.MatchString(i.RepositoryName)) {
@@ -228,6 +250,7 @@ func (i Image) Validate() Problems {
 	if d := time.Duration(*i.MaxImageAge); d < 24*time.Hour || d%(24*time.Hour) != 0 {
 		ps.Add("MaxImageAge", *i.MaxImageAge, "whole days, 24h or more")
 	}
+	name("EncryptionKeyARN", i.EncryptionKeyARN, keyARN, "the ARN of a KMS key")
 	name("FailureTopicARN", i.FailureTopicARN, topicARN, "the ARN of an SNS topic")
 	name("AlarmTopicARN", i.AlarmTopicARN, topicARN, "the ARN of an SNS topic")
 	choice("RemovalPolicy", i.RemovalPolicy, removalPolicies)

@@ -82,6 +82,8 @@ func TestImage_Validate_NamesTheFieldTheValueAndWhatIsAllowed(t *testing.T) {
 		"the defaults": {settings.Image{}, nil},
 		"what is at the limit": {settings.Image{
 			Architectures: []settings.Architecture{settings.ARM64, settings.X64}, RunnerVersion: "2.330.0", Sudo: true,
+			RunnerSHA256:   map[settings.Architecture]string{settings.X64: strings.Repeat("0", 64), settings.ARM64: strings.Repeat("f", 64)},
+			RunnerReleases: "http://mirror.example.com:8080/a/b", EncryptionKeyARN: "arn:aws-cn:kms:cn-north-1:123456789012:key/mrk-0",
 			BaseImage: "registry.example.com:5000/debian:12@sha256:" + strings.Repeat("0", 64),
 			Channel:   strings.Repeat("c", 64), RepositoryName: "a" + strings.Repeat("/b", 127) + "c", MaxImageCount: 10000,
 			UntaggedImageAge: duration(24 * time.Hour), RemovalPolicy: "destroy", EmptyOnDelete: true,
@@ -108,6 +110,19 @@ func TestImage_Validate_NamesTheFieldTheValueAndWhatIsAllowed(t *testing.T) {
 				`ComputeType: got "huge"; allowed: small, medium, large, x-large, x2-large`,
 				`Schedule: got "daily"; allowed: an expression such as "cron(23 3 * * ? *)" or "rate(1 day)", or "none"`,
 				`FunctionName: got "a.b"; allowed: at most 64 letters, digits, - and _`,
+			},
+		},
+		"checksums of nothing": {
+			settings.Image{
+				RunnerSHA256:   map[settings.Architecture]string{settings.ARM64: strings.Repeat("0", 64), settings.X64: strings.Repeat("F", 64)},
+				RunnerReleases: "mirror.example.com", EncryptionKeyARN: "alias/key",
+			},
+			[]string{
+				`RunnerSHA256["arm64"]: got "0000000000000000000000000000000000000000000000000000000000000000"; allowed: checksums for Architectures, [x64]`,
+				`RunnerSHA256["x64"]: got "FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF"; allowed: 64 hexadecimal digits in lower case`,
+				`RunnerSHA256: got checksums without RunnerVersion; allowed: checksums together with the RunnerVersion they are of`,
+				`RunnerReleases: got "mirror.example.com"; allowed: an address such as "https://mirror.example.com/runner", below which is v2.330.0/actions-runner-linux-x64-2.330.0.tar.gz`,
+				`EncryptionKeyARN: got "alias/key"; allowed: the ARN of a KMS key`,
 			},
 		},
 		"numbers out of range": {

@@ -69,7 +69,7 @@ func (ps Problems) JSON() Problems {
 // A path is made of names, indexes and quoted keys.
 var pathPart = regexp.MustCompile(`"(?:[^"\\]|\\.)*"|[A-Za-z0-9]+`)
 
-var initialisms = strings.NewReplacer("ARN", "Arn", "CPU", "Cpu", "ID", "Id", "IP", "Ip", "URL", "Url", "VPC", "Vpc")
+var initialisms = strings.NewReplacer("ARN", "Arn", "CPU", "Cpu", "ID", "Id", "IP", "Ip", "SHA", "Sha", "URL", "Url", "VPC", "Vpc")
 
 // JSONName is the configuration key of a Go field: ImageID becomes imageId.
 func JSONName(field string) string {

@@ -344,9 +344,9 @@ func (m *Machine) released(now time.Time, e Released) {
 		m.end(now, m.reason, m.detail)
 	case starting, listening:
 		switch {
-		case e.Answer == ReleaseDone, m.reason == contract.ReasonLifetime:
+		case e.Answer == ReleaseDone:
 			m.interruptListener(now, m.reason)
-		case m.stopping: // a job may be on its way: it has until the interrupt
+		case m.stopping, m.reason == contract.ReasonLifetime: // a job may be on its way: it has until the interrupt
 		default: // keep the runner; ask again when it still has no job
 			m.reason = ""
 			if m.phase == starting {

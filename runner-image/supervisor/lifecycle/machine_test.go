@@ -367,6 +367,30 @@ func TestLifetime_EndsARunnerThatKeepsBeingBusy(t *testing.T) {
 	assert.Equal(t, contract.ReasonLifetime, p.reason(t))
 }
 
+// GitHub has given away a job that the listener does not know of yet: interrupted at
+// once, the job would be lost; once the listener runs it, it is cancelled.
+func TestLifetime_AJobOnItsWayHasTimeToShowUp(t *testing.T) {
+	t.Parallel()
+	const over = 6*time.Hour + 30*time.Minute
+	busy := func() *play {
+		p := idling()
+		for at := 5 * time.Minute; at < over; at += 5 * time.Minute {
+			p.at(at, Released{Answer: ReleaseBusy})
+		}
+		return p
+	}
+	for _, answer := range []ReleaseAnswer{ReleaseBusy, ReleaseUnknown} {
+		p := busy().at(over+time.Second, Released{Answer: answer}).
+			at(over+10*time.Second, JobStarted{}).at(over+time.Minute, JobCompleted{Result: "Canceled"}, Exited{Code: 0})
+		done := p.sinceStart()
+		assert.Equal(t, []string{"6h30m0s Release", "6h30m30s Interrupt", "6h31m0s End"}, done[len(done)-3:])
+		assert.Equal(t, contract.ReasonLifetime, p.reason(t))
+		assert.Equal(t, "Canceled", p.end.Job.Result)
+	}
+	done := busy().at(over+time.Second, Released{Answer: ReleaseDone}).at(over+2*time.Second, Exited{Code: 0}).sinceStart()
+	assert.Equal(t, []string{"6h30m0s Release", "6h30m1s Interrupt", "6h30m2s End"}, done[len(done)-3:], "there is nothing to wait for")
+}
+
 func TestLifetime_InEveryState(t *testing.T) {
 	t.Parallel()
 	over := contract.DefaultLifetime
