@@ -2,6 +2,7 @@ package constructs
 
 import (
 	"fmt"
+	"maps"
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awscloudwatch"
@@ -187,21 +188,24 @@ func (c *RunnerCluster) Capacities() []*RunnerCapacity {
 // publishes no count of pending tasks outside services; what waits for
 // instances shows in [RunnerCapacity.MetricReservation], above 100.
 func (c *RunnerCluster) MetricTaskCount(props *awscloudwatch.MetricOptions) awscloudwatch.Metric {
-	return c.insightsMetric("TaskCount", props)
+	return c.insightsMetric(c, "TaskCount", nil, props)
 }
 
 // MetricContainerInstanceCount is the number of instances that are registered
 // with the cluster. It panics unless the cluster has ContainerInsights.
 func (c *RunnerCluster) MetricContainerInstanceCount(props *awscloudwatch.MetricOptions) awscloudwatch.Metric {
-	return c.insightsMetric("ContainerInstanceCount", props)
+	return c.insightsMetric(c, "ContainerInstanceCount", nil, props)
 }
 
+// insightsMetric is a metric of the cluster, or of what further dimensions tell.
 // https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/Container-Insights-metrics-ECS.html
-func (c *RunnerCluster) insightsMetric(name string, props *awscloudwatch.MetricOptions) awscloudwatch.Metric {
+func (c *RunnerCluster) insightsMetric(scope constructs.IConstruct, name string, dimensions map[string]*string, props *awscloudwatch.MetricOptions) awscloudwatch.Metric {
 	if c.settings.ContainerInsights == settings.InsightsDisabled {
 		panic(fmt.Errorf("RunnerCluster %q: metric %s needs ContainerInsights, got %s; allowed: enabled, enhanced", *c.Node().Id(), name, c.settings.ContainerInsights))
 	}
-	return newMetric(c, "ECS/ContainerInsights", name, map[string]*string{"ClusterName": c.cluster.ClusterName()}, props)
+	all := map[string]*string{"ClusterName": c.cluster.ClusterName()}
+	maps.Copy(all, dimensions)
+	return newMetric(scope, "ECS/ContainerInsights", name, all, props)
 }
 
 func (c *RunnerCluster) newVPC() awsec2.IVpc {

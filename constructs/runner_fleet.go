@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awscloudwatch"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsecs"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awslogs"
@@ -105,6 +106,25 @@ func (f *RunnerFleet) ExecutionRole() awsiam.IRole { return f.executionRole }
 // LogGroup is the log group with the runners' logs. The last line of each is a
 // JSON object that says how it ended.
 func (f *RunnerFleet) LogGroup() awslogs.ILogGroup { return f.logGroup }
+
+// MetricMemoryUtilized is the memory in MiB that the fleet's tasks use: its maximum
+// tells whether MemoryMiB is enough. It panics unless the cluster has
+// ContainerInsights, without which AWS publishes no such metric.
+func (f *RunnerFleet) MetricMemoryUtilized(props *awscloudwatch.MetricOptions) awscloudwatch.Metric {
+	return f.metric("MemoryUtilized", props)
+}
+
+// MetricCPUUtilized are the CPU units that the fleet's tasks use, of which a vCPU
+// has 1024. It panics unless the cluster has ContainerInsights.
+func (f *RunnerFleet) MetricCPUUtilized(props *awscloudwatch.MetricOptions) awscloudwatch.Metric {
+	return f.metric("CpuUtilized", props)
+}
+
+// How many tasks start and fail to start is measured where they are started, see
+// [WebhookIngress.MetricFailedInvocations].
+func (f *RunnerFleet) metric(name string, props *awscloudwatch.MetricOptions) awscloudwatch.Metric {
+	return f.capacity.cluster.insightsMetric(f, name, map[string]*string{"TaskDefinitionFamily": f.taskDefinition.Family()}, props)
+}
 
 // ecsTasks is ECS, as far as it starts tasks of this account and region.
 // https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-iam-roles.html

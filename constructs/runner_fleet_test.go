@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awscloudwatch"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsec2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsecs"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
@@ -287,6 +288,27 @@ func TestRunnerFleet_TakesItsProps(t *testing.T) {
 		{"NetworkConfiguration.AwsVpcConfiguration.SecurityGroups.0", resolved(stack, cluster.SecurityGroup().SecurityGroupId()), "EventBridge would take the VPC's default group"},
 	})
 	assert.Len(t, cdktest.At(parameters, "NetworkConfiguration.AwsVpcConfiguration.Subnets"), 2)
+}
+
+func TestRunnerFleet_Metrics(t *testing.T) {
+	stack := cdktest.NewStack(t)
+	cluster := constructs.NewRunnerCluster(stack, "Cluster", &constructs.RunnerClusterProps{ContainerInsights: awsecs.ContainerInsights_ENABLED})
+	s := system{stack, cluster, constructs.NewRunnerRegistration(stack, "Registration", &constructs.RunnerRegistrationProps{
+		Scope: constructs.Organization("my-org"), Cluster: cluster,
+	})}
+	fleet := s.fleet("Linux", func(p *constructs.RunnerFleetProps) { p.Family = "linux-runner" })
+	for name, metric := range map[string]awscloudwatch.Metric{
+		"MemoryUtilized": fleet.MetricMemoryUtilized(&awscloudwatch.MetricOptions{Statistic: jsii.String("Maximum")}),
+		"CpuUtilized":    fleet.MetricCPUUtilized(&awscloudwatch.MetricOptions{Statistic: jsii.String("Maximum")}),
+	} {
+		assert.Equal(t, "ECS/ContainerInsights", *metric.Namespace())
+		assert.Equal(t, name, *metric.MetricName())
+		assert.Equal(t, "Maximum", *metric.Statistic())
+		assert.Equal(t, map[string]any{"ClusterName": resolved(stack, cluster.Cluster().ClusterName()), "TaskDefinitionFamily": "linux-runner"}, stack.Resolve(metric.Dimensions()))
+	}
+	blind := newSystem(t).fleet("Linux", nil)
+	assert.Equal(t, `RunnerCluster "Cluster": metric MemoryUtilized needs ContainerInsights, got disabled; allowed: enabled, enhanced`,
+		cdktest.PanicMessage(t, func() { blind.MetricMemoryUtilized(nil) }))
 }
 
 func minutes(n float64) awscdk.Duration { return awscdk.Duration_Minutes(jsii.Number(n)) }
