@@ -171,7 +171,8 @@ const (
 	// PathStarted says that the listener starts now: 204.
 	PathStarted = "/started"
 	// PathRelease removes the task's runner if it never took a job: 204, or 409 when
-	// GitHub says that it is busy.
+	// GitHub says that it is busy. After PathStarted it takes the ReleaseToken of the
+	// registration: 403 without.
 	PathRelease = "/release"
 )
 
@@ -180,13 +181,21 @@ const (
 // answer of 426 says that Contract is not a version the service speaks.
 type RegistrationRequest struct {
 	Contract int `json:"contract"`
+	// ReleaseToken is the token of the registration that PathRelease gives back.
+	ReleaseToken Secret `json:"release_token,omitempty"`
 }
 
 // Registration is the answer to PathRegister.
 type Registration struct {
-	RunnerID   int64     `json:"runner_id"`
-	RunnerName string    `json:"runner_name"`
-	JITConfig  JITConfig `json:"jit_config"`
+	RunnerID   int64  `json:"runner_id"`
+	RunnerName string `json:"runner_name"`
+	// JITConfig is the just-in-time configuration of the runner: the credential with
+	// which it takes its one job.
+	JITConfig Secret `json:"jit_config"`
+	// ReleaseToken shows that a release comes from the supervisor. A job has the
+	// credentials of the task's role, too: could it give its runner back when it is
+	// over, it would be registered once more, for somebody else's job.
+	ReleaseToken Secret `json:"release_token"`
 }
 
 // RegistrationError is the body of an answer that is not a success.
@@ -194,22 +203,21 @@ type RegistrationError struct {
 	Error string `json:"error"`
 }
 
-// JITConfig is the just-in-time configuration of one runner: the credential with
-// which it takes its one job. Formatting and logging show a placeholder; only
-// encoding it as JSON and Reveal give the value.
-type JITConfig string
+// Secret is a text that nobody must see. Formatting and logging show a
+// placeholder; only encoding it as JSON and Reveal give the value.
+type Secret string
 
-// Reveal returns the configuration itself.
-func (c JITConfig) Reveal() string { return string(c) }
+// Reveal returns the text itself.
+func (s Secret) Reveal() string { return string(s) }
 
 // String returns a placeholder.
-func (c JITConfig) String() string { return "[JIT config]" }
+func (s Secret) String() string { return "[secret]" }
 
 // GoString returns a placeholder.
-func (c JITConfig) GoString() string { return c.String() }
+func (s Secret) GoString() string { return s.String() }
 
 // LogValue returns a placeholder.
-func (c JITConfig) LogValue() slog.Value { return slog.StringValue(c.String()) }
+func (s Secret) LogValue() slog.Value { return slog.StringValue(s.String()) }
 
 // Limits of the parts of a runner's name. GitHub allows 64 characters.
 const (

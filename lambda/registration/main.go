@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	cryptorand "crypto/rand"
 	"fmt"
 	"io"
 	"log/slog"
@@ -84,6 +85,7 @@ func newHandler(ctx context.Context, lookup func(string) (string, bool), stdout 
 		GitHub:     client,
 		Clock:      system,
 		Nonce:      func() string { return registration.Nonce(rand.IntN) },
+		Token:      func() contract.Secret { return contract.Secret(cryptorand.Text()) },
 		Log:        log,
 		Swapped:    handler.Count(contract.MetricSwappedJobs),
 		Unchecked:  handler.Count(contract.MetricJobCheckFailures),

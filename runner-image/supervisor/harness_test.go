@@ -115,6 +115,9 @@ var jitConfig = func() string {
 	return base64.StdEncoding.EncodeToString(files)
 }()
 
+// releaseToken is what nobody but the supervisor must know.
+const releaseToken = "aTokenOfTheSupervisorAlone"
+
 // service is a registration service, and the endpoint of the task's credentials.
 type service struct {
 	*httptest.Server
@@ -134,7 +137,7 @@ func newService(t *testing.T, answers map[string]http.HandlerFunc) *service {
 				w.WriteHeader(http.StatusNoContent)
 				return
 			}
-			_ = json.NewEncoder(w).Encode(contract.Registration{RunnerID: 7, RunnerName: "prod-linux-1-01234567-k3", JITConfig: contract.JITConfig(jitConfig)})
+			_ = json.NewEncoder(w).Encode(contract.Registration{RunnerID: 7, RunnerName: "prod-linux-1-01234567-k3", JITConfig: contract.Secret(jitConfig), ReleaseToken: releaseToken})
 		},
 		contract.PathStarted: status(http.StatusNoContent),
 		contract.PathRelease: status(http.StatusNoContent),
@@ -147,7 +150,13 @@ func newService(t *testing.T, answers map[string]http.HandlerFunc) *service {
 			_, _ = io.WriteString(w, `{"AccessKeyId":"AKID","SecretAccessKey":"key","Token":"token","Expiration":"2099-01-01T00:00:00Z"}`)
 			return
 		}
-		_, _ = io.Copy(io.Discard, r.Body)
+		var request contract.RegistrationRequest
+		if err := json.NewDecoder(r.Body).Decode(&request); err != nil {
+			t.Errorf("%s: %v", r.URL.Path, err)
+		}
+		if r.URL.Path == contract.PathRelease && slices.Contains(s.asked(), "started") && request.ReleaseToken != releaseToken {
+			t.Errorf("a runner that has started is given back with the token %q: it would be kept", request.ReleaseToken.Reveal())
+		}
 		s.mu.Lock()
 		s.requests = append(s.requests, strings.TrimPrefix(r.URL.Path, "/"))
 		s.mu.Unlock()

@@ -39,7 +39,7 @@ type process struct {
 
 // startListener starts the listener as the runner's user, in its own process
 // group, and reports what it does. Its output goes to out.
-func startListener(reaper *reaper, img image, config contract.JITConfig, out io.Writer, report func(lifecycle.Event)) (*process, error) {
+func startListener(reaper *reaper, img image, config contract.Secret, out io.Writer, report func(lifecycle.Event)) (*process, error) {
 	r, w, err := os.Pipe()
 	if err != nil {
 		return nil, fmt.Errorf("making a pipe for its output: %w", err)
@@ -82,7 +82,7 @@ func (img image) credential() *syscall.Credential {
 
 // listenerEnvironment returns the environment of the listener, and so of the job:
 // ours, without what only concerns the supervisor.
-func listenerEnvironment(environ []string, img image, config contract.JITConfig) []string {
+func listenerEnvironment(environ []string, img image, config contract.Secret) []string {
 	ours := []string{
 		"HOME=" + img.root,
 		"USER=" + contract.RunnerUser,
@@ -108,7 +108,7 @@ func listenerEnvironment(environ []string, img image, config contract.JITConfig)
 }
 
 // follow forwards the output, reports what it tells, and in the end the exit.
-func (p *process) follow(r *os.File, config contract.JITConfig, out io.Writer, status <-chan syscall.WaitStatus, report func(lifecycle.Event)) {
+func (p *process) follow(r *os.File, config contract.Secret, out io.Writer, status <-chan syscall.WaitStatus, report func(lifecycle.Event)) {
 	f := &follower{secret: []byte(config.Reveal()), out: out, report: report}
 	read := make(chan struct{})
 	go func() {

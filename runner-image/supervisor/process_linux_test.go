@@ -31,6 +31,7 @@ func TestConfiguration_IsNowhereElse(t *testing.T) {
 	var holders []string
 	for _, p := range tree {
 		assert.NotContains(t, p.file(t, "cmdline"), jitConfig, "%s has it as an argument", p.name)
+		assert.NotContains(t, p.file(t, "cmdline")+p.file(t, "environ"), releaseToken, "%s could be registered again", p.name)
 		if strings.Contains(p.file(t, "environ"), jitConfig) {
 			holders = append(holders, p.name)
 		}
@@ -56,6 +57,7 @@ func TestConfiguration_IsNowhereElse(t *testing.T) {
 		}
 		content, err := os.ReadFile(path) //nolint:gosec // nobody plays tricks with links here
 		assert.False(t, bytes.Contains(content, []byte(jitConfig)), "%s contains it", path)
+		assert.False(t, bytes.Contains(content, []byte(releaseToken)), "%s contains the supervisor's token", path)
 		if bytes.Contains(content, []byte("s3crets3cret")) {
 			assert.Equal(t, filepath.Join(c.setting.Root, ".credentials"), path)
 		}

@@ -20,7 +20,7 @@ import (
 type registrar interface {
 	Register(context.Context) (contract.Registration, error)
 	Started(context.Context) error
-	Release(context.Context) error
+	Release(context.Context, contract.Secret) error
 }
 
 // supervisor carries out what the machine decides.
@@ -181,7 +181,7 @@ func (s *supervisor) confirm(ctx context.Context) lifecycle.Event {
 }
 
 func (s *supervisor) release(ctx context.Context) lifecycle.Event {
-	err := s.registrar.Release(ctx)
+	err := s.registrar.Release(ctx, s.granted.ReleaseToken)
 	switch {
 	case err == nil:
 		s.log.Info("registration given back")

@@ -61,7 +61,7 @@ func TestListenerCode_1_RegistrationDeleted(t *testing.T) {
 func TestListenerCode_1_BadConfiguration(t *testing.T) {
 	t.Parallel()
 	s := newService(t, map[string]http.HandlerFunc{contract.PathRegister: func(w http.ResponseWriter, _ *http.Request) {
-		_, _ = w.Write([]byte(`{"runner_id":7,"runner_name":"r","jit_config":"!"}`))
+		_, _ = w.Write([]byte(`{"runner_id":7,"runner_name":"r","jit_config":"!","release_token":"`+releaseToken+`"}`))
 	}})
 	e := newContainer(t, "listen; hang", s).run()
 	assert.Equal(t, contract.ReasonListenerFailed, e.Reason)
@@ -192,7 +192,7 @@ func TestIdle_AnotherJobRuns(t *testing.T) {
 	grants := 0
 	s := newService(t, map[string]http.HandlerFunc{contract.PathRegister: func(w http.ResponseWriter, _ *http.Request) {
 		grants++
-		_ = json.NewEncoder(w).Encode(contract.Registration{RunnerID: int64(grants), RunnerName: fmt.Sprint("runner-", grants), JITConfig: contract.JITConfig(jitConfig)})
+		_ = json.NewEncoder(w).Encode(contract.Registration{RunnerID: int64(grants), RunnerName: fmt.Sprint("runner-", grants), JITConfig: contract.Secret(jitConfig), ReleaseToken: releaseToken})
 	}})
 	c := newContainer(t, "listen; await job; run build; done Succeeded; exit 0", s).with(contract.EnvIdleTimeout, "20s").start()
 	c.see("runner-2").touch("job")

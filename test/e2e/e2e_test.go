@@ -74,6 +74,7 @@ type system struct {
 	everything string   // the queue with all events
 	tasks      []string // their ARNs
 	ledgers    []string // their names
+	tokens     []string // with which supervisors give their runners back
 
 	folder       string
 	registration *lambdatest.Runtime
@@ -548,6 +549,10 @@ func (s *system) serveURL(w http.ResponseWriter, r *http.Request) {
 				}
 			}
 		})
+	}
+	var granted contract.Registration
+	if r.URL.Path == contract.PathRegister && json.Unmarshal([]byte(response.Body), &granted) == nil && granted.ReleaseToken != "" {
+		s.github.set(func() { s.tokens = append(s.tokens, granted.ReleaseToken.Reveal()) })
 	}
 	for name, value := range response.Headers {
 		w.Header().Set(name, value)

@@ -217,5 +217,7 @@ func (s *system) search(t *testing.T) {
 		words := append(s.github.configs, jitMark, base64.StdEncoding.EncodeToString([]byte(jitMark)))
 		assert.Equal(t, []string{environmentOf + listener}, s.evidence.holders(words),
 			"a just-in-time configuration belongs into the listener's environment and nowhere else")
+		require.NotEmpty(t, s.tokens)
+		assert.Empty(t, s.evidence.holders(s.tokens), "a job that has the token of its task's supervisor could be registered again")
 	})
 }

@@ -466,7 +466,7 @@ func start(t *testing.T, root string, env []string, script string) *running {
 			return
 		}
 		config := base64.StdEncoding.EncodeToString([]byte(`{".runner":"e30="}`))
-		_ = json.NewEncoder(w).Encode(contract.Registration{RunnerID: 7, RunnerName: "prod-linux-1-01234567-k3", JITConfig: contract.JITConfig(config)})
+		_ = json.NewEncoder(w).Encode(contract.Registration{RunnerID: 7, RunnerName: "prod-linux-1-01234567-k3", JITConfig: contract.Secret(config), ReleaseToken: "token"})
 	}))
 	t.Cleanup(r.server.Close)
 	require.NoError(t, os.RemoveAll(filepath.Join(root, "home/runner/.starts")))

@@ -61,7 +61,7 @@ type Job struct {
 // Runner is a new registration.
 type Runner struct {
 	ID     int64
-	Config contract.JITConfig
+	Config contract.Secret
 }
 
 const (
@@ -150,22 +150,23 @@ func (c *Client) Register(ctx context.Context, name string, labels []string, gro
 	if made.EncodedJITConfig == nil || made.GetRunner().GetID() == 0 {
 		return Runner{}, fmt.Errorf("registering a runner: %w: its answer has no configuration", ErrUnavailable)
 	}
-	return Runner{ID: made.GetRunner().GetID(), Config: contract.JITConfig(*made.EncodedJITConfig)}, nil
+	return Runner{ID: made.GetRunner().GetID(), Config: contract.Secret(*made.EncodedJITConfig)}, nil
 }
 
-// Remove removes a runner. One that is not there is as good as removed.
-func (c *Client) Remove(ctx context.Context, id int64) error {
-	err := c.do(ctx, http.MethodDelete, c.scope.String()+"/actions/runners/"+strconv.FormatInt(id, 10), nil, nil)
+// Remove removes a runner. It returns false for one that is not there: it has run
+// its job, or was removed by somebody else.
+func (c *Client) Remove(ctx context.Context, id int64) (removed bool, err error) {
+	err = c.do(ctx, http.MethodDelete, c.scope.String()+"/actions/runners/"+strconv.FormatInt(id, 10), nil, nil)
 	switch status(err) {
 	case http.StatusNotFound:
-		return nil
+		return false, nil
 	case http.StatusUnprocessableEntity:
-		return ErrBusy
+		return false, ErrBusy
 	}
 	if err != nil {
-		return fmt.Errorf("removing runner %d of %s: %w", id, c.scope, c.explain(err, c.runnerPermission()))
+		return false, fmt.Errorf("removing runner %d of %s: %w", id, c.scope, c.explain(err, c.runnerPermission()))
 	}
-	return nil
+	return true, nil
 }
 
 // Find returns the id of the runner with a name, and zero if there is none.

@@ -187,7 +187,9 @@ func TestClient_RegistersAtEveryLevel(t *testing.T) {
 		assert.True(t, known)
 		assert.Equal(t, 4321, remaining)
 
-		require.NoError(t, client.Remove(t.Context(), 7))
+		removed, err := client.Remove(t.Context(), 7)
+		require.NoError(t, err)
+		assert.True(t, removed)
 		id, err := client.Find(t.Context(), "one")
 		require.NoError(t, err)
 		assert.EqualValues(t, 4, id, "the name must be the whole name")
@@ -285,8 +287,12 @@ func TestClient_ErrorsSayWhatAnOperatorCanDo(t *testing.T) {
 		"name taken":          {scope: org, status: 409, on: "/generate-jitconfig", do: register, want: github.ErrNameTaken},
 		"bad request":         {scope: org, status: 422, on: "/generate-jitconfig", do: register, want: github.ErrRefused},
 		"out of order":        {scope: org, status: 502, on: "/generate-jitconfig", do: register, want: github.ErrUnavailable, text: "502"},
-		"busy":                {scope: org, status: 422, on: "/actions/runners/7", do: func(c *github.Client) error { return c.Remove(t.Context(), 7) }, want: github.ErrBusy},
-		"gone":                {scope: org, status: 404, on: "/actions/runners/7", do: func(c *github.Client) error { return c.Remove(t.Context(), 7) }},
+		"busy":                {scope: org, status: 422, on: "/actions/runners/7", do: func(c *github.Client) error { _, err := c.Remove(t.Context(), 7); return err }, want: github.ErrBusy},
+		"gone": {scope: org, status: 404, on: "/actions/runners/7", do: func(c *github.Client) error {
+			removed, err := c.Remove(t.Context(), 7)
+			assert.False(t, removed)
+			return err
+		}},
 		"job not told":        {scope: org, status: 404, on: "/actions/jobs/1", do: func(c *github.Client) error { _, err := c.Job(t.Context(), "octo/app", "1"); return err }, want: github.ErrRefused, text: `"Actions" (read)`},
 		"App not installed":   {scope: org, secret: (*server).app, status: 404, on: "/installation", do: register, want: github.ErrRefused, text: "App 12345 is not installed in orgs/octo"},
 		"permission missing":  {scope: org, secret: (*server).app, status: 422, on: "/access_tokens", do: register, want: github.ErrRefused, text: "accepted where it is installed"},

@@ -209,7 +209,11 @@ var calls = map[string]func(t *testing.T, c *github.Client, scope contract.Scope
 		}
 		return err
 	},
-	"Remove": func(t *testing.T, c *github.Client, _ contract.Scope) error { return c.Remove(t.Context(), 23) },
+	"Remove": func(t *testing.T, c *github.Client, _ contract.Scope) error {
+		removed, err := c.Remove(t.Context(), 23)
+		assert.Equal(t, err == nil, removed)
+		return err
+	},
 	"Find": func(t *testing.T, c *github.Client, _ contract.Scope) error {
 		id, err := c.Find(t.Context(), "linux_runner")
 		if err == nil {

@@ -91,6 +91,8 @@ type Task struct {
 	Job     string
 	Runner  Runner
 	Started bool
+	// ReleaseToken is the hash of the token with which Runner is given back.
+	ReleaseToken string
 	// Tried are the jobs that the task has held and given back.
 	Tried []string
 	// Version is that of the item, zero if there is none.
@@ -102,7 +104,7 @@ func (t Task) HasTried(job string) bool { return slices.Contains(t.Tried, job) }
 
 // Rest returns the task as one that holds nothing.
 func (t Task) Rest() Task {
-	t.Job, t.Runner, t.Started = "", Runner{}, false
+	t.Job, t.Runner, t.Started, t.ReleaseToken = "", Runner{}, false, ""
 	return t
 }
 

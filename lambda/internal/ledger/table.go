@@ -51,13 +51,14 @@ type jobItem struct {
 }
 
 type taskItem struct {
-	Key     string   `dynamodbav:"id"`
-	Version int64    `dynamodbav:"version"`
-	Expires int64    `dynamodbav:"expires_at"`
-	Job     string   `dynamodbav:"job,omitempty"`
-	Runner  Runner   `dynamodbav:"runner"`
-	Started bool     `dynamodbav:"started"`
-	Tried   []string `dynamodbav:"tried,omitempty"`
+	Key          string   `dynamodbav:"id"`
+	Version      int64    `dynamodbav:"version"`
+	Expires      int64    `dynamodbav:"expires_at"`
+	Job          string   `dynamodbav:"job,omitempty"`
+	Runner       Runner   `dynamodbav:"runner"`
+	Started      bool     `dynamodbav:"started"`
+	ReleaseToken string   `dynamodbav:"release_token,omitempty"`
+	Tried        []string `dynamodbav:"tried,omitempty"`
 }
 
 const attributeVersion = "version"
@@ -77,7 +78,7 @@ func (t *Table) Task(ctx context.Context, id string) (Task, error) {
 	if err := t.get(ctx, contract.LedgerTask+id, &item); err != nil {
 		return Task{}, fmt.Errorf("reading task %s: %w", id, err)
 	}
-	return Task{ID: id, Job: item.Job, Runner: item.Runner, Started: item.Started, Tried: item.Tried, Version: item.Version}, nil
+	return Task{ID: id, Job: item.Job, Runner: item.Runner, Started: item.Started, ReleaseToken: item.ReleaseToken, Tried: item.Tried, Version: item.Version}, nil
 }
 
 // List implements Ledger.
@@ -130,7 +131,7 @@ func (t *Table) Write(ctx context.Context, now time.Time, job *Job, task *Task) 
 	if task != nil {
 		if err := add(task.Version, taskItem{
 			Key: contract.LedgerTask + task.ID, Version: task.Version + 1, Expires: now.Add(liveAge).Unix(),
-			Job: task.Job, Runner: task.Runner, Started: task.Started, Tried: task.Tried,
+			Job: task.Job, Runner: task.Runner, Started: task.Started, ReleaseToken: task.ReleaseToken, Tried: task.Tried,
 		}); err != nil {
 			return err
 		}

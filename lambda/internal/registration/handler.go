@@ -84,14 +84,15 @@ func (h *Handler) serve(ctx context.Context, w http.ResponseWriter, r *http.Requ
 			}
 		}
 	}()
-	if err := checkRequest(w, r); err != nil {
+	request, err := parseRequest(w, r)
+	if err != nil {
 		return caller, answerTo(err)
 	}
 	signer, ok := functionurl.Caller(r.Context())
 	if !ok {
 		return caller, answerTo(fmt.Errorf("%w: the request is not signed", ErrNotATask))
 	}
-	caller, err := h.Identity.Identify(ctx, signer, r.URL.Path == contract.PathRelease)
+	caller, err = h.Identity.Identify(ctx, signer, r.URL.Path == contract.PathRelease)
 	if err != nil {
 		return caller, answerTo(err)
 	}
@@ -108,35 +109,35 @@ func (h *Handler) serve(ctx context.Context, w http.ResponseWriter, r *http.Requ
 		}
 		return caller, answer{status: http.StatusNoContent, outcome: contract.RegistrationStarted}
 	default:
-		if err := h.Service.Release(ctx, caller); err != nil {
+		if err := h.Service.Release(ctx, caller, request.ReleaseToken); err != nil {
 			return caller, answerTo(err)
 		}
 		return caller, answer{status: http.StatusNoContent, outcome: contract.RegistrationReleased}
 	}
 }
 
-// checkRequest reports what a request lacks, before anybody asks who sends it.
-func checkRequest(w http.ResponseWriter, r *http.Request) error {
+// parseRequest reports what a request lacks, before anybody asks who sends it.
+func parseRequest(w http.ResponseWriter, r *http.Request) (contract.RegistrationRequest, error) {
+	var request contract.RegistrationRequest
 	switch r.URL.Path {
 	case contract.PathRegister, contract.PathStarted, contract.PathRelease:
 	default:
-		return ErrPath
+		return request, ErrPath
 	}
 	if r.Method != http.MethodPost {
-		return ErrMethod
+		return request, ErrMethod
 	}
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
 	if err != nil {
-		return ErrBody
+		return request, ErrBody
 	}
-	var request contract.RegistrationRequest
 	if json.Unmarshal(body, &request) != nil {
-		return ErrBody
+		return request, ErrBody
 	}
 	if request.Contract != contract.Version {
-		return fmt.Errorf("%w: the image speaks version %d, this deployment %d: rebuild the image, or deploy the stacks that belong to it", ErrContract, request.Contract, contract.Version)
+		return request, fmt.Errorf("%w: the image speaks version %d, this deployment %d: rebuild the image, or deploy the stacks that belong to it", ErrContract, request.Contract, contract.Version)
 	}
-	return nil
+	return request, nil
 }
 
 // answerTo says what an error means to a task.
@@ -160,6 +161,8 @@ func answerTo(err error) answer {
 		return set(http.StatusUpgradeRequired, contract.RegistrationRefused, 0)
 	case errors.Is(err, ErrNotATask):
 		a.text = ErrNotATask.Error() // what is known of tasks is for the log
+		return set(http.StatusForbidden, contract.RegistrationRefused, 0)
+	case errors.Is(err, ErrNotTheSupervisor):
 		return set(http.StatusForbidden, contract.RegistrationRefused, 0)
 	case errors.Is(err, ErrStarted), errors.Is(err, ErrClaimLost):
 		return set(http.StatusConflict, contract.RegistrationRefused, 0)

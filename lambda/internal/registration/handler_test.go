@@ -131,7 +131,7 @@ func TestHandler_ATaskFromItsRegistrationToItsRelease(t *testing.T) {
 	require.NoError(t, json.Unmarshal(answer.Body.Bytes(), &granted))
 	assert.Equal(t, "no-store", answer.Header().Get("Cache-Control"))
 	assert.Equal(t, "farm-linux-1-01234567-n1", granted.RunnerName)
-	assert.Equal(t, contract.JITConfig("config-of-farm-linux-1-01234567-n1"), granted.JITConfig)
+	assert.Equal(t, contract.Secret("config-of-farm-linux-1-01234567-n1"), granted.JITConfig)
 	require.Len(t, a.ecs.asked, 1)
 	assert.Equal(t, cluster, *a.ecs.asked[0].Cluster)
 	assert.Equal(t, []string{taskOne}, a.ecs.asked[0].Tasks)
@@ -141,7 +141,11 @@ func TestHandler_ATaskFromItsRegistrationToItsRelease(t *testing.T) {
 	assert.Equal(t, http.StatusConflict, again.Code)
 	assert.JSONEq(t, `{"error":"the task has a runner that has started"}`, again.Body.String())
 	a.ecs.tasks[taskOne] = ecsTask(taskOne, func(task *types.Task, _ map[string]string) { task.DesiredStatus = aws.String("STOPPED") })
-	assert.Equal(t, http.StatusNoContent, a.post(t, "/release", goodBody, who).Code, "a task that is asked to stop gives its runner back")
+	assert.Equal(t, http.StatusForbidden, a.post(t, "/release", goodBody, who).Code, "a job has the task's role, too")
+	release := fmt.Sprintf(`{"contract":1,"release_token":%q}`, granted.ReleaseToken.Reveal())
+	a.github.online(granted.RunnerID)
+	assert.Equal(t, http.StatusNoContent, a.post(t, "/release", release, who).Code, "a task that is asked to stop gives its runner back")
+	assert.NotContains(t, a.log.String(), granted.ReleaseToken.Reveal())
 	a.ecs.tasks[taskOne] = ecsTask(taskOne, nil)
 	assert.Equal(t, http.StatusNoContent, a.post(t, "/register", goodBody, who).Code)
 
@@ -307,7 +311,7 @@ func TestHandler_ABusyRunnerIsKept(t *testing.T) {
 	require.Equal(t, http.StatusNoContent, a.post(t, "/started", goodBody, who).Code)
 	a.github.online(1)
 	a.github.give(t, "1", 1)
-	assert.Equal(t, http.StatusConflict, a.post(t, "/release", goodBody, who).Code)
+	assert.Equal(t, http.StatusConflict, a.post(t, "/release", `{"contract":1,"release_token":"token-1"}`, who).Code)
 	assert.Contains(t, a.metrics.String(), `"Outcome":"busy"`)
 }
 

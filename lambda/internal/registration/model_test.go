@@ -114,7 +114,7 @@ func (m *model) begin(t *testing.T, task *modelTask) {
 		round := task.round
 		m.after(contract.DefaultIdleTimeout, func() {
 			if task.round == round && m.waits[granted.RunnerID] == task {
-				m.idle(t, task, granted.RunnerID)
+				m.idle(t, task, granted)
 			}
 		})
 		m.assign()
@@ -122,9 +122,9 @@ func (m *model) begin(t *testing.T, task *modelTask) {
 }
 
 // idle is a task whose runner has waited long enough.
-func (m *model) idle(t *testing.T, task *modelTask, runner int64) {
-	require.NoError(t, m.Release(t.Context(), task.Caller))
-	delete(m.waits, runner)
+func (m *model) idle(t *testing.T, task *modelTask, granted contract.Registration) {
+	require.NoError(t, m.Release(t.Context(), task.Caller, granted.ReleaseToken))
+	delete(m.waits, granted.RunnerID)
 	if !m.obstinate {
 		m.begin(t, task)
 	}
@@ -221,7 +221,7 @@ func concurrentClaims(t *testing.T, w *world, seed uint64) {
 		wg.Go(func() {
 			ctx := context.Background()
 			for range 1 + steps.IntN(4) {
-				_, err := w.Register(ctx, caller)
+				granted, err := w.Register(ctx, caller)
 				switch {
 				case errors.Is(err, registration.ErrNoWork), errors.Is(err, registration.ErrStarted):
 					return
@@ -231,7 +231,7 @@ func concurrentClaims(t *testing.T, w *world, seed uint64) {
 				switch steps.IntN(4) {
 				case 0: // the answer is lost
 				case 1:
-					_ = w.Release(ctx, caller)
+					_ = w.Release(ctx, caller, granted.ReleaseToken)
 				default:
 					_ = w.Start(ctx, caller)
 				}

@@ -2,6 +2,9 @@ package registration
 
 import (
 	"context"
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -19,7 +22,7 @@ import (
 type GitHub interface {
 	Job(ctx context.Context, repository, id string) (github.Job, error)
 	Register(ctx context.Context, name string, labels []string, group string) (github.Runner, error)
-	Remove(ctx context.Context, id int64) error
+	Remove(ctx context.Context, id int64) (removed bool, err error)
 	Find(ctx context.Context, name string) (int64, error)
 }
 
@@ -30,6 +33,8 @@ var (
 	// ErrStarted says that the task's runner listens already, so that its configuration
 	// is used up.
 	ErrStarted = errors.New("the task has a runner that has started")
+	// ErrNotTheSupervisor says that a release has not the token of the registration.
+	ErrNotTheSupervisor = errors.New("a runner that has started is given back by the task's supervisor only")
 	// ErrClaimLost says that the task no longer holds a job.
 	ErrClaimLost = errors.New("the task holds no job")
 	// ErrContended says that others changed the same items again and again.
@@ -63,6 +68,9 @@ type Service struct {
 	// Nonce returns what makes the names of a task's runners differ: a few lower-case
 	// letters and digits.
 	Nonce func() string
+	// Token returns what only the supervisor of a task gets to know: a text that
+	// nobody can guess.
+	Token func() contract.Secret
 	Log   *slog.Logger
 	// Swapped is told of each job that was found on a runner registered for another,
 	// Unchecked of each for which GitHub did not tell the state.
@@ -121,7 +129,7 @@ func (s *Service) register(ctx context.Context, c Caller) (contract.Registration
 // undo takes back what an earlier request of the task has done: its runner, which
 // nobody may have seen, and its claim.
 func (s *Service) undo(ctx context.Context, task ledger.Task) (ledger.Task, error) {
-	if err := s.remove(ctx, task.Runner); errors.Is(err, github.ErrBusy) {
+	if _, err := s.remove(ctx, task.Runner); errors.Is(err, github.ErrBusy) {
 		return task, ErrStarted
 	} else if err != nil {
 		return task, err
@@ -144,15 +152,15 @@ func (s *Service) giveBack(ctx context.Context, held, rest ledger.Task) (ledger.
 	return rest, s.Ledger.Write(ctx, s.Clock.Now(), free, &rest)
 }
 
-// remove removes a runner at GitHub, by its name if its id is not known.
-func (s *Service) remove(ctx context.Context, runner ledger.Runner) error {
+// remove removes a runner at GitHub, by its name if its id is not known. It returns
+// false if the runner is not there.
+func (s *Service) remove(ctx context.Context, runner ledger.Runner) (removed bool, err error) {
 	if runner.Name == "" {
-		return nil
+		return false, nil
 	}
 	if runner.ID == 0 {
-		var err error
 		if runner.ID, err = s.GitHub.Find(ctx, runner.Name); err != nil || runner.ID == 0 {
-			return err
+			return false, err
 		}
 	}
 	return s.GitHub.Remove(ctx, runner.ID)
@@ -306,10 +314,10 @@ func (s *Service) registeredFor(runner string) string {
 // claim makes a job the task's, and registers a runner for it.
 func (s *search) claim(ctx context.Context, job ledger.Job) (contract.Registration, error) {
 	// What a holder that has died left behind; it may run another job by now.
-	if err := s.service.remove(ctx, job.Runner); err != nil && !errors.Is(err, github.ErrBusy) {
+	if _, err := s.service.remove(ctx, job.Runner); err != nil && !errors.Is(err, github.ErrBusy) {
 		return contract.Registration{}, err
 	}
-	task := s.task
+	task, token := s.task, s.service.Token()
 	for range names {
 		name := contract.RunnerName{
 			Deployment: s.service.Deployment, Fleet: s.caller.Fleet.Name, JobID: job.ID, Task: task.ID, Nonce: s.service.Nonce(),
@@ -317,7 +325,7 @@ func (s *search) claim(ctx context.Context, job ledger.Job) (contract.Registrati
 		// First the ledger: who finds a runner that GitHub knows must find whose it is.
 		now := s.service.Clock.Now()
 		job.State, job.Task, job.Lease, job.Runner = ledger.Held, task.ID, now.Add(s.caller.Fleet.Lease()), ledger.Runner{Name: name}
-		task.Job, task.Runner = job.ID, job.Runner
+		task.Job, task.Runner, task.ReleaseToken = job.ID, job.Runner, hash(token)
 		if err := s.service.Ledger.Write(ctx, now, &job, &task); err != nil {
 			return contract.Registration{}, err
 		}
@@ -333,7 +341,7 @@ func (s *search) claim(ctx context.Context, job ledger.Job) (contract.Registrati
 			// The task asks again, and finds the runner by its name.
 			return contract.Registration{}, fmt.Errorf("noting runner %s: %w", name, errors.Join(ErrContended, err))
 		}
-		return contract.Registration{RunnerID: made.ID, RunnerName: name, JITConfig: made.Config}, nil
+		return contract.Registration{RunnerID: made.ID, RunnerName: name, JITConfig: made.Config, ReleaseToken: token}, nil
 	}
 	return contract.Registration{}, s.failed(ctx, task, fmt.Errorf("registering a runner: %w, %d times", github.ErrNameTaken, names))
 }
@@ -381,20 +389,37 @@ func (s *Service) Start(ctx context.Context, c Caller) error {
 
 // Release removes a task's runner, unless it has a job. The job for which it was
 // registered is open again, and the task does not get it a second time.
-func (s *Service) Release(ctx context.Context, c Caller) error {
+//
+// A job has the credentials of its task's role, and would use a release to be
+// registered once more, for the job of somebody else. So it takes the token, which
+// only the supervisor has; and a task whose runner GitHub no longer has, since it
+// may have run a job, gets no other.
+func (s *Service) Release(ctx context.Context, c Caller, token contract.Secret) error {
 	return s.retried(func() error {
 		task, err := s.Ledger.Task(ctx, c.Task)
 		if err != nil || task.Job == "" {
 			return err
 		}
-		if err := s.remove(ctx, task.Runner); err != nil {
+		// Before the start there is nobody but the supervisor.
+		if task.Started && subtle.ConstantTimeCompare([]byte(hash(token)), []byte(task.ReleaseToken)) != 1 {
+			return ErrNotTheSupervisor
+		}
+		removed, err := s.remove(ctx, task.Runner)
+		if err != nil {
 			return err
 		}
 		rest := task.Rest()
+		rest.Started = task.Started && !removed
 		rest.Tried = append(slices.Clone(task.Tried), task.Job)
 		_, err = s.giveBack(ctx, task, rest)
 		return err
 	})
+}
+
+// hash is what the ledger keeps of a token.
+func hash(token contract.Secret) string {
+	sum := sha256.Sum256([]byte(token.Reveal()))
+	return hex.EncodeToString(sum[:])
 }
 
 func (s *Service) retried(step func() error) error {

@@ -21,7 +21,7 @@ func TestRegister_GivesATaskItsOwnJobWithItsLabels(t *testing.T) {
 	granted, job := w.mustRegister(t, task("101"))
 	assert.Equal(t, "101", job)
 	assert.Equal(t, "farm-linux-101-00000101-n1", granted.RunnerName)
-	assert.Equal(t, contract.JITConfig("config-of-"+granted.RunnerName), granted.JITConfig)
+	assert.Equal(t, contract.Secret("config-of-"+granted.RunnerName), granted.JITConfig)
 	runner := w.github.runners[granted.RunnerID]
 	assert.Equal(t, []string{"self-hosted", "x64"}, runner.labels, "exactly the job's: with more, the runner would take jobs that need more")
 	assert.Equal(t, "builders", runner.group)
@@ -160,7 +160,7 @@ func TestRegister_AfterARelease_GivesATaskNoJobTwice(t *testing.T) {
 	w.github.queue("1", "linux")
 	granted, _ := w.mustRegister(t, task("1"))
 	w.listen(t, task("1"), granted)
-	require.NoError(t, w.Release(t.Context(), task("1")))
+	require.NoError(t, w.Release(t.Context(), task("1"), granted.ReleaseToken))
 	assert.Empty(t, w.github.names())
 	_, err := w.Register(t.Context(), task("1"))
 	assert.ErrorIs(t, err, registration.ErrNoWork, "it would wait for the same job for ever")
@@ -178,7 +178,7 @@ func TestRegister_AfterARelease_GivesTheJobThatWaitsBecauseOfASwap(t *testing.T)
 	w.listen(t, task("1"), first)
 	w.listen(t, task("2"), second)
 	w.github.give(t, "2", first.RunnerID) // job 1 needs a GPU, and the runner of job 2 has none
-	require.NoError(t, w.Release(t.Context(), task("2")))
+	require.NoError(t, w.Release(t.Context(), task("2"), second.ReleaseToken))
 	_, job := w.mustRegister(t, task("2"))
 	assert.Equal(t, "1", job)
 }
@@ -191,7 +191,7 @@ func TestRegister_OldestOpenJobFirst(t *testing.T) {
 		w.github.queue(job, "linux")
 		granted, _ := w.mustRegister(t, task(job))
 		w.listen(t, task(job), granted)
-		require.NoError(t, w.Release(t.Context(), task(job)))
+		require.NoError(t, w.Release(t.Context(), task(job), granted.ReleaseToken))
 	}
 	w.github.queue("9", "linux")
 	w.github.complete("9")
@@ -312,7 +312,7 @@ func TestRelease_KeepsARunnerThatIsBusy(t *testing.T) {
 	granted, _ := w.mustRegister(t, task("1"))
 	w.listen(t, task("1"), granted)
 	w.github.give(t, "1", granted.RunnerID)
-	assert.ErrorIs(t, w.Release(t.Context(), task("1")), github.ErrBusy)
+	assert.ErrorIs(t, w.Release(t.Context(), task("1"), granted.ReleaseToken), github.ErrBusy)
 	assert.Equal(t, []string{granted.RunnerName}, w.github.names())
 }
 
@@ -320,10 +320,54 @@ func TestRelease_IsRepeatable(t *testing.T) {
 	t.Parallel()
 	w := newWorld()
 	w.github.queue("1", "linux")
-	require.NoError(t, w.Release(t.Context(), task("1")), "a task without a runner has nothing to give back")
+	require.NoError(t, w.Release(t.Context(), task("1"), ""), "a task without a runner has nothing to give back")
 	w.mustRegister(t, task("1"))
-	require.NoError(t, w.Release(t.Context(), task("1")))
-	require.NoError(t, w.Release(t.Context(), task("1")))
+	require.NoError(t, w.Release(t.Context(), task("1"), ""), "before the start there is no job that could ask, and the answer with the token may be lost")
+	require.NoError(t, w.Release(t.Context(), task("1"), ""))
 	assert.Equal(t, ledger.Open, w.job(t, "1").State)
 	assert.Empty(t, w.github.names())
+}
+
+// A job has the credentials of its task's role. Could it give its runner back when
+// it is over, it would be registered for the next job, and could run that one, with
+// its secrets, wherever it likes.
+func TestRelease_AJobCannotGetAnotherRunner(t *testing.T) {
+	t.Parallel()
+	w := newWorld()
+	w.github.queue("1", "linux")
+	w.github.queue("2", "linux")
+	granted, _ := w.mustRegister(t, task("1"))
+	w.listen(t, task("1"), granted)
+	w.github.give(t, "1", granted.RunnerID)
+	for _, name := range []string{"while it runs", "when it is over"} {
+		if name == "when it is over" {
+			w.github.complete("1")
+		}
+		for _, token := range []contract.Secret{"", "token-0", granted.JITConfig} {
+			assert.ErrorIs(t, w.Release(t.Context(), task("1"), token), registration.ErrNotTheSupervisor, name)
+		}
+		_, err := w.Register(t.Context(), task("1"))
+		assert.ErrorIs(t, err, registration.ErrStarted, name)
+	}
+	// With sudo in the image a job can read the supervisor's memory.
+	require.NoError(t, w.Release(t.Context(), task("1"), granted.ReleaseToken))
+	_, err := w.Register(t.Context(), task("1"))
+	assert.ErrorIs(t, err, registration.ErrStarted, "its runner is gone, so it may have run a job")
+	_, job := w.mustRegister(t, task("2"))
+	assert.Equal(t, "2", job)
+}
+
+func TestRelease_TheTokenIsThatOfTheLastRegistration(t *testing.T) {
+	t.Parallel()
+	w := newWorld()
+	w.github.queue("1", "linux")
+	w.github.queue("2", "linux")
+	first, _ := w.mustRegister(t, task("1"))
+	second, _ := w.mustRegister(t, task("1"))
+	w.listen(t, task("1"), second)
+	assert.ErrorIs(t, w.Release(t.Context(), task("1"), first.ReleaseToken), registration.ErrNotTheSupervisor)
+	held, err := w.ledger.Task(t.Context(), task("1").Task)
+	require.NoError(t, err)
+	assert.NotContains(t, held.ReleaseToken, second.ReleaseToken.Reveal(), "who reads the ledger must not know it")
+	require.NoError(t, w.Release(t.Context(), task("1"), second.ReleaseToken))
 }

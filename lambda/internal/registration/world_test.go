@@ -37,7 +37,7 @@ var linux = contract.RegisteredFleet{
 
 func newWorld() *world {
 	w := &world{clock: &stillClock{now: start}, ledger: ledger.NewMemory(), github: newGitHub()}
-	nonces := 0
+	nonces, tokens := 0, 0
 	var mu sync.Mutex
 	count := func(n *int) func() {
 		return func() { mu.Lock(); defer mu.Unlock(); *n++ }
@@ -49,9 +49,15 @@ func newWorld() *world {
 		GitHub:     w.github,
 		Clock:      w.clock,
 		Nonce:      func() string { mu.Lock(); defer mu.Unlock(); nonces++; return fmt.Sprintf("n%d", nonces) },
-		Log:        slog.New(slog.NewJSONHandler(io.Discard, nil)),
-		Swapped:    count(&w.swapped),
-		Unchecked:  count(&w.unchecked),
+		Token: func() contract.Secret {
+			mu.Lock()
+			defer mu.Unlock()
+			tokens++
+			return contract.Secret(fmt.Sprintf("token-%d", tokens))
+		},
+		Log:       slog.New(slog.NewJSONHandler(io.Discard, nil)),
+		Swapped:   count(&w.swapped),
+		Unchecked: count(&w.unchecked),
 	}
 	return w
 }
@@ -233,20 +239,21 @@ func (g *gitHub) Register(_ context.Context, name string, labels []string, group
 			return github.Runner{}, err
 		}
 	}
-	return github.Runner{ID: g.next, Config: contract.JITConfig("config-of-" + name)}, nil
+	return github.Runner{ID: g.next, Config: contract.Secret("config-of-" + name)}, nil
 }
 
-func (g *gitHub) Remove(_ context.Context, id int64) error {
+func (g *gitHub) Remove(_ context.Context, id int64) (bool, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if err := g.called("Remove"); err != nil {
-		return err
+		return false, err
 	}
-	if runner, found := g.runners[id]; found && runner.busy {
-		return github.ErrBusy
+	runner, found := g.runners[id]
+	if found && runner.busy {
+		return false, github.ErrBusy
 	}
 	delete(g.runners, id)
-	return nil
+	return found, nil
 }
 
 func (g *gitHub) Find(_ context.Context, name string) (int64, error) {

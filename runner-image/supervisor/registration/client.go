@@ -78,7 +78,7 @@ type Client struct {
 // ErrUnreachable.
 func (c *Client) Register(ctx context.Context) (contract.Registration, error) {
 	var registration contract.Registration
-	status, body, err := c.post(ctx, contract.PathRegister)
+	status, body, err := c.post(ctx, contract.PathRegister, "")
 	switch {
 	case err != nil:
 		return registration, err
@@ -88,7 +88,7 @@ func (c *Client) Register(ctx context.Context) (contract.Registration, error) {
 		return registration, refusal(status, body)
 	}
 	// The body is the credential: errors must not quote it.
-	if json.Unmarshal(body, &registration) != nil || registration.RunnerName == "" || registration.JITConfig == "" {
+	if json.Unmarshal(body, &registration) != nil || registration.RunnerName == "" || registration.JITConfig == "" || registration.ReleaseToken == "" {
 		return contract.Registration{}, fmt.Errorf("%w: its answer is not a registration", ErrRefused)
 	}
 	return registration, nil
@@ -97,7 +97,7 @@ func (c *Client) Register(ctx context.Context) (contract.Registration, error) {
 // Started says that the listener starts now. It fails with ErrRefused or
 // ErrUnreachable.
 func (c *Client) Started(ctx context.Context) error {
-	status, body, err := c.post(ctx, contract.PathStarted)
+	status, body, err := c.post(ctx, contract.PathStarted, "")
 	switch {
 	case err != nil:
 		return err
@@ -107,10 +107,10 @@ func (c *Client) Started(ctx context.Context) error {
 	return nil
 }
 
-// Release gives the runner back. It fails with ErrBusy, ErrRefused or
-// ErrUnreachable.
-func (c *Client) Release(ctx context.Context) error {
-	status, body, err := c.post(ctx, contract.PathRelease)
+// Release gives the runner back, with the token of its registration if there is
+// one. It fails with ErrBusy, ErrRefused or ErrUnreachable.
+func (c *Client) Release(ctx context.Context, token contract.Secret) error {
+	status, body, err := c.post(ctx, contract.PathRelease, token)
 	switch {
 	case err != nil:
 		return err
@@ -124,10 +124,10 @@ func (c *Client) Release(ctx context.Context) error {
 
 // post sends a request until it gets an answer that will not change by asking
 // again, and returns it.
-func (c *Client) post(ctx context.Context, path string) (int, []byte, error) {
+func (c *Client) post(ctx context.Context, path string, token contract.Secret) (int, []byte, error) {
 	deadline := c.Clock.Now().Add(Patience)
 	for attempt := 0; ; attempt++ {
-		status, body, wait, err := c.try(ctx, path)
+		status, body, wait, err := c.try(ctx, path, token)
 		if err == nil {
 			return status, body, nil
 		}
@@ -148,10 +148,10 @@ func (c *Client) post(ctx context.Context, path string) (int, []byte, error) {
 
 // try sends a request once. Its error means that trying again may help, not
 // before wait has passed.
-func (c *Client) try(ctx context.Context, path string) (status int, body []byte, wait time.Duration, err error) {
+func (c *Client) try(ctx context.Context, path string, token contract.Secret) (status int, body []byte, wait time.Duration, err error) {
 	ctx, cancel := context.WithTimeout(ctx, AttemptTimeout)
 	defer cancel()
-	req, err := c.request(ctx, path)
+	req, err := c.request(ctx, path, token)
 	if err != nil {
 		return 0, nil, 0, err
 	}
@@ -171,8 +171,8 @@ func (c *Client) try(ctx context.Context, path string) (status int, body []byte,
 }
 
 // request returns a signed request.
-func (c *Client) request(ctx context.Context, path string) (*http.Request, error) {
-	body, err := json.Marshal(contract.RegistrationRequest{Contract: contract.Version})
+func (c *Client) request(ctx context.Context, path string, token contract.Secret) (*http.Request, error) {
+	body, err := json.Marshal(contract.RegistrationRequest{Contract: contract.Version, ReleaseToken: token})
 	if err != nil {
 		return nil, fmt.Errorf("encoding the request: %w", err)
 	}

@@ -21,7 +21,7 @@ import (
 	"github.com/ecs-github-runners/ecsrunners/runner-image/supervisor/registration"
 )
 
-const granted = `{"runner_id":7,"runner_name":"prod-linux-1-01234567-k3","jit_config":"s3cret"}`
+const granted = `{"runner_id":7,"runner_name":"prod-linux-1-01234567-k3","jit_config":"s3cret","release_token":"t0ken"}`
 
 func TestRegister_SignsAndStatesTheContract(t *testing.T) {
 	t.Parallel()
@@ -34,7 +34,7 @@ func TestRegister_SignsAndStatesTheContract(t *testing.T) {
 	})
 	registered, err := client.Register(t.Context())
 	require.NoError(t, err)
-	assert.Equal(t, contract.Registration{RunnerID: 7, RunnerName: "prod-linux-1-01234567-k3", JITConfig: "s3cret"}, registered)
+	assert.Equal(t, contract.Registration{RunnerID: 7, RunnerName: "prod-linux-1-01234567-k3", JITConfig: "s3cret", ReleaseToken: "t0ken"}, registered)
 
 	assert.Equal(t, http.MethodPost, got.Method)
 	assert.Equal(t, contract.PathRegister, got.URL.Path)
@@ -43,6 +43,19 @@ func TestRegister_SignsAndStatesTheContract(t *testing.T) {
 	assert.Contains(t, authorization, "AWS4-HMAC-SHA256 Credential=AKID/20260101/eu-west-1/lambda/aws4_request")
 	assert.Contains(t, authorization, "content-type;host")
 	assert.Equal(t, "token", got.Header.Get("X-Amz-Security-Token"))
+}
+
+func TestRelease_SendsTheToken(t *testing.T) {
+	t.Parallel()
+	var body []byte
+	client, _ := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		body, _ = io.ReadAll(r.Body)
+		w.WriteHeader(http.StatusNoContent)
+	})
+	require.NoError(t, client.Release(t.Context(), "t0ken"))
+	assert.JSONEq(t, fmt.Sprintf(`{"contract":%d,"release_token":"t0ken"}`, contract.Version), string(body))
+	require.NoError(t, client.Release(t.Context(), ""))
+	assert.JSONEq(t, fmt.Sprintf(`{"contract":%d}`, contract.Version), string(body))
 }
 
 func TestAnswers(t *testing.T) {
@@ -60,6 +73,7 @@ func TestAnswers(t *testing.T) {
 		{contract.PathRegister, 404, `<html>`, registration.ErrRefused, "404 Not Found"},
 		{contract.PathRegister, 426, `{"error":"speak 2"}`, registration.ErrRefused, "426 Upgrade Required: speak 2 (this image speaks contract version 1: rebuild it)"},
 		{contract.PathRegister, 200, `{"runner_name":"r","jit_config":`, registration.ErrRefused, "not a registration"},
+		{contract.PathRegister, 200, `{"runner_name":"r","jit_config":"c"}`, registration.ErrRefused, "not a registration"},
 		{contract.PathRegister, 200, `{"runner_name":"r"}`, registration.ErrRefused, "not a registration"},
 		{contract.PathStarted, 200, `{}`, nil, ""},
 		{contract.PathStarted, 204, "", nil, ""},
@@ -181,7 +195,7 @@ func TestSlow_EndsWhenCancelled(t *testing.T) {
 		<-asked
 		cancel()
 	}()
-	require.ErrorIs(t, client.Release(ctx), registration.ErrUnreachable)
+	require.ErrorIs(t, client.Release(ctx, ""), registration.ErrUnreachable)
 }
 
 // The answer to /register is a credential, and so is a part of it.
@@ -222,7 +236,7 @@ func call(ctx context.Context, c *registration.Client, path string) error {
 	case contract.PathStarted:
 		return c.Started(ctx)
 	case contract.PathRelease:
-		return c.Release(ctx)
+		return c.Release(ctx, "")
 	default:
 		_, err := c.Register(ctx)
 		return err
