@@ -61,7 +61,7 @@ func TestListenerCode_1_RegistrationDeleted(t *testing.T) {
 func TestListenerCode_1_BadConfiguration(t *testing.T) {
 	t.Parallel()
 	s := newService(t, map[string]http.HandlerFunc{contract.PathRegister: func(w http.ResponseWriter, _ *http.Request) {
-		_, _ = w.Write([]byte(`{"runner_id":7,"runner_name":"r","jit_config":"!","release_token":"`+releaseToken+`"}`))
+		_, _ = w.Write([]byte(`{"runner_id":7,"runner_name":"r","jit_config":"!","release_token":"` + releaseToken + `"}`))
 	}})
 	e := newContainer(t, "listen; hang", s).run()
 	assert.Equal(t, contract.ReasonListenerFailed, e.Reason)
