@@ -362,6 +362,21 @@ func TestClient_LimitsSayWhenToComeBack(t *testing.T) {
 			s.answer = nil
 			_, err = client.Register(t.Context(), "one", []string{"x"}, "")
 			assert.NoError(t, err, "GitHub tells when a limit is over, not our memory of it")
+
+			s.answer = func(call string) (int, map[string]string, string) {
+				if !strings.HasSuffix(call, "/access_tokens") {
+					return 0, nil, ""
+				}
+				return test.status, test.header, test.body
+			}
+			if test.header == nil { // GitHub says it in the text alone, which for a token nobody reads
+				return
+			}
+			client, clock = s.client(org, &secret{value: s.app()})
+			clock.now = reset.Add(-20 * time.Minute)
+			_, err = client.Register(t.Context(), "one", []string{"x"}, "")
+			require.ErrorAs(t, err, &limit, "a limit is no missing permission")
+			assert.InDelta(t, test.want.Seconds(), limit.RetryAfter.Seconds(), 2)
 		})
 	}
 }

@@ -185,9 +185,11 @@ func (c *Client) explainToken(err error) error {
 	needs := c.runnerPermission() + ` and the repository permission "Actions" (read), granted to the App and accepted where it is installed`
 	var failed *ghinstallation.HTTPError
 	if errors.As(err, &failed) && failed.Response != nil {
+		header := failed.Response.Header
+		limited := header.Get("Retry-After") != "" || header.Get("X-Ratelimit-Remaining") == "0"
 		switch code := failed.Response.StatusCode; {
-		case code == http.StatusTooManyRequests, code == http.StatusForbidden && failed.Response.Header.Get("Retry-After") != "":
-			return &LimitError{RetryAfter: c.retryAfter(failed.Response.Header)}
+		case code == http.StatusTooManyRequests, code == http.StatusForbidden && limited:
+			return &LimitError{RetryAfter: c.retryAfter(header)}
 		case code >= http.StatusInternalServerError:
 			return fmt.Errorf("getting an installation token: %w: %d", ErrUnavailable, code)
 		default:
