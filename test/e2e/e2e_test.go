@@ -125,6 +125,14 @@ func TestOneJob(t *testing.T) {
 			j.status = "completed"
 			delete(s.github.runners, j.runnerID)
 		})
+		// ECS does not know yet that the task has ended, and the job has taken the
+		// credentials of the task's role along.
+		s.enqueue("29679449527")
+		status, _ := s.call(ctx, contract.PathRelease, task, keys, `{"contract":1}`, `{"contract":1}`)
+		assert.Equal(t, http.StatusForbidden, status, "a job gives its runner back")
+		status, answer := s.call(ctx, contract.PathRegister, task, keys, `{"contract":1}`, `{"contract":1}`)
+		assert.Equal(t, http.StatusConflict, status, "a job has its task registered for another job: %s", answer)
+		s.github.set(func() { delete(s.github.jobs, "29679449527") })
 	})
 	t.Run("a duplicate delivery ends without work", func(t *testing.T) {
 		s.t = t
@@ -133,6 +141,21 @@ func TestOneJob(t *testing.T) {
 		end := container.wait()
 		assert.Equal(t, contract.ExitNoWork, end.code, container.output.String())
 		assert.Less(t, end.took, 2*time.Second)
+	})
+	t.Run("no job comes, and the runner is given back", func(t *testing.T) {
+		s.t = t
+		s.newLedger(ctx)
+		s.enqueue("29679449526")
+		s.github.set(func() { s.github.stingy = true })
+		require.Equal(t, 202, s.deliver(ctx, "queued", webhookSecret, "linux"))
+		task := s.start(ctx, s.event(ctx))
+		task.variables[contract.EnvIdleTimeout] = "1s"
+		container := s.launch(ctx, task, "listen; hang")
+		assert.Equal(t, contract.ExitIdle, container.wait().code, container.output.String())
+		s.github.set(func() {
+			assert.Empty(t, s.github.runners, "the runner is left at GitHub")
+			s.github.stingy = false
+		})
 	})
 	t.Run("labels of no fleet start nothing", func(t *testing.T) {
 		s.t = t
@@ -177,11 +200,11 @@ func TestOneJob(t *testing.T) {
 		s.receive(ctx)
 		forged := keys
 		forged.SecretAccessKey = "another key"
-		status, _ := s.call(ctx, task, forged, `{"contract":1}`, `{"contract":1}`)
+		status, _ := s.call(ctx, contract.PathRegister, task, forged, `{"contract":1}`, `{"contract":1}`)
 		assert.Equal(t, http.StatusForbidden, status, "signed with another key")
-		status, _ = s.call(ctx, task, keys, `{"contract":1}`, `{"contract":1,"job":"2"}`)
+		status, _ = s.call(ctx, contract.PathRegister, task, keys, `{"contract":1}`, `{"contract":1,"job":"2"}`)
 		assert.Equal(t, http.StatusForbidden, status, "the body was edited after signing")
-		status, _ = s.call(ctx, task, keys, `{"contract":1}`, `{"contract":1}`)
+		status, _ = s.call(ctx, contract.PathRegister, task, keys, `{"contract":1}`, `{"contract":1}`)
 		assert.Equal(t, http.StatusOK, status)
 	})
 	assert.Contains(t, s.output.String(), `"outcome":"registered"`)
@@ -541,6 +564,9 @@ func (s *system) serveURL(w http.ResponseWriter, r *http.Request) {
 	s.say("%s: %d", r.URL.Path, response.StatusCode)
 	if r.URL.Path == contract.PathStarted && response.StatusCode == http.StatusNoContent {
 		s.github.set(func() { // GitHub gives the job to the runner that listens
+			if s.github.stingy {
+				return
+			}
 			for id, j := range s.github.jobs {
 				if j.status == "queued" {
 					for runner, name := range s.github.runners {
@@ -593,9 +619,9 @@ func checkSignature(r *http.Request, body []byte) (session string, ok bool) {
 	return session, hmac.Equal([]byte(again.Header.Get("Authorization")), []byte(r.Header.Get("Authorization")))
 }
 
-// call registers a task with keys, a body that is signed, and one that is sent.
-func (s *system) call(ctx context.Context, task task, with aws.Credentials, signed, sent string) (int, string) {
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, s.front.URL+contract.PathRegister, strings.NewReader(signed))
+// call sends a task's request with keys, a body that is signed, and one that is sent.
+func (s *system) call(ctx context.Context, path string, task task, with aws.Credentials, signed, sent string) (int, string) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, s.front.URL+path, strings.NewReader(signed))
 	require.NoError(s.t, err)
 	request.ContentLength = int64(len(sent))
 	with.SessionToken += task.id

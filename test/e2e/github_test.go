@@ -25,6 +25,7 @@ type gitHub struct {
 	runners map[int64]string
 	next    int64
 	down    bool
+	stingy  bool     // gives no job to any runner
 	configs []string // all that were made
 }
 
