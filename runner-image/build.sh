@@ -293,11 +293,14 @@ promote() {
 	say "$channel is $tag now"
 }
 
-# latest_turn prints the turn of the build that began last.
+# latest_turn prints the turn of the build that began last: this one if no other is
+# known, even where its own tag does not show yet.
 latest_turn() {
 	local tags
 	tags=$(retry aws ecr describe-images --repository-name "$repository" --filter tagStatus=TAGGED --query 'imageDetails[].imageTags[]' --output json) || return
-	jq --raw-output --arg prefix "turn-$channel-" '[.[] | select(startswith($prefix)) | select(ltrimstr($prefix) | test("^[0-9]+$"))] | sort_by(ltrimstr($prefix) | tonumber) | last // empty' <<<"$tags"
+	jq --raw-output --arg own "$turn" --arg prefix "turn-$channel-" '
+		[.[], $own | select(startswith($prefix)) | select(ltrimstr($prefix) | test("^[0-9]+$"))]
+		| sort_by(ltrimstr($prefix) | tonumber) | last' <<<"$tags"
 }
 
 # tag_image TAG NEW gives the image with a tag another one.

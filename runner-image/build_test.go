@@ -307,6 +307,7 @@ func TestBuild_TheLaterToBeginHasTheChannel(t *testing.T) {
 		"it is the only one":                 {want: []string{"turn-latest-" + turn}},
 		"others were before it":              {tags: "turn-latest-1789999999999\nturn-latest-999999999999\n" + other + "\n", want: []string{"turn-latest-" + turn}},
 		"another began later":                {tags: later + "\nturn-latest-1789999999999\n", want: []string{later}},
+		"its own tag does not show yet":      {tags: "turn-latest-1789999999999\n", script: `case "$2" in put-image) sed -i /` + turn + `/d "$tags" ;; esac`, want: []string{"turn-latest-" + turn}},
 		"another comes while it moves":       {script: `case "$*" in "ecr put-image"*" latest "*) echo ` + later + ` >> "$tags" ;; esac`, want: []string{"turn-latest-" + turn, later}},
 		"another comes before the last look": {script: `case "$*" in *imageTag=turn-latest-` + turn + `*) echo ` + later + ` >> "$tags" ;; esac`, want: []string{"turn-latest-" + turn, later}},
 	} {
