@@ -95,7 +95,10 @@ func (s *Service) register(ctx context.Context, c Caller) (contract.Registration
 	if err != nil {
 		return contract.Registration{}, err
 	}
-	if task.Started {
+	switch {
+	case task.Started && task.Job == "": // see Release
+		return contract.Registration{}, ErrNoWork
+	case task.Started:
 		return contract.Registration{}, ErrStarted
 	}
 	if task.Job != "" { // an answer was lost, or we died on the way to it
@@ -395,6 +398,7 @@ func (s *Service) Start(ctx context.Context, c Caller) error {
 // only the supervisor has; and a task whose runner GitHub no longer has, since it
 // may have run a job, gets no other.
 func (s *Service) Release(ctx context.Context, c Caller, token contract.Secret) error {
+	removed := false // by us, maybe before somebody else changed the job
 	return s.retried(func() error {
 		task, err := s.Ledger.Task(ctx, c.Task)
 		if err != nil || task.Job == "" {
@@ -404,10 +408,11 @@ func (s *Service) Release(ctx context.Context, c Caller, token contract.Secret) 
 		if task.Started && subtle.ConstantTimeCompare([]byte(hash(token)), []byte(task.ReleaseToken)) != 1 {
 			return ErrNotTheSupervisor
 		}
-		removed, err := s.remove(ctx, task.Runner)
+		did, err := s.remove(ctx, task.Runner)
 		if err != nil {
 			return err
 		}
+		removed = removed || did
 		rest := task.Rest()
 		rest.Started = task.Started && !removed
 		rest.Tried = append(slices.Clone(task.Tried), task.Job)

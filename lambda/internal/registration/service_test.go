@@ -1,6 +1,7 @@
 package registration_test
 
 import (
+	"context"
 	"errors"
 	"testing"
 	"time"
@@ -352,9 +353,42 @@ func TestRelease_AJobCannotGetAnotherRunner(t *testing.T) {
 	// With sudo in the image a job can read the supervisor's memory.
 	require.NoError(t, w.Release(t.Context(), task("1"), granted.ReleaseToken))
 	_, err := w.Register(t.Context(), task("1"))
-	assert.ErrorIs(t, err, registration.ErrStarted, "its runner is gone, so it may have run a job")
+	assert.ErrorIs(t, err, registration.ErrNoWork, "its runner is gone, so it may have run a job")
 	_, job := w.mustRegister(t, task("2"))
 	assert.Equal(t, "2", job)
+}
+
+// meddler is a ledger in which somebody is faster once.
+type meddler struct {
+	ledger.Ledger
+	meddle func()
+}
+
+func (m *meddler) Write(ctx context.Context, now time.Time, job *ledger.Job, task *ledger.Task) error {
+	if meddle := m.meddle; meddle != nil {
+		m.meddle = nil
+		meddle()
+	}
+	return m.Ledger.Write(ctx, now, job, task)
+}
+
+// A task that gives its runner back asks next for the job that waits because of a
+// swap, and others may just then find out about the same jobs.
+func TestRelease_InARaceForTheJob_TheTaskMayAskAgain(t *testing.T) {
+	t.Parallel()
+	w := newWorld()
+	w.github.queue("1", "linux")
+	granted, _ := w.mustRegister(t, task("1"))
+	w.listen(t, task("1"), granted)
+	w.Ledger = &meddler{w.ledger, func() {
+		job := w.job(t, "1")
+		require.NoError(t, w.ledger.Write(t.Context(), start, &job, nil))
+	}}
+	require.NoError(t, w.Release(t.Context(), task("1"), granted.ReleaseToken))
+	assert.Equal(t, 2, w.github.calls["Remove"], "nobody was faster")
+	held, err := w.ledger.Task(t.Context(), task("1").Task)
+	require.NoError(t, err)
+	assert.False(t, held.Started, "the runner was there when it was removed, so it had no job")
 }
 
 func TestRelease_TheTokenIsThatOfTheLastRegistration(t *testing.T) {
