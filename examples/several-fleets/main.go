@@ -9,6 +9,10 @@
 //     by all five, and should cost what most jobs cost.
 //   - Every other fleet has a label of its own, which a job names to get there:
 //     "runs-on: [self-hosted, linux, large]".
+//   - GitHub may give such a job without a label of its own to a runner that another
+//     fleet has started for another job, which waits then until the next task of its
+//     fleet: give the first fleet a label, too, and let its jobs name it, where that
+//     matters.
 //   - A fleet whose labels an earlier one has all would never get a job. Synthesis
 //     warns of it, as ecsrunners:shadowedFleet, and "cdk synth --strict" fails.
 package main
