@@ -86,8 +86,9 @@ func (j Job) expires(now time.Time) time.Time {
 // Task is what the ledger knows of a task.
 type Task struct {
 	ID string
-	// Job is the job that the task holds, if any, Runner its registration for it, and
-	// Started says that the runner has begun to listen.
+	// Job is the job that the task holds, if any, and Runner its registration for it.
+	// Started says that the runner has begun to listen; without a Job, that it may have
+	// run one, and the task gets no other.
 	Job     string
 	Runner  Runner
 	Started bool
