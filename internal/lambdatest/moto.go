@@ -1,6 +1,9 @@
 package lambdatest
 
 import (
+	"bytes"
+	"errors"
+	"io"
 	"net"
 	"net/http"
 	"os/exec"
@@ -61,15 +64,29 @@ func DynamoDBAt(t testing.TB, moto string) *dynamodb.Client {
 		config.WithBaseEndpoint(moto),
 		config.WithCredentialsProvider(credentials.NewStaticCredentialsProvider("test", "test", "")))
 	require.NoError(t, err)
-	return dynamodb.NewFromConfig(cfg, func(o *dynamodb.Options) { o.HTTPClient = &http.Client{Transport: &oneByOne{}} })
+	return dynamodb.NewFromConfig(cfg, func(o *dynamodb.Options) { o.HTTPClient = &http.Client{Transport: &oneByOne{next: &http.Transport{}}} })
 }
 
-type oneByOne struct{ mu sync.Mutex }
+// oneByOne waits for the whole answer before the next request. Its transport is its
+// own: the end of any httptest.Server closes connections of the default one.
+type oneByOne struct {
+	mu   sync.Mutex
+	next http.RoundTripper
+}
 
 func (o *oneByOne) RoundTrip(r *http.Request) (*http.Response, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	return http.DefaultTransport.RoundTrip(r)
+	response, err := o.next.RoundTrip(r)
+	if err != nil {
+		return nil, err
+	}
+	body, err := io.ReadAll(response.Body)
+	if err := errors.Join(err, response.Body.Close()); err != nil {
+		return nil, err
+	}
+	response.Body = io.NopCloser(bytes.NewReader(body))
+	return response, nil
 }
 
 // NewLedgerTable makes a table like the construct's.
