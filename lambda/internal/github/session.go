@@ -126,6 +126,7 @@ func (s *session) open(ctx context.Context, c *Client, value []byte) error {
 	token.BaseURL = trimSlash(c.base)
 	token.InstallationTokenOptions = c.tokenOptions()
 	if _, err := token.Token(ctx); err != nil {
+		s.app = nil // it may have been installed anew, with another id
 		return c.explainToken(err)
 	}
 	client, err := c.newAPI(token)

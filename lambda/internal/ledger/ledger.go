@@ -80,7 +80,7 @@ func (j Job) expires(now time.Time) time.Time {
 	if j.State.Final() {
 		return now.Add(finalAge)
 	}
-	return now.Add(liveAge)
+	return j.QueuedAt.Add(liveAge)
 }
 
 // Task is what the ledger knows of a task.

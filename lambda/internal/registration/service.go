@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/ecs-github-runners/ecsrunners/internal/contract"
 	"github.com/ecs-github-runners/ecsrunners/internal/labels"
@@ -37,6 +38,9 @@ var (
 	ErrNotTheSupervisor = errors.New("a runner that has started is given back by the task's supervisor only")
 	// ErrClaimLost says that the task no longer holds a job.
 	ErrClaimLost = errors.New("the task holds no job")
+	// ErrBacklog says that not all jobs of the fleet could be looked at in one request:
+	// those that were need not be again.
+	ErrBacklog = errors.New("more jobs to look at")
 	// ErrContended says that others changed the same items again and again.
 	ErrContended = errors.New("others work on the same jobs")
 )
@@ -48,6 +52,8 @@ const (
 	listLength = 100
 	// names is how many names are tried for a runner.
 	names = 3
+	// looks is how many listed jobs GitHub is asked for in one request, a few seconds.
+	looks = 20
 )
 
 // Caller is a task that has shown who it is.
@@ -112,15 +118,20 @@ func (s *Service) register(ctx context.Context, c Caller) (contract.Registration
 			return granted, err
 		}
 	}
+	looked := 0
 	for _, state := range []ledger.State{ledger.Open, ledger.Held} {
 		jobs, err := s.Ledger.List(ctx, c.Fleet.Name, state, listLength)
 		if err != nil {
 			return contract.Registration{}, err
 		}
 		for _, job := range jobs {
-			if !job.Claimable(s.Clock.Now()) {
+			if search.seen[job.ID] || task.HasTried(job.ID) || !job.Claimable(s.Clock.Now()) {
 				continue
 			}
+			if looked == looks {
+				return contract.Registration{}, ErrBacklog
+			}
+			looked++
 			if granted, found, err := search.try(ctx, job.ID); found || err != nil {
 				return granted, err
 			}
@@ -182,19 +193,16 @@ type search struct {
 func (s *search) try(ctx context.Context, id string) (contract.Registration, bool, error) {
 	for id != "" && !s.seen[id] {
 		s.seen[id] = true
-		job, err := s.load(ctx, id)
-		if err != nil {
+		job, ours, err := s.load(ctx, id)
+		if err != nil || !ours || !job.Claimable(s.service.Clock.Now()) {
 			return contract.Registration{}, false, err
-		}
-		if job.State.Final() || job.State == ledger.Running || !job.Claimable(s.service.Clock.Now()) {
-			return contract.Registration{}, false, nil
 		}
 		found, err := s.check(ctx, job)
 		if err != nil {
 			return contract.Registration{}, false, err
 		}
 		if found.claimable && !s.task.HasTried(id) {
-			granted, err := s.claim(ctx, found.job)
+			granted, err := s.claim(ctx, found)
 			return granted, err == nil, err
 		}
 		id = found.waits
@@ -202,27 +210,28 @@ func (s *search) try(ctx context.Context, id string) (contract.Registration, boo
 	return contract.Registration{}, false, nil
 }
 
-// load returns a job, the task's own even if nobody has seen it before.
-func (s *search) load(ctx context.Context, id string) (ledger.Job, error) {
-	job, err := s.service.Ledger.Job(ctx, id)
+// load returns a job and whether it is the fleet's. The task's own is, even if nobody
+// has seen it before, or a deployment has given it to another fleet meanwhile.
+func (s *search) load(ctx context.Context, id string) (job ledger.Job, ours bool, err error) {
+	job, err = s.service.Ledger.Job(ctx, id)
 	if err != nil {
-		return ledger.Job{}, err
+		return ledger.Job{}, false, err
 	}
 	if job.Version == 0 {
-		job.Fleet, job.State, job.QueuedAt = s.caller.Fleet.Name, ledger.Open, s.service.Clock.Now()
-		job.Repository = s.caller.Repository
+		job.State, job.QueuedAt, job.Repository = ledger.Open, s.service.Clock.Now(), s.caller.Repository
 	}
-	if job.Fleet != s.caller.Fleet.Name { // the same job came by two fleets
-		job.State = ledger.Running
+	if id == s.caller.Job && job.Claimable(s.service.Clock.Now()) {
+		job.Fleet = s.caller.Fleet.Name
 	}
-	return job, nil
+	return job, job.Fleet == s.caller.Fleet.Name, nil
 }
 
 // checked is what GitHub told of a job.
 type checked struct {
 	job       ledger.Job
 	claimable bool
-	waits     string // a job of this fleet whose runner runs this one
+	unknown   bool   // GitHub does not tell
+	waits     string // the job whose runner runs this one
 }
 
 // check asks GitHub how a job is, and notes what is news to the ledger.
@@ -231,15 +240,11 @@ func (s *search) check(ctx context.Context, job ledger.Job) (checked, error) {
 	if limit := (*github.LimitError)(nil); errors.As(err, &limit) {
 		return checked{}, err
 	}
+	if err != nil && ctx.Err() != nil {
+		return checked{}, err // there is no time left: that tells nothing of the job
+	}
 	if err != nil {
-		// Not to know is no reason to leave a job waiting.
-		s.service.Unchecked()
-		s.service.Log.WarnContext(ctx, "registering a runner for a job that GitHub does not tell of",
-			slog.String("job_id", job.ID), slog.String("repository", job.Repository), slog.String("error", err.Error()))
-		if len(job.Labels) == 0 {
-			job.Labels = s.caller.Fleet.Labels
-		}
-		return checked{job: job, claimable: true}, nil
+		return s.unchecked(ctx, job, err)
 	}
 	switch at.Status {
 	case github.StatusQueued:
@@ -264,10 +269,44 @@ func (s *search) check(ctx context.Context, job ledger.Job) (checked, error) {
 	if err != nil {
 		return checked{}, err
 	}
-	if err := s.service.Ledger.Write(ctx, s.service.Clock.Now(), &job, nil); err != nil {
-		return checked{}, err
+	return checked{job: job, waits: waits}, s.note(ctx, job)
+}
+
+// unchecked decides on a job of which GitHub does not tell. The task's own may wait,
+// and not to know is no reason to leave it. For others a task would register one
+// runner after the other, for jobs that are long over.
+func (s *search) unchecked(ctx context.Context, job ledger.Job, why error) (checked, error) {
+	s.service.Unchecked()
+	own := job.ID == s.caller.Job
+	s.service.Log.WarnContext(ctx, "GitHub does not tell of a job", slog.String("job_id", job.ID), slog.Bool("registering", own),
+		slog.String("repository", job.Repository), slog.String("error", why.Error()))
+	switch {
+	case own && len(job.Labels) == 0:
+		job.Labels = s.caller.Fleet.Labels
+		fallthrough
+	case own:
+		return checked{job: job, claimable: true, unknown: true}, nil
+	case errors.Is(why, github.ErrUnavailable):
+		return checked{}, why // it does soon
+	case job.State == ledger.Held, s.service.Clock.Now().Sub(job.QueuedAt) > maxQueued:
+		job.State, job.Task = ledger.Cancelled, ""
+		return checked{job: job}, s.note(ctx, job)
+	default:
+		return checked{job: job}, nil
 	}
-	return checked{job: job, waits: waits}, nil
+}
+
+// maxQueued is how long GitHub lets a job wait.
+// https://docs.github.com/en/actions/reference/limits
+const maxQueued = 24 * time.Hour
+
+// note writes down what was seen of a job. Who was faster has seen it, too.
+func (s *search) note(ctx context.Context, job ledger.Job) error {
+	err := s.service.Ledger.Write(ctx, s.service.Clock.Now(), &job, nil)
+	if errors.Is(err, ledger.ErrConflict) {
+		return nil
+	}
+	return err
 }
 
 // covers tells whether the fleet's runners may run a job with these labels.
@@ -280,28 +319,28 @@ func (s *search) covers(job []string) bool {
 	return ok
 }
 
-// swapped frees the job whose runner has taken another one, and returns its id.
+// swapped frees the job whose runner has taken another one, unless that has been
+// done, and returns its id.
 func (s *Service) swapped(ctx context.Context, taken ledger.Job) (string, error) {
 	other := s.registeredFor(taken.Runner.Name)
 	if other == "" || other == taken.ID {
 		return "", nil
 	}
-	waiting, err := s.Ledger.Job(ctx, other)
-	if err != nil {
-		return "", err
-	}
-	// Not if another task has taken it up already, with a runner of its own.
-	if waiting.State != ledger.Held || waiting.Runner.Name != taken.Runner.Name {
-		return "", nil
-	}
-	waiting = waiting.Free()
-	if err := s.Ledger.Write(ctx, s.Clock.Now(), &waiting, nil); err != nil {
-		return "", err
-	}
-	s.Swapped()
-	s.Log.InfoContext(ctx, "a job has taken the runner of another, which waits again",
-		slog.String("job_id", waiting.ID), slog.String("taken_by", taken.ID), slog.String("runner", taken.Runner.Name))
-	return waiting.ID, nil
+	return other, s.retried(func() error {
+		waiting, err := s.Ledger.Job(ctx, other)
+		// Not if another task has taken it up already, with a runner of its own.
+		if err != nil || waiting.State != ledger.Held || waiting.Runner.Name != taken.Runner.Name {
+			return err
+		}
+		waiting = waiting.Free()
+		if err := s.Ledger.Write(ctx, s.Clock.Now(), &waiting, nil); err != nil {
+			return err
+		}
+		s.Swapped()
+		s.Log.InfoContext(ctx, "a job has taken the runner of another, which waits again",
+			slog.String("job_id", waiting.ID), slog.String("taken_by", taken.ID), slog.String("runner", taken.Runner.Name))
+		return nil
+	})
 }
 
 // registeredFor is the job for which this deployment has registered a runner, and
@@ -315,11 +354,8 @@ func (s *Service) registeredFor(runner string) string {
 }
 
 // claim makes a job the task's, and registers a runner for it.
-func (s *search) claim(ctx context.Context, job ledger.Job) (contract.Registration, error) {
-	// What a holder that has died left behind; it may run another job by now.
-	if _, err := s.service.remove(ctx, job.Runner); err != nil && !errors.Is(err, github.ErrBusy) {
-		return contract.Registration{}, err
-	}
+func (s *search) claim(ctx context.Context, found checked) (contract.Registration, error) {
+	job, before := found.job, found.job
 	task, token := s.task, s.service.Token()
 	for range names {
 		name := contract.RunnerName{
@@ -331,6 +367,16 @@ func (s *search) claim(ctx context.Context, job ledger.Job) (contract.Registrati
 		task.Job, task.Runner, task.ReleaseToken = job.ID, job.Runner, hash(token)
 		if err := s.service.Ledger.Write(ctx, now, &job, &task); err != nil {
 			return contract.Registration{}, err
+		}
+		// Now that the job is ours: what a holder that has died left behind. It may run
+		// another job by now, and this one where GitHub does not tell.
+		if before.Runner.Name != "" && !found.unknown {
+			if _, err := s.service.remove(ctx, before.Runner); err != nil && !errors.Is(err, github.ErrBusy) {
+				before.Version = job.Version // as it was, for who tries next
+				rest := task.Rest()
+				return contract.Registration{}, errors.Join(err, s.service.Ledger.Write(context.WithoutCancel(ctx), now, &before, &rest))
+			}
+			before.Runner = ledger.Runner{}
 		}
 		made, err := s.service.GitHub.Register(ctx, name, job.Labels, s.caller.Fleet.RunnerGroup)
 		if errors.Is(err, github.ErrNameTaken) {
@@ -436,8 +482,8 @@ func (s *Service) retried(step func() error) error {
 	return ErrContended
 }
 
-// Nonce returns n random lower-case letters and digits, made of a random number
-// from random.
+// Nonce returns a few random lower-case letters and digits, made of numbers below n
+// from random(n).
 func Nonce(random func(n int) int) string {
 	const letters = "abcdefghijklmnopqrstuvwxyz0123456789"
 	var nonce strings.Builder
