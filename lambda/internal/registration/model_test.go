@@ -189,8 +189,8 @@ func TestModel_SeesJobsStrandedByRefusingTasksWhoseJobIsTaken(t *testing.T) {
 }
 
 // Tasks that claim jobs at the same time, answers that are lost, runners that are
-// given back: a job never has two live holders, a task never two configurations
-// that it could still use.
+// given back, leases that end meanwhile: a job never has two live holders, a task
+// never two configurations that it could still use, and who starts has its runner.
 func TestRegister_ConcurrentClaims(t *testing.T) {
 	t.Parallel()
 	const runs = 1000
@@ -221,6 +221,9 @@ func concurrentClaims(t *testing.T, w *world, seed uint64) {
 		wg.Go(func() {
 			ctx := context.Background()
 			for range 1 + steps.IntN(4) {
+				if steps.IntN(4) == 0 {
+					w.clock.set(w.clock.Now().Add(time.Duration(steps.IntN(20)) * time.Minute))
+				}
 				granted, err := w.Register(ctx, caller)
 				switch {
 				case errors.Is(err, registration.ErrNoWork), errors.Is(err, registration.ErrStarted):
@@ -246,13 +249,16 @@ func concurrentClaims(t *testing.T, w *world, seed uint64) {
 		caller := secondTask(fmt.Sprint(1+i%jobs), i)
 		held, err := w.ledger.Task(t.Context(), caller.Task)
 		require.NoError(t, err)
-		if held.Job == "" {
-			continue
+		if held.Job == "" || !w.job(t, held.Job).HeldBy(caller.Task) && w.clock.Now().After(start) {
+			continue // its lease has ended, and another has the job
 		}
 		require.Emptyf(t, holders[held.Job], "seed %d: job %s has two holders", seed, held.Job)
 		holders[held.Job] = caller.Task
 		job := w.job(t, held.Job)
 		require.Truef(t, job.HeldBy(caller.Task), "seed %d: the ledger disagrees with itself: %+v, %+v", seed, job, held)
+		if held.Started {
+			require.Containsf(t, w.github.names(), job.Runner.Name, "seed %d: task %s has started, and its runner is removed", seed, caller.Task)
+		}
 	}
 	configurations := map[string]int{}
 	for _, name := range w.github.names() {

@@ -3,6 +3,8 @@ package registration_test
 import (
 	"context"
 	"errors"
+	"fmt"
+	"sync"
 	"testing"
 	"time"
 
@@ -404,4 +406,175 @@ func TestRelease_TheTokenIsThatOfTheLastRegistration(t *testing.T) {
 	require.NoError(t, err)
 	assert.NotContains(t, held.ReleaseToken, second.ReleaseToken.Reveal(), "who reads the ledger must not know it")
 	require.NoError(t, w.Release(t.Context(), task("1"), second.ReleaseToken))
+}
+
+// runAll runs n jobs from 100 on as most jobs run: nobody tells the ledger how they
+// end.
+func (w *world) runAll(t *testing.T, n int) {
+	t.Helper()
+	for i := range n {
+		id := fmt.Sprint(100 + i)
+		w.github.queue(id, "linux")
+		granted, _ := w.mustRegister(t, task(id))
+		w.listen(t, task(id), granted)
+		w.github.give(t, id, granted.RunnerID)
+		w.github.complete(id)
+	}
+	w.clock.set(start.Add(time.Hour))
+}
+
+// duplicate is a task for a job that is over.
+func (w *world) duplicate(id string) registration.Caller {
+	w.github.queue(id, "linux")
+	w.github.complete(id)
+	return task(id)
+}
+
+func TestRegister_ABacklogIsLookedAtInSteps(t *testing.T) {
+	t.Parallel()
+	w := newWorld()
+	w.runAll(t, 50)
+	w.github.calls = map[string]int{}
+	caller := w.duplicate("9000")
+	for range 2 {
+		_, err := w.Register(t.Context(), caller)
+		require.ErrorIs(t, err, registration.ErrBacklog)
+	}
+	_, err := w.Register(t.Context(), caller)
+	assert.ErrorIs(t, err, registration.ErrNoWork)
+	assert.Equal(t, 51, w.github.calls["Job"], "each is looked at once")
+	_, err = w.Register(t.Context(), w.duplicate("9001"))
+	assert.ErrorIs(t, err, registration.ErrNoWork)
+	assert.Equal(t, 52, w.github.calls["Job"])
+}
+
+func TestRegister_SpareTasksAtOnce_DoNotKeepEachOtherFromTheEnd(t *testing.T) {
+	t.Parallel()
+	w := newWorld()
+	w.runAll(t, 15)
+	var wg sync.WaitGroup
+	for i := range 20 {
+		caller := w.duplicate(fmt.Sprint(9000 + i))
+		wg.Go(func() {
+			_, err := w.Register(context.Background(), caller)
+			assert.ErrorIs(t, err, registration.ErrNoWork)
+		})
+	}
+	wg.Wait()
+}
+
+func TestRegister_JobsThatGitHubDoesNotTellOf_AreRegisteredForTheirOwnTaskOnly(t *testing.T) {
+	t.Parallel()
+	w := newWorld()
+	w.runAll(t, 5)
+	w.github.jobs = map[string]*gitHubJob{} // their runs are deleted
+	_, err := w.Register(t.Context(), w.duplicate("9000"))
+	assert.ErrorIs(t, err, registration.ErrNoWork, "one runner after the other would wait for jobs that are over")
+	assert.Equal(t, 5, w.unchecked)
+	assert.Equal(t, ledger.Cancelled, w.job(t, "100").State)
+
+	w = newWorld()
+	w.runAll(t, 1)
+	w.github.fail = func(call string) error {
+		if call == "Job" {
+			return github.ErrUnavailable
+		}
+		return nil
+	}
+	_, job := w.mustRegister(t, task("1"))
+	assert.Equal(t, "1", job)
+	w.github.calls = map[string]int{}
+	_, job = w.mustRegister(t, secondTask("100", 1))
+	assert.Equal(t, "100", job)
+	assert.Zero(t, w.github.calls["Remove"], "it may run on the runner that is there")
+}
+
+func TestRegister_WithoutTime_ChecksNothing(t *testing.T) {
+	t.Parallel()
+	w := newWorld()
+	w.github.queue("1", "linux")
+	ctx, cancel := context.WithCancel(t.Context())
+	w.github.fail = func(string) error { cancel(); return ctx.Err() }
+	_, err := w.Register(ctx, task("1"))
+	require.ErrorIs(t, err, context.Canceled)
+	assert.Zero(t, w.unchecked)
+}
+
+func TestRegister_AHolderThatStartsInTime_KeepsItsRunner(t *testing.T) {
+	t.Parallel()
+	w := newWorld()
+	w.github.queue("1", "linux")
+	granted, _ := w.mustRegister(t, task("1"))
+	w.clock.set(start.Add(15 * time.Minute)) // its lease is over
+	w.Ledger = &meddler{w.ledger, func() { require.NoError(t, w.Start(t.Context(), task("1"))) }}
+	_, err := w.Register(t.Context(), secondTask("1", 1))
+	assert.ErrorIs(t, err, registration.ErrNoWork)
+	assert.Equal(t, []string{granted.RunnerName}, w.github.names(), "it has started and would wait without a runner")
+	assert.True(t, w.job(t, "1").HeldBy(task("1").Task))
+}
+
+func TestRegister_AnOldRunnerThatCannotBeRemoved_LeavesTheJobAsItWas(t *testing.T) {
+	t.Parallel()
+	w := newWorld()
+	w.github.queue("1", "linux")
+	granted, _ := w.mustRegister(t, task("1"))
+	w.clock.set(start.Add(15 * time.Minute))
+	down := true
+	w.github.fail = func(call string) error {
+		if call == "Remove" && down {
+			return github.ErrUnavailable
+		}
+		return nil
+	}
+	_, err := w.Register(t.Context(), secondTask("1", 1))
+	require.ErrorIs(t, err, github.ErrUnavailable)
+	assert.Equal(t, granted.RunnerName, w.job(t, "1").Runner.Name, "it would be left for ever")
+	down = false
+	second, _ := w.mustRegister(t, secondTask("1", 1))
+	assert.Equal(t, []string{second.RunnerName}, w.github.names())
+}
+
+func TestRegister_AJobWhoseFleetHasChanged_IsItsOwnTasks(t *testing.T) {
+	t.Parallel()
+	w := newWorld()
+	w.github.queue("1", "linux")
+	granted, _ := w.mustRegister(t, task("1"))
+	w.listen(t, task("1"), granted)
+	require.NoError(t, w.Release(t.Context(), task("1"), granted.ReleaseToken))
+	moved := secondTask("1", 1)
+	moved.Fleet = contract.RegisteredFleet{Name: "linux-new", Labels: []string{"linux"}}
+	_, job := w.mustRegister(t, moved)
+	assert.Equal(t, "1", job)
+	assert.Equal(t, "linux-new", w.job(t, "1").Fleet)
+}
+
+// stale is a ledger whose lists do not show anything yet.
+type stale struct{ ledger.Ledger }
+
+func (stale) List(context.Context, string, ledger.State, int32) ([]ledger.Job, error) {
+	return nil, nil
+}
+
+func TestRegister_ASwapThatAnotherTaskHasNoted_LeavesTheJobToOneOfThem(t *testing.T) {
+	t.Parallel()
+	w := newWorld()
+	w.github.queue("1", "linux", "gpu")
+	w.github.queue("2", "linux")
+	granted, _ := w.mustRegister(t, task("1"))
+	w.listen(t, task("1"), granted)
+	w.github.give(t, "2", granted.RunnerID)
+	inner := stale{w.ledger}
+	first := &meddler{Ledger: inner}
+	first.meddle = func() { // before job 1 is freed, and again before job 2 is noted
+		first.meddle = func() {
+			w.Ledger = inner
+			_, job := w.mustRegister(t, secondTask("2", 1))
+			assert.Equal(t, "1", job)
+			w.Ledger = first
+		}
+	}
+	w.Ledger = first
+	_, err := w.Register(t.Context(), task("2"))
+	assert.ErrorIs(t, err, registration.ErrNoWork)
+	assert.True(t, w.job(t, "1").HeldBy(secondTask("2", 1).Task), "it would wait for the next task")
 }
