@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"maps"
 	"path"
+	"reflect"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -29,6 +31,9 @@ func (v *identityValidation) Validate() *[]*string {
 		if n := *role.AssumeRolePolicy().StatementCount(); n != 1 {
 			messages = append(messages, jsii.String(fmt.Sprintf(
 				"fleet %s: the trust policy of its task role has %v statements; allowed: the one for ecs-tasks.amazonaws.com, because who else assumes the role can pass for any task of the fleet", fleet, n)))
+		} else if document := trustOf(role); !reflect.DeepEqual(document, v.registration.trust[fleet]) {
+			messages = append(messages, jsii.String(fmt.Sprintf(
+				"fleet %s: the trust policy of its task role is %v; allowed: %v, because who else assumes the role can pass for any task of the fleet", fleet, document, v.registration.trust[fleet])))
 		}
 		for _, reason := range v.opened(role, policies) {
 			messages = append(messages, jsii.String(fmt.Sprintf(
@@ -38,8 +43,13 @@ func (v *identityValidation) Validate() *[]*string {
 	return &messages
 }
 
-// invokingManagedPolicies are AWS's own that let their roles invoke any function.
-var invokingManagedPolicies = []string{"AdministratorAccess", "PowerUserAccess", "AWSLambda_FullAccess", "AWSLambdaRole"}
+// trustOf is the trust policy of a role as its resource has it.
+func trustOf(role awsiam.Role) any {
+	return awscdk.Stack_Of(role).Resolve(role.Node().DefaultChild().(awsiam.CfnRole).AssumeRolePolicyDocument())
+}
+
+// invokingManagedPolicy is one of AWS's own that let their roles invoke any function.
+var invokingManagedPolicy = regexp.MustCompile(`:policy/(?:\S*/)?(AdministratorAccess|PowerUserAccess|AWSLambda_FullAccess|AWSLambdaRole)\b`)
 
 // policy is a policy somewhere in the app that is attached to roles.
 type policy struct {
@@ -56,6 +66,8 @@ func (v *identityValidation) policies() []policy {
 		switch p := construct.(type) {
 		case awsiam.CfnPolicy:
 			found = append(found, newPolicy(p, p.Roles(), p.PolicyDocument()))
+		case awsiam.CfnRolePolicy:
+			found = append(found, newPolicy(p, &[]*string{p.RoleName()}, p.PolicyDocument()))
 		case awsiam.CfnManagedPolicy:
 			found = append(found, newPolicy(p, p.Roles(), p.PolicyDocument()))
 		}
@@ -86,10 +98,8 @@ func (v *identityValidation) opened(role awsiam.Role, policies []policy) []strin
 	resource := role.Node().DefaultChild().(awsiam.CfnRole)
 	managed, _ := awscdk.Stack_Of(role).Resolve(resource.ManagedPolicyArns()).([]any)
 	for _, arn := range managed {
-		for _, name := range invokingManagedPolicies {
-			if strings.Contains(fmt.Sprint(arn), "policy/"+name) {
-				reasons = append(reasons, "the managed policy "+name)
-			}
+		if name := invokingManagedPolicy.FindStringSubmatch(fmt.Sprint(arn)); name != nil {
+			reasons = append(reasons, "the managed policy "+name[1])
 		}
 	}
 	return reasons

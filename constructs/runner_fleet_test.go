@@ -404,6 +404,27 @@ func TestRunnerFleet_SynthesisFailsWhenAJobCouldPassForAnotherTask(t *testing.T)
 		"by a managed policy of AWS": {func(_ system, f *constructs.RunnerFleet) {
 			f.TaskRole().AddManagedPolicy(awsiam.ManagedPolicy_FromAwsManagedPolicyName(jsii.String("AdministratorAccess")))
 		}, "the managed policy AdministratorAccess lets jobs call"},
+		"by a managed policy of AWS in a folder": {func(_ system, f *constructs.RunnerFleet) {
+			f.TaskRole().AddManagedPolicy(awsiam.ManagedPolicy_FromAwsManagedPolicyName(jsii.String("service-role/AWSLambdaRole")))
+		}, "the managed policy AWSLambdaRole lets jobs call"},
+		"by full access to Lambda": {func(_ system, f *constructs.RunnerFleet) {
+			f.TaskRole().AddManagedPolicy(awsiam.ManagedPolicy_FromAwsManagedPolicyName(jsii.String("AWSLambda_FullAccess")))
+		}, "the managed policy AWSLambda_FullAccess lets jobs call"},
+		"by the access of power users": {func(_ system, f *constructs.RunnerFleet) {
+			f.TaskRole().AddManagedPolicy(awsiam.ManagedPolicy_FromAwsManagedPolicyName(jsii.String("PowerUserAccess")))
+		}, "the managed policy PowerUserAccess lets jobs call"},
+		"by an inline policy of its own": {func(s system, f *constructs.RunnerFleet) {
+			awsiam.NewCfnRolePolicy(s.stack, jsii.String("Inline"), &awsiam.CfnRolePolicyProps{
+				RoleName: f.TaskRole().RoleName(), PolicyName: jsii.String("inline"), PolicyDocument: map[string]any{
+					"Statement": []any{map[string]any{"Effect": "Allow", "Action": "lambda:InvokeFunction", "Resource": "*"}},
+				},
+			})
+		}, "Test/Inline lets jobs call"},
+		"by another trust policy": {func(_ system, f *constructs.RunnerFleet) {
+			f.TaskRole().Node().DefaultChild().(awsiam.CfnRole).SetAssumeRolePolicyDocument(map[string]any{
+				"Statement": []any{map[string]any{"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": map[string]any{"AWS": "*"}}},
+			})
+		}, "the trust policy of its task role is map"},
 		"by a managed policy": {func(s system, f *constructs.RunnerFleet) {
 			awsiam.NewManagedPolicy(s.stack, jsii.String("Managed"), &awsiam.ManagedPolicyProps{
 				Roles: &[]awsiam.IRole{f.TaskRole()},

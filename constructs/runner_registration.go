@@ -40,12 +40,13 @@ type RunnerRegistration struct {
 	function awslambda.Function
 	url      awslambda.FunctionUrl
 	taskRole map[string]awsiam.Role // by fleet
+	trust    map[string]any         // the trust policies of taskRole
 }
 
 var _ awsiam.IGrantable = (*RunnerRegistration)(nil)
 
-// registrationTimeout is that of the function: no longer than a runner waits for
-// one answer.
+// registrationTimeout is that of the function in seconds: no longer than a runner
+// waits for one answer.
 const registrationTimeout = 30
 
 // NewRunnerRegistration adds a registration to the scope. It panics with an error
@@ -59,7 +60,7 @@ func NewRunnerRegistration(scope constructs.Construct, id string, props *RunnerR
 		panic(fmt.Errorf("RunnerRegistration %q:\n%w", id, err))
 	}
 
-	r := &RunnerRegistration{settings: s, cluster: props.Cluster, secret: secret, taskRole: map[string]awsiam.Role{}}
+	r := &RunnerRegistration{settings: s, cluster: props.Cluster, secret: secret, taskRole: map[string]awsiam.Role{}, trust: map[string]any{}}
 	constructs.NewConstruct_Override(r, scope, &id)
 	if r.secret == nil {
 		r.secret = r.newSecret()
@@ -143,8 +144,9 @@ func (r *RunnerRegistration) MetricSwappedJobs(props *awscloudwatch.MetricOption
 	return r.metric(contract.MetricSwappedJobs, nil, "Sum", props)
 }
 
-// MetricRateLimitRemaining is the least that was left of GitHub's rate limit. At
-// zero runners wait for the next hour.
+// MetricRateLimitRemaining is the least that was left of the rate limit that GitHub's
+// answers told of; it has several. At zero tasks ask again for ten minutes and then
+// end, and their jobs wait.
 func (r *RunnerRegistration) MetricRateLimitRemaining(props *awscloudwatch.MetricOptions) awscloudwatch.Metric {
 	return r.metric(contract.MetricRateLimitRemaining, nil, "Minimum", props)
 }
@@ -303,7 +305,7 @@ func (r *RunnerRegistration) addFleet(f settings.Fleet, family string) (awsiam.R
 	r.service = service
 	r.function.AddEnvironment(jsii.String(contract.EnvFleets), jsii.String(environment[contract.EnvFleets]), nil)
 	r.GrantRegister(role)
-	r.taskRole[f.Name] = role
+	r.taskRole[f.Name], r.trust[f.Name] = role, trustOf(role)
 	return role, nil
 }
 
