@@ -167,6 +167,13 @@ func TestSystem_AddingAFleetTouchesNothingButTheRouteTables(t *testing.T) {
 	assert.Equal(t, before, again, "removing the fleet leaves something")
 	assert.Equal(t, before["Outputs"], after["Outputs"])
 
+	kinds := map[string]int{}
+	for id := range changed(before, after) {
+		kinds[fmt.Sprint(cdktest.At(after, "Resources."+id+".Type"))]++
+	}
+	assert.Equal(t, 1, kinds["AWS::Events::Rule"], "%v", kinds)
+	assert.Equal(t, 1, kinds["AWS::ECS::TaskDefinition"], "%v", kinds)
+	assert.Equal(t, 2, kinds["AWS::Lambda::Function"], "webhook and registration must hear of it: %v", kinds)
 	for id := range changed(before, after) {
 		one, other := cdktest.At(before, "Resources."+id), cdktest.At(after, "Resources."+id)
 		if one == nil {
@@ -191,6 +198,7 @@ func TestSystem_ChangingAFleetsMemoryChangesItsTaskDefinitionAlone(t *testing.T)
 	smaller["memoryMiB"] = 4096
 	after, imageAfter := system(t, fleetsOf(t, smaller))
 	assert.Equal(t, imageBefore, imageAfter)
+	require.Len(t, changed(before, after), 1)
 	for id := range changed(before, after) {
 		assert.Equalf(t, "AWS::ECS::TaskDefinition", cdktest.At(before, "Resources."+id+".Type"),
 			"%s refers to a revision of the task definition: it would be replaced with it, or go stale", id)

@@ -126,7 +126,7 @@ func (c *Client) Job(ctx context.Context, repository, id string) (Job, error) {
 	var job gh.WorkflowJob
 	err := c.do(ctx, http.MethodGet, "repos/"+repository+"/actions/jobs/"+url.PathEscape(id), nil, &job)
 	if err != nil {
-		return Job{}, fmt.Errorf("asking for job %s of %s: %w", id, repository, c.explain(err, `the permission "Actions" (read)`))
+		return Job{}, fmt.Errorf("asking for job %s of %s: %w", id, repository, c.explain(err, c.jobPermission()))
 	}
 	return Job{Status: job.GetStatus(), Labels: job.Labels, RunnerID: job.GetRunnerID(), RunnerName: job.GetRunnerName()}, nil
 }
@@ -195,6 +195,15 @@ func (c *Client) runnerPermission() string {
 	default:
 		return "a classic token with manage_runners:enterprise"
 	}
+}
+
+// jobPermission is what asking for a job takes.
+// https://docs.github.com/en/rest/actions/workflow-jobs
+func (c *Client) jobPermission() string {
+	if c.scope.Kind == contract.ScopeEnterprise {
+		return "a classic token with repo"
+	}
+	return `the repository permission "Actions" (read), for a classic token the scope repo, and a repository in which the App is installed`
 }
 
 // do sends a request, once more with a credential read anew when GitHub does not

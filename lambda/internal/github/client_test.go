@@ -249,6 +249,29 @@ func TestClient_AnAppGetsTokensForThisAndNothingElse(t *testing.T) {
 	}
 }
 
+func TestClient_AReinstalledAppIsFound(t *testing.T) {
+	t.Parallel()
+	s := newServer(t)
+	client, clock := s.client(org, &secret{value: s.app()})
+	_, err := client.Register(t.Context(), "one", []string{"x"}, "")
+	require.NoError(t, err)
+	s.answer = func(call string) (int, map[string]string, string) {
+		switch {
+		case strings.HasSuffix(call, "/installation"):
+			return http.StatusOK, nil, `{"id":100}`
+		case strings.Contains(call, "/installations/99/"):
+			return http.StatusNotFound, nil, `{"message":"Not Found"}`
+		}
+		return 0, nil, ""
+	}
+	clock.now = clock.now.Add(56 * time.Minute)
+	_, err = client.Register(t.Context(), "one", []string{"x"}, "")
+	require.ErrorIs(t, err, github.ErrRefused)
+	_, err = client.Register(t.Context(), "one", []string{"x"}, "")
+	require.NoError(t, err, "the installation with the old id is gone for ever")
+	assert.Contains(t, s.seen, "POST app/installations/100/access_tokens")
+}
+
 func TestClient_ARotatedCredentialIsReadAtOnce(t *testing.T) {
 	t.Parallel()
 	s := newServer(t)

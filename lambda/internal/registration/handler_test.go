@@ -233,7 +233,7 @@ func TestHandler_AnswersAsTheContractHasIt(t *testing.T) {
 	}{
 		"a version from the past": {http.MethodPost, "/register", `{"contract":0}`, http.StatusUpgradeRequired, "contract version does not fit: the image speaks version 0, this deployment 1: rebuild the image, or deploy the stacks that belong to it"},
 		"no version":              {http.MethodPost, "/register", `{}`, http.StatusUpgradeRequired, "the image speaks version 0"},
-		"an edited body":          {http.MethodPost, "/register", `{"contract":1`, http.StatusBadRequest, "body is not a request"},
+		"half a body":             {http.MethodPost, "/register", `{"contract":1`, http.StatusBadRequest, "body is not a request"},
 		"a large body":            {http.MethodPost, "/register", `{"contract":1,"x":"` + strings.Repeat("x", 5000) + `"}`, http.StatusBadRequest, "body is not a request"},
 		"a get":                   {http.MethodGet, "/register", goodBody, http.StatusMethodNotAllowed, "method is not POST"},
 		"another path":            {http.MethodPost, "/", goodBody, http.StatusNotFound, "no such path"},
