@@ -46,8 +46,8 @@ const (
 	roleID        = "AROAENDTOENDEXAMPLE"
 	webhookSecret = "end-to-end-webhook-secret"
 	listens       = "listen; run build; work 1s; done Succeeded; exit 0"
-	fleet         = "linux-x64"
 
+	cluster           = "arn:aws:ecs:" + region + ":123456789012:cluster/runners"
 	nextWebhookSecret = "the-secret-that-replaces-it"
 )
 
@@ -55,20 +55,21 @@ var keys = aws.Credentials{AccessKeyID: "ASIAENDTOEND", SecretAccessKey: "end-to
 
 // system is everything between GitHub and a container.
 type system struct {
-	t       *testing.T
-	begun   time.Time
-	moto    string
-	proxy   string // of ECS
-	github  *gitHub
-	webhook *lambdatest.Runtime
-	events  *eventbridge.Client
-	queues  *sqs.Client
-	ecs     *ecs.Client
-	secrets *secretsmanager.Client
-	queue   string
-	rule    map[string]any // of the synthesized template
-	runner  map[string]any // the container definition in it
-	output  output
+	t          *testing.T
+	begun      time.Time
+	moto       string
+	proxy      string // of ECS
+	github     *gitHub
+	webhook    *lambdatest.Runtime
+	events     *eventbridge.Client
+	queues     *sqs.Client
+	ecs        *ecs.Client
+	secrets    *secretsmanager.Client
+	queue      string
+	resources  map[string]resource // of the synthesized template
+	rule       map[string]any      // properties of the one in it
+	definition map[string]any      // those of the task definition
+	output     output
 
 	evidence   evidence
 	everything string   // the queue with all events
@@ -229,42 +230,19 @@ func newSystem(ctx context.Context, t *testing.T) *system {
 	s.proxy = proxy.URL
 	s.events, s.queues, s.secrets = eventbridge.NewFromConfig(cfg), sqs.NewFromConfig(cfg), secretsmanager.NewFromConfig(cfg)
 	s.ecs = ecs.NewFromConfig(cfg, func(o *ecs.Options) { o.BaseEndpoint = &s.proxy })
+	s.front = httptest.NewServer(http.HandlerFunc(s.serveURL))
+	t.Cleanup(s.front.Close)
 	go s.evidence.watch(ctx)
 	s.newBus(ctx)
 	s.newCluster(ctx)
 	s.startWebhook(ctx)
 	s.newLedger(ctx)
-	s.front = httptest.NewServer(http.HandlerFunc(s.serveURL))
-	t.Cleanup(s.front.Close)
 	for name, pkg := range map[string]string{"supervisor": "runner-image/supervisor", "Runner.Listener": "runner-image/supervisor/testdata/listener"} {
 		require.NoError(t, lambdatest.Build(ctx, module+"/"+pkg, filepath.Join(s.folder, name)))
 	}
 	require.NoError(t, os.Chmod(s.folder, 0o755)) //nolint:gosec // the runner's user must get through
 	s.say("everything is up")
 	return s
-}
-
-// readTemplate takes what CloudFormation would make from the default template.
-func (s *system) readTemplate() {
-	file, err := os.ReadFile("../../stacks/testdata/snapshots/default.json")
-	require.NoError(s.t, err)
-	var template struct {
-		Resources map[string]struct {
-			Type       string
-			Properties map[string]any
-		}
-	}
-	require.NoError(s.t, json.Unmarshal(file, &template))
-	for _, resource := range template.Resources {
-		switch resource.Type {
-		case "AWS::Events::Rule":
-			s.rule = resource.Properties
-		case "AWS::ECS::TaskDefinition":
-			s.runner = resource.Properties["ContainerDefinitions"].([]any)[0].(map[string]any)
-		}
-	}
-	require.NotNil(s.t, s.rule)
-	require.NotNil(s.t, s.runner)
 }
 
 func (s *system) newBus(ctx context.Context) {
@@ -302,23 +280,27 @@ func (s *system) newCluster(ctx context.Context) {
 	s.postMoto(ctx, "/moto-api/state-manager/set-transition", `{"model_name":"ecs::task","transition":{"progression":"time","seconds":3600}}`, nil)
 	_, err := s.ecs.CreateCluster(ctx, &ecs.CreateClusterInput{ClusterName: aws.String("runners")})
 	require.NoError(t, err)
-	answer := s.postMoto(ctx, "/", "Action=RunInstances&Version=2016-11-15&ImageId=ami-12c6146b&InstanceType=m6i.large&MinCount=1&MaxCount=1", map[string]string{
+	// A task fills its instance, and none of them ends here.
+	answer := s.postMoto(ctx, "/", "Action=RunInstances&Version=2016-11-15&ImageId=ami-12c6146b&InstanceType=m6i.large&MinCount=10&MaxCount=10", map[string]string{
 		"Content-Type": "application/x-www-form-urlencoded", "Authorization": "AWS4-HMAC-SHA256 Credential=test/20260101/" + region + "/ec2/aws4_request, SignedHeaders=host, Signature=0",
 	})
-	instance := regexp.MustCompile(`\bi-[0-9a-f]{17}`).FindString(answer)
-	require.NotEmpty(t, instance, answer)
-	_, err = s.ecs.RegisterContainerInstance(ctx, &ecs.RegisterContainerInstanceInput{
-		Cluster: aws.String("runners"), InstanceIdentityDocument: aws.String(`{"instanceId":"` + instance + `"}`),
-	})
-	require.NoError(t, err)
+	instances := regexp.MustCompile(`<instanceId>(i-[0-9a-f]{17})</instanceId>`).FindAllStringSubmatch(answer, -1)
+	require.Len(t, instances, 10, answer)
+	for _, instance := range instances {
+		_, err = s.ecs.RegisterContainerInstance(ctx, &ecs.RegisterContainerInstanceInput{
+			Cluster: aws.String("runners"), InstanceIdentityDocument: aws.String(`{"instanceId":"` + instance[1] + `"}`),
+		})
+		require.NoError(t, err)
+	}
 	_, err = s.ecs.RegisterTaskDefinition(ctx, &ecs.RegisterTaskDefinitionInput{
-		Family: aws.String("family"), NetworkMode: ecstypes.NetworkModeBridge,
-		ContainerDefinitions: []ecstypes.ContainerDefinition{{
-			Name: aws.String(fmt.Sprint(s.runner["Name"])), Image: aws.String("runner"), Cpu: 128, Memory: aws.Int32(512),
-		}},
+		Family: aws.String(s.family()), NetworkMode: ecstypes.NetworkMode(fmt.Sprint(s.definition["NetworkMode"])),
+		ContainerDefinitions: []ecstypes.ContainerDefinition{s.runnerContainer()},
+		TaskRoleArn:          aws.String(fmt.Sprint(s.resolve(s.definition["TaskRoleArn"]))), ExecutionRoleArn: aws.String(fmt.Sprint(s.resolve(s.definition["ExecutionRoleArn"]))),
 	})
 	require.NoError(t, err)
 }
+
+func (s *system) family() string { return fmt.Sprint(s.definition["Family"]) }
 
 func (s *system) postMoto(ctx context.Context, path, body string, header map[string]string) string {
 	request, err := http.NewRequestWithContext(ctx, http.MethodPost, s.moto+path, strings.NewReader(body))
@@ -336,12 +318,7 @@ func (s *system) postMoto(ctx context.Context, path, body string, header map[str
 }
 
 func (s *system) startWebhook(ctx context.Context) {
-	environment, err := contract.Webhook{
-		EventBus: "bus", SecretID: "webhook", Owners: []string{"my-org"}, SecretTTL: time.Second,
-		Fleets: []contract.Fleet{{Name: fleet, Labels: []string{"self-hosted", "linux", "x64"}}},
-	}.Environment()
-	require.NoError(s.t, err)
-	s.webhook = s.startFunction(ctx, "webhook", environment, s.moto)
+	s.webhook = s.startFunction(ctx, "webhook", s.variables(contract.EnvSecretID, map[string]string{contract.EnvSecretTTL: "1s"}), s.moto)
 }
 
 // newLedger starts the registration with an empty ledger.
@@ -350,13 +327,7 @@ func (s *system) newLedger(ctx context.Context) {
 	name := fmt.Sprint("ledger-", time.Now().UnixNano())
 	lambdatest.NewLedgerTable(t, lambdatest.DynamoDBAt(t, s.moto), name)
 	s.ledgers = append(s.ledgers, name)
-	environment, err := contract.RegistrationService{
-		Deployment: "e2e", Cluster: "arn:aws:ecs:" + region + ":123456789012:cluster/runners", Ledger: name, CredentialID: "github",
-		GitHubURL: s.github.URL, Scope: contract.Scope{Kind: contract.ScopeOrganization, Owner: "my-org"},
-		Fleets: []contract.RegisteredFleet{{Name: fleet, Labels: []string{"self-hosted", "linux", "x64"}, RoleID: roleID, Family: "family"}},
-	}.Environment()
-	require.NoError(t, err)
-	s.registration = s.startFunction(ctx, "registration", environment, s.proxy)
+	s.registration = s.startFunction(ctx, "registration", s.registrationVariables(), s.proxy)
 }
 
 func (s *system) startFunction(ctx context.Context, name string, environment map[string]string, endpoint string) *lambdatest.Runtime {
@@ -514,7 +485,7 @@ func (s *system) start(ctx context.Context, event map[string]any) task {
 		overrides.ContainerOverrides = append(overrides.ContainerOverrides, override)
 	}
 	out, err := s.ecs.RunTask(ctx, &ecs.RunTaskInput{
-		Cluster: aws.String("runners"), TaskDefinition: aws.String("family"), LaunchType: ecstypes.LaunchTypeEc2, Overrides: &overrides, Count: aws.Int32(1),
+		Cluster: aws.String("runners"), TaskDefinition: aws.String(s.family()), LaunchType: ecstypes.LaunchTypeEc2, Overrides: &overrides, Count: aws.Int32(1),
 	})
 	require.NoError(t, err)
 	require.Len(t, out.Tasks, 1, "%v", out.Failures)
@@ -672,17 +643,8 @@ func (s *system) launch(ctx context.Context, task task, script string) *containe
 	hooks, err := filepath.Abs("../../runner-image/supervisor")
 	require.NoError(t, err)
 	environment := []string{"PATH=/usr/local/bin:/usr/bin:/bin", "FAKE_LISTENER=" + script, "AWS_CONTAINER_CREDENTIALS_FULL_URI=" + s.front.URL + "/credentials/" + task.id}
-	list, _ := s.runner["Environment"].([]any)
-	for _, v := range list {
-		variable := v.(map[string]any)
-		switch name := fmt.Sprint(variable["Name"]); name {
-		case contract.EnvRegistrationURL:
-			environment = append(environment, name+"="+s.front.URL)
-		case contract.EnvRegistrationRegion:
-			environment = append(environment, name+"="+region)
-		default:
-			environment = append(environment, name+"="+fmt.Sprint(variable["Value"]))
-		}
+	for _, v := range s.runnerContainer().Environment {
+		environment = append(environment, *v.Name+"="+*v.Value)
 	}
 	for name, value := range task.variables {
 		environment = append(environment, name+"="+value)
