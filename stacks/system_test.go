@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"os"
+	"path"
 	"regexp"
 	"slices"
 	"strings"
@@ -282,7 +283,12 @@ func TestSecurity_TheIAMTableIsTrue(t *testing.T) {
 			continue
 		}
 		for _, action := range strings.Split(cells[1], ",") {
-			got[strings.TrimSpace(cells[0])+": "+strings.Trim(strings.TrimSpace(action), "`")] = true
+			action = strings.Trim(strings.TrimSpace(action), "`")
+			row := strings.TrimSpace(cells[0]) + ": " + action
+			if strings.Contains(cells[2], "`"+action+"` knows no resource") {
+				row += everywhere
+			}
+			got[row] = true
 		}
 	}
 	for row := range want {
@@ -309,6 +315,9 @@ func roleName(t *testing.T, id string) string {
 	return ""
 }
 
+// everywhere marks an action that is allowed on all resources.
+const everywhere = " on *"
+
 func addRows(rows map[string]bool, role string, document any) {
 	statements, _ := cdktest.At(document, "Statement").([]any)
 	for _, statement := range statements {
@@ -321,7 +330,11 @@ func addRows(rows map[string]bool, role string, document any) {
 			actions = []any{cdktest.At(statement, "Action")}
 		}
 		for _, action := range actions {
-			rows[role+": "+effect+fmt.Sprint(action)] = true
+			row := role + ": " + effect + fmt.Sprint(action)
+			if cdktest.At(statement, "Resource") == "*" {
+				row += everywhere
+			}
+			rows[row] = true
 		}
 	}
 }
@@ -340,4 +353,65 @@ func TestSystem_NoTemplateHoldsACredential(t *testing.T) {
 			assert.NotRegexp(t, secret, string(text))
 		}
 	}
+}
+
+// Past its URL, with lambda:InvokeFunction, anybody could tell the registration that
+// he is any task. What IAM says to a job that tries, by the rules of
+// https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_condition_operators.html
+func TestSystem_AJobCannotInvokeTheRegistrationPastItsURL(t *testing.T) {
+	runners, _ := system(t, cdktest.Context(t)[config.Key])
+	var statements []any
+	for id, policy := range cdktest.Resources(runners, "AWS::IAM::Policy") {
+		if strings.HasPrefix(id, "RegistrationTaskRole") {
+			statements = append(statements, cdktest.At(policy, "PolicyDocument.Statement").([]any)...)
+		}
+	}
+	require.NotEmpty(t, statements)
+	everything := map[string]any{"Effect": "Allow", "Action": "lambda:*", "Resource": "*"}
+	viaURL := map[string]any{"lambda:FunctionUrlAuthType": "AWS_IAM", "lambda:InvokedViaFunctionUrl": "true"}
+	for _, given := range [][]any{statements, append(slices.Clone(statements), everything)} {
+		assert.True(t, allows(t, given, "lambda:InvokeFunctionUrl", viaURL), "tasks could not register")
+		assert.True(t, allows(t, given, "lambda:InvokeFunction", viaURL), "tasks could not register")
+		for _, past := range []map[string]any{{}, {"lambda:InvokedViaFunctionUrl": "false"}} {
+			assert.False(t, allows(t, given, "lambda:InvokeFunction", past), "a job could pass for any task")
+			assert.False(t, allows(t, given, "lambda:InvokeAsync", past), "a job could pass for any task")
+		}
+	}
+	assert.True(t, allows(t, []any{everything}, "lambda:InvokeFunction", map[string]any{}), "the test would not notice")
+}
+
+// allows tells what IAM decides on an action on the resource that the statements are
+// about.
+func allows(t *testing.T, statements []any, action string, context map[string]any) bool {
+	t.Helper()
+	allowed := false
+	for _, statement := range statements {
+		actions, isList := cdktest.At(statement, "Action").([]any)
+		if !isList {
+			actions = []any{cdktest.At(statement, "Action")}
+		}
+		matches := slices.ContainsFunc(actions, func(a any) bool {
+			ok, err := path.Match(fmt.Sprint(a), action)
+			return err == nil && ok
+		})
+		conditions, _ := cdktest.At(statement, "Condition").(map[string]any)
+		for operator, keys := range conditions {
+			for key, want := range keys.(map[string]any) {
+				got, present := context[key]
+				switch operator {
+				case "Bool", "StringEquals":
+					matches = matches && present && got == fmt.Sprint(want)
+				case "BoolIfExists":
+					matches = matches && (!present || got == fmt.Sprint(want))
+				default:
+					require.Fail(t, "say here what IAM makes of "+operator)
+				}
+			}
+		}
+		if matches && cdktest.At(statement, "Effect") == "Deny" {
+			return false
+		}
+		allowed = allowed || matches
+	}
+	return allowed
 }
