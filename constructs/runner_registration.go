@@ -144,9 +144,8 @@ func (r *RunnerRegistration) MetricSwappedJobs(props *awscloudwatch.MetricOption
 	return r.metric(contract.MetricSwappedJobs, nil, "Sum", props)
 }
 
-// MetricRateLimitRemaining is the least that was left of the rate limit that GitHub's
-// answers told of; it has several. At zero tasks ask again for ten minutes and then
-// end, and their jobs wait.
+// MetricRateLimitRemaining is the least that was left of any of GitHub's rate limits.
+// At zero tasks ask again for ten minutes and then end, and their jobs wait.
 func (r *RunnerRegistration) MetricRateLimitRemaining(props *awscloudwatch.MetricOptions) awscloudwatch.Metric {
 	return r.metric(contract.MetricRateLimitRemaining, nil, "Minimum", props)
 }

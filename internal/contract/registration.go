@@ -67,8 +67,8 @@ const (
 	// MetricSwappedJobs counts jobs that were found on a runner registered for
 	// another job.
 	MetricSwappedJobs = "SwappedJobs"
-	// MetricRateLimitRemaining is what is left of GitHub's rate limit, as its last
-	// answer said.
+	// MetricRateLimitRemaining is the least that is left of GitHub's rate limits, as its
+	// last answers about each said.
 	MetricRateLimitRemaining = "RateLimitRemaining"
 )
 

@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
-	"sync/atomic"
+	"sync"
 	"time"
 
 	gh "github.com/google/go-github/v88/github"
@@ -81,10 +83,10 @@ type Client struct {
 	transport http.RoundTripper
 	clock     clock.Clock
 
-	session  session
-	groups   groups
-	remains  atomic.Int64 // of the rate limit
-	answered atomic.Bool  // whether remains is known
+	session session
+	groups  groups
+	mu      sync.Mutex
+	remains map[string]int // of each rate limit, by its name
 }
 
 // New returns a client for the GitHub at an address and with the credential in a
@@ -94,7 +96,7 @@ func New(address string, scope contract.Scope, secret Secret, transport http.Rou
 	if err != nil {
 		return nil, err
 	}
-	c := &Client{scope: scope, base: base, secret: secret, clock: clock}
+	c := &Client{scope: scope, base: base, secret: secret, clock: clock, remains: map[string]int{}}
 	c.transport = &observer{next: transport, client: c}
 	return c, nil
 }
@@ -117,9 +119,17 @@ func apiBase(address string) (string, error) {
 	return strings.TrimSuffix(u.String(), "/") + "/", nil
 }
 
-// Remaining is what is left of the rate limit, as GitHub's last answer said, and
-// false before the first.
-func (c *Client) Remaining() (int, bool) { return int(c.remains.Load()), c.answered.Load() }
+// Remaining is the least that is left of any of GitHub's rate limits, as its last
+// answers about each said, and false before the first.
+// https://docs.github.com/en/rest/rate-limit/rate-limit
+func (c *Client) Remaining() (int, bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.remains) == 0 {
+		return 0, false
+	}
+	return slices.Min(slices.Collect(maps.Values(c.remains))), true
+}
 
 // Job returns the state of a job of a repository.
 func (c *Client) Job(ctx context.Context, repository, id string) (Job, error) {
@@ -296,7 +306,7 @@ func withoutURL(err error) error {
 	return err
 }
 
-// observer notes what is left of the rate limit.
+// observer notes what is left of the rate limits.
 type observer struct {
 	next   http.RoundTripper
 	client *Client
@@ -308,9 +318,10 @@ func (o *observer) RoundTrip(r *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	if remaining, err := strconv.ParseInt(response.Header.Get("X-Ratelimit-Remaining"), 10, 64); err == nil {
-		o.client.remains.Store(remaining)
-		o.client.answered.Store(true)
+	if remaining, err := strconv.Atoi(response.Header.Get("X-Ratelimit-Remaining")); err == nil {
+		o.client.mu.Lock()
+		defer o.client.mu.Unlock()
+		o.client.remains[response.Header.Get("X-Ratelimit-Resource")] = remaining
 	}
 	return response, nil
 }

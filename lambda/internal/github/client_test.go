@@ -249,6 +249,27 @@ func TestClient_AnAppGetsTokensForThisAndNothingElse(t *testing.T) {
 	}
 }
 
+func TestClient_TellsTheLeastOfItsRateLimits(t *testing.T) {
+	t.Parallel()
+	s := newServer(t)
+	left := map[string]string{"/actions/jobs/1": "12", "/generate-jitconfig": "9999"}
+	s.answer = func(call string) (int, map[string]string, string) {
+		for suffix, remaining := range left {
+			if strings.HasSuffix(call, suffix) {
+				return http.StatusCreated, map[string]string{"X-Ratelimit-Remaining": remaining, "X-Ratelimit-Resource": suffix}, `{"runner":{"id":7},"encoded_jit_config":"c"}`
+			}
+		}
+		return 0, nil, ""
+	}
+	client, _ := s.client(org, tokenSecret())
+	_, err := client.Job(t.Context(), "octo/app", "1")
+	require.NoError(t, err)
+	_, err = client.Register(t.Context(), "one", []string{"x"}, "")
+	require.NoError(t, err)
+	remaining, _ := client.Remaining()
+	assert.Equal(t, 12, remaining, "the limit of registrations is another one")
+}
+
 func TestClient_AReinstalledAppIsFound(t *testing.T) {
 	t.Parallel()
 	s := newServer(t)
