@@ -223,9 +223,9 @@ func (h *Handler) record(ctx context.Context, r *http.Request, caller Caller, a 
 	level := slog.LevelInfo
 	if a.err != nil {
 		add("error", a.err.Error())
-		switch a.outcome {
-		case contract.RegistrationNoWork, contract.RegistrationBusy:
-		case contract.RegistrationFailed, contract.RegistrationUnavailable:
+		switch {
+		case a.outcome == contract.RegistrationNoWork, a.outcome == contract.RegistrationBusy, errors.Is(a.err, ErrBacklog):
+		case a.outcome == contract.RegistrationFailed, a.outcome == contract.RegistrationUnavailable:
 			level = slog.LevelError
 		default:
 			level = slog.LevelWarn
