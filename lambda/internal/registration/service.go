@@ -128,8 +128,11 @@ func (s *Service) register(ctx context.Context, c Caller) (contract.Registration
 			if search.seen[job.ID] || task.HasTried(job.ID) || !job.Claimable(s.Clock.Now()) {
 				continue
 			}
-			if looked == looks {
+			if looked == looks && search.noted {
 				return contract.Registration{}, ErrBacklog
+			}
+			if looked == looks { // asking again would lead to the same jobs
+				return contract.Registration{}, ErrNoWork
 			}
 			looked++
 			if granted, found, err := search.try(ctx, job.ID); found || err != nil {
@@ -186,6 +189,7 @@ type search struct {
 	caller  Caller
 	task    ledger.Task
 	seen    map[string]bool
+	noted   bool // something that others need not look at again
 }
 
 // try claims a job if it waits for a runner, and registers one. If it runs on the
@@ -302,6 +306,7 @@ const maxQueued = 24 * time.Hour
 
 // note writes down what was seen of a job. Who was faster has seen it, too.
 func (s *search) note(ctx context.Context, job ledger.Job) error {
+	s.noted = true
 	err := s.service.Ledger.Write(ctx, s.service.Clock.Now(), &job, nil)
 	if errors.Is(err, ledger.ErrConflict) {
 		return nil

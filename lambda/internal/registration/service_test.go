@@ -448,6 +448,19 @@ func TestRegister_ABacklogIsLookedAtInSteps(t *testing.T) {
 	assert.Equal(t, 52, w.github.calls["Job"])
 }
 
+func TestRegister_ABacklogOfWhichNothingIsLearnt_EndsTheSearch(t *testing.T) {
+	t.Parallel()
+	w := newWorld()
+	for i := range 30 {
+		job := ledger.Job{ID: fmt.Sprint(100 + i), Fleet: linux.Name, Repository: "octo/app", State: ledger.Open, QueuedAt: start}
+		require.NoError(t, w.ledger.Write(t.Context(), start, &job, nil))
+		w.github.jobs[job.ID] = &gitHubJob{labels: []string{"linux"}, status: "waiting"}
+	}
+	w.github.jobs["9000"] = &gitHubJob{labels: []string{"linux"}, status: "waiting"}
+	_, err := w.Register(t.Context(), task("9000"))
+	assert.ErrorIs(t, err, registration.ErrNoWork, "the task would ask for ten minutes")
+}
+
 func TestRegister_SpareTasksAtOnce_DoNotKeepEachOtherFromTheEnd(t *testing.T) {
 	t.Parallel()
 	w := newWorld()
