@@ -104,12 +104,12 @@ consumer-test: node_modules/.package-lock.json ## Use the library as a released 
 
 .PHONY: openapi-test
 openapi-test: tools/openapi/node_modules/.package-lock.json ## Hold each request to GitHub to GitHub's own OpenAPI descriptions.
-	go test -count=1 -tags openapi -run 'Described?' ./lambda/internal/github
+	go test -count=1 -tags openapi -run 'Described?' ./internal/control/github
 
 .PHONY: emulator-test
 emulator-test: ## Try the programs with emulated EventBridge and DynamoDB (needs moto_server; takes minutes).
 	@$(call need,moto_server,pipx install "moto[server]==5.2.1")
-	go test -count=1 -timeout 30m -tags emulator ./test/emulator ./lambda/internal/ledger ./lambda/internal/registration
+	go test -count=1 -timeout 30m -tags emulator ./test/emulator ./internal/control/ledger ./internal/control/registration
 
 .PHONY: e2e
 e2e: ## Run jobs from delivery to exit code with the real programs (needs root, unshare, moto_server).

@@ -16,10 +16,10 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
 
 	"github.com/ecs-github-runners/ecsrunners/internal/contract"
-	"github.com/ecs-github-runners/ecsrunners/lambda/internal/awsconfig"
-	"github.com/ecs-github-runners/ecsrunners/lambda/internal/clock"
-	"github.com/ecs-github-runners/ecsrunners/lambda/internal/imagebuild"
-	"github.com/ecs-github-runners/ecsrunners/lambda/internal/metrics"
+	"github.com/ecs-github-runners/ecsrunners/internal/control/awsconfig"
+	"github.com/ecs-github-runners/ecsrunners/internal/control/clock"
+	"github.com/ecs-github-runners/ecsrunners/internal/control/imagebuild"
+	"github.com/ecs-github-runners/ecsrunners/internal/control/metrics"
 )
 
 func main() {

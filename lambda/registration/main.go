@@ -20,14 +20,14 @@ import (
 
 	"github.com/ecs-github-runners/ecsrunners/internal/contract"
 	"github.com/ecs-github-runners/ecsrunners/internal/labels"
-	"github.com/ecs-github-runners/ecsrunners/lambda/internal/awsconfig"
-	"github.com/ecs-github-runners/ecsrunners/lambda/internal/clock"
-	"github.com/ecs-github-runners/ecsrunners/lambda/internal/functionurl"
-	"github.com/ecs-github-runners/ecsrunners/lambda/internal/github"
-	"github.com/ecs-github-runners/ecsrunners/lambda/internal/ledger"
-	"github.com/ecs-github-runners/ecsrunners/lambda/internal/metrics"
-	"github.com/ecs-github-runners/ecsrunners/lambda/internal/registration"
-	"github.com/ecs-github-runners/ecsrunners/lambda/internal/secrets"
+	"github.com/ecs-github-runners/ecsrunners/internal/control/awsconfig"
+	"github.com/ecs-github-runners/ecsrunners/internal/control/clock"
+	"github.com/ecs-github-runners/ecsrunners/internal/control/functionurl"
+	"github.com/ecs-github-runners/ecsrunners/internal/control/github"
+	"github.com/ecs-github-runners/ecsrunners/internal/control/ledger"
+	"github.com/ecs-github-runners/ecsrunners/internal/control/metrics"
+	"github.com/ecs-github-runners/ecsrunners/internal/control/registration"
+	"github.com/ecs-github-runners/ecsrunners/internal/control/secrets"
 )
 
 // credentialTTL is how long the credential is used before it is read again.

@@ -24,12 +24,12 @@ import (
 
 	"github.com/ecs-github-runners/ecsrunners/internal/contract"
 	"github.com/ecs-github-runners/ecsrunners/internal/labels"
-	"github.com/ecs-github-runners/ecsrunners/lambda/internal/awsconfig"
-	"github.com/ecs-github-runners/ecsrunners/lambda/internal/clock"
-	"github.com/ecs-github-runners/ecsrunners/lambda/internal/functionurl"
-	"github.com/ecs-github-runners/ecsrunners/lambda/internal/metrics"
-	"github.com/ecs-github-runners/ecsrunners/lambda/internal/secrets"
-	"github.com/ecs-github-runners/ecsrunners/lambda/internal/webhook"
+	"github.com/ecs-github-runners/ecsrunners/internal/control/awsconfig"
+	"github.com/ecs-github-runners/ecsrunners/internal/control/clock"
+	"github.com/ecs-github-runners/ecsrunners/internal/control/functionurl"
+	"github.com/ecs-github-runners/ecsrunners/internal/control/metrics"
+	"github.com/ecs-github-runners/ecsrunners/internal/control/secrets"
+	"github.com/ecs-github-runners/ecsrunners/internal/control/webhook"
 )
 
 func main() {
