@@ -19,7 +19,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 
 	"github.com/ecs-github-runners/ecsrunners/internal/contract"
-	"github.com/ecs-github-runners/ecsrunners/internal/labels"
 	"github.com/ecs-github-runners/ecsrunners/internal/control/awsconfig"
 	"github.com/ecs-github-runners/ecsrunners/internal/control/clock"
 	"github.com/ecs-github-runners/ecsrunners/internal/control/functionurl"
@@ -28,6 +27,7 @@ import (
 	"github.com/ecs-github-runners/ecsrunners/internal/control/metrics"
 	"github.com/ecs-github-runners/ecsrunners/internal/control/registration"
 	"github.com/ecs-github-runners/ecsrunners/internal/control/secrets"
+	"github.com/ecs-github-runners/ecsrunners/internal/labels"
 )
 
 // credentialTTL is how long the credential is used before it is read again.

@@ -23,13 +23,13 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 
 	"github.com/ecs-github-runners/ecsrunners/internal/contract"
-	"github.com/ecs-github-runners/ecsrunners/internal/labels"
 	"github.com/ecs-github-runners/ecsrunners/internal/control/awsconfig"
 	"github.com/ecs-github-runners/ecsrunners/internal/control/clock"
 	"github.com/ecs-github-runners/ecsrunners/internal/control/functionurl"
 	"github.com/ecs-github-runners/ecsrunners/internal/control/metrics"
 	"github.com/ecs-github-runners/ecsrunners/internal/control/secrets"
 	"github.com/ecs-github-runners/ecsrunners/internal/control/webhook"
+	"github.com/ecs-github-runners/ecsrunners/internal/labels"
 )
 
 func main() {

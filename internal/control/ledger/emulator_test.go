@@ -7,8 +7,8 @@ import (
 	"sync/atomic"
 	"testing"
 
-	"github.com/ecs-github-runners/ecsrunners/internal/lambdatest"
 	"github.com/ecs-github-runners/ecsrunners/internal/control/ledger"
+	"github.com/ecs-github-runners/ecsrunners/internal/lambdatest"
 )
 
 func TestTable_IsALedger(t *testing.T) {

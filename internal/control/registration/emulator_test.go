@@ -7,8 +7,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/ecs-github-runners/ecsrunners/internal/lambdatest"
 	"github.com/ecs-github-runners/ecsrunners/internal/control/ledger"
+	"github.com/ecs-github-runners/ecsrunners/internal/lambdatest"
 )
 
 // The claims of TestRegister_ConcurrentClaims, with the ledger in DynamoDB.

@@ -13,10 +13,10 @@ import (
 	"time"
 
 	"github.com/ecs-github-runners/ecsrunners/internal/contract"
-	"github.com/ecs-github-runners/ecsrunners/internal/labels"
 	"github.com/ecs-github-runners/ecsrunners/internal/control/clock"
 	"github.com/ecs-github-runners/ecsrunners/internal/control/github"
 	"github.com/ecs-github-runners/ecsrunners/internal/control/ledger"
+	"github.com/ecs-github-runners/ecsrunners/internal/labels"
 )
 
 // GitHub is what a Service asks GitHub. A *github.Client does it.

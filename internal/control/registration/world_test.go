@@ -13,10 +13,10 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/ecs-github-runners/ecsrunners/internal/contract"
-	"github.com/ecs-github-runners/ecsrunners/internal/labels"
 	"github.com/ecs-github-runners/ecsrunners/internal/control/github"
 	"github.com/ecs-github-runners/ecsrunners/internal/control/ledger"
 	"github.com/ecs-github-runners/ecsrunners/internal/control/registration"
+	"github.com/ecs-github-runners/ecsrunners/internal/labels"
 )
 
 // world is a deployment without AWS: the real service, with a ledger in memory, a

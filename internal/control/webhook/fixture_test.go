@@ -25,12 +25,12 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/ecs-github-runners/ecsrunners/internal/contract"
-	"github.com/ecs-github-runners/ecsrunners/internal/labels"
 	"github.com/ecs-github-runners/ecsrunners/internal/control/clock"
 	"github.com/ecs-github-runners/ecsrunners/internal/control/functionurl"
 	"github.com/ecs-github-runners/ecsrunners/internal/control/metrics"
 	"github.com/ecs-github-runners/ecsrunners/internal/control/secrets"
 	"github.com/ecs-github-runners/ecsrunners/internal/control/webhook"
+	"github.com/ecs-github-runners/ecsrunners/internal/labels"
 )
 
 const (

@@ -12,9 +12,9 @@ import (
 	"time"
 
 	"github.com/ecs-github-runners/ecsrunners/internal/contract"
-	"github.com/ecs-github-runners/ecsrunners/internal/labels"
 	"github.com/ecs-github-runners/ecsrunners/internal/control/clock"
 	"github.com/ecs-github-runners/ecsrunners/internal/control/metrics"
+	"github.com/ecs-github-runners/ecsrunners/internal/labels"
 )
 
 const (
