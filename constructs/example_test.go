@@ -33,7 +33,7 @@ func ExampleRunnerCluster_AddCapacity() {
 	graviton := cluster.AddCapacity("Graviton", &constructs.RunnerCapacityProps{
 		Architecture: constructs.ARM64,
 		MaxInstances: 50,
-		Spot:         &constructs.Spot{OnDemandBase: 1},
+		Spot:         &constructs.SpotOptions{OnDemandBase: 1},
 	})
 
 	fmt.Println(graviton.Architecture(), len(cluster.Capacities()))

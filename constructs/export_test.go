@@ -5,6 +5,18 @@ import (
 	"github.com/aws/constructs-go/constructs/v10"
 )
 
+// Warnings gives tests the warnings about a capacity, each after its id.
+func Warnings(p RunnerCapacityProps) []string {
+	var found []string
+	for _, w := range p.warnings() {
+		found = append(found, w.id+": "+w.message)
+	}
+	return found
+}
+
+// ChecksDaily gives tests what decides on an alarm.
+func ChecksDaily(p RunnerImagePipelineProps) bool { return p.checksDaily() }
+
 // BindImage gives tests what a fleet gets of an image.
 func BindImage(image RunnerImage, scope constructs.Construct, architecture Architecture) awsecs.ContainerImage {
 	return image.bind(scope, architecture)

@@ -4,15 +4,14 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
-	"time"
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsecs"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsevents"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
 	"github.com/aws/jsii-runtime-go"
 
 	"github.com/ecs-github-runners/ecsrunners/internal/contract"
-	"github.com/ecs-github-runners/ecsrunners/internal/settings"
 )
 
 // The rule that starts a task for each queued job of a fleet. It is written as
@@ -22,7 +21,7 @@ import (
 
 // newRule makes the rule of a fleet, with a role of its own.
 func (w *WebhookIngress) newRule(fleet *RunnerFleet) awsevents.CfnRule {
-	name := fleet.settings.Name
+	name := fleet.props.Name
 	w.letRulesSendDeadLetters()
 	role := w.newRuleRole(fleet)
 	rule := awsevents.NewCfnRule(w, jsii.String("Rule-"+name), &awsevents.CfnRuleProps{
@@ -44,8 +43,8 @@ func (w *WebhookIngress) newRule(fleet *RunnerFleet) awsevents.CfnRule {
 			InputTransformer: fleet.inputTransformer(),
 			DeadLetterConfig: &awsevents.CfnRule_DeadLetterConfigProperty{Arn: w.deadLetters.QueueArn()},
 			RetryPolicy: &awsevents.CfnRule_RetryPolicyProperty{
-				MaximumEventAgeInSeconds: jsii.Number(time.Duration(*w.settings.MaximumEventAge).Seconds()),
-				MaximumRetryAttempts:     jsii.Number(*w.settings.MaximumRetryAttempts),
+				MaximumEventAgeInSeconds: jsii.Number(w.props.MaximumEventAge.Seconds()),
+				MaximumRetryAttempts:     jsii.Number(*w.props.MaximumRetryAttempts),
 			},
 		}},
 	})
@@ -83,8 +82,8 @@ func (w *WebhookIngress) ruleARNs() *string {
 func (w *WebhookIngress) newRuleRole(fleet *RunnerFleet) awsiam.Role {
 	stack := awscdk.Stack_Of(w)
 	onCluster := map[string]any{"ArnEquals": map[string]any{"ecs:cluster": fleet.capacity.cluster.cluster.ClusterArn()}}
-	return awsiam.NewRole(w, jsii.String("RuleRole-"+fleet.settings.Name), &awsiam.RoleProps{
-		Description: jsii.String("EventBridge: start tasks of the runner fleet " + fleet.settings.Name),
+	return awsiam.NewRole(w, jsii.String("RuleRole-"+fleet.props.Name), &awsiam.RoleProps{
+		Description: jsii.String("EventBridge: start tasks of the runner fleet " + fleet.props.Name),
 		AssumedBy: awsiam.NewServicePrincipal(jsii.String("events.amazonaws.com"), &awsiam.ServicePrincipalOpts{
 			Conditions: &map[string]any{
 				"StringEquals": map[string]any{"aws:SourceAccount": stack.Account()},
@@ -138,10 +137,10 @@ func (f *RunnerFleet) ecsParameters() *awsevents.CfnRule_EcsParametersProperty {
 		EnableEcsManagedTags: jsii.Bool(true),
 		PropagateTags:        jsii.String("TASK_DEFINITION"),
 	}
-	if f.settings.OneJobPerInstance {
+	if f.props.OneJobPerInstance {
 		parameters.PlacementConstraints = []any{&awsevents.CfnRule_PlacementConstraintProperty{Type: jsii.String("distinctInstance")}}
 	}
-	if f.settings.NetworkMode == settings.NetworkAwsVPC {
+	if f.props.NetworkMode == awsecs.NetworkMode_AWS_VPC {
 		var subnets []*string
 		for _, subnet := range *f.capacity.cluster.subnets.Subnets {
 			subnets = append(subnets, subnet.SubnetId())
@@ -177,7 +176,7 @@ func (f *RunnerFleet) inputTransformer() *awsevents.CfnRule_InputTransformerProp
 		paths[v.member] = jsii.String(contract.DispatchPath(v.member))
 		variables = append(variables, fmt.Sprintf(`{"name":%q,"value":<%s>}`, v.name, v.member))
 	}
-	container, err := json.Marshal(f.settings.ContainerName)
+	container, err := json.Marshal(f.props.ContainerName)
 	if err != nil { // it is text
 		panic(err)
 	}

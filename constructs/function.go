@@ -1,17 +1,64 @@
 package constructs
 
 import (
-	"strings"
+	"time"
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awslambda"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awslogs"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awssecretsmanager"
 	"github.com/aws/constructs-go/constructs/v10"
 	"github.com/aws/jsii-runtime-go"
+
+	"github.com/ecs-github-runners/ecsrunners/internal/bundle"
 )
 
-// What the functions behind a URL have in common.
+// functionProps are what the functions of this library differ in.
+type functionProps struct {
+	program             string // the folder of its main package
+	name, description   string
+	architecture        Architecture
+	memorySizeMiB       int
+	timeout             time.Duration
+	reservedConcurrency *int
+	tracing             bool
+	environment         map[string]string
+	logs                awslogs.ILogGroup
+	role                awsiam.IRole
+	code                awslambda.Code // instead of the program, if not nil
+}
+
+func newFunction(scope constructs.Construct, p functionProps) awslambda.Function {
+	if p.code == nil {
+		p.code = programCode(scope, p.program, p.architecture)
+	}
+	tracing := awslambda.Tracing_DISABLED
+	if p.tracing {
+		tracing = awslambda.Tracing_ACTIVE
+	}
+	function := awslambda.NewFunction(scope, jsii.String("Function"), &awslambda.FunctionProps{
+		FunctionName:                 optional(p.name),
+		Description:                  &p.description,
+		Runtime:                      awslambda.Runtime_PROVIDED_AL2023(),
+		Architecture:                 lambdaArchitecture[p.architecture](),
+		Handler:                      jsii.String(bundle.Binary),
+		Code:                         p.code,
+		Environment:                  pointers(p.environment),
+		MemorySize:                   jsii.Number(p.memorySizeMiB),
+		Timeout:                      seconds(p.timeout),
+		ReservedConcurrentExecutions: number(p.reservedConcurrency),
+		Tracing:                      tracing,
+		LogGroup:                     p.logs,
+		LoggingFormat:                awslambda.LoggingFormat_JSON,
+		Role:                         p.role,
+	})
+	// The CDK makes a function depend on its role, to which it refers anyway.
+	function.Node().DefaultChild().(awslambda.CfnFunction).AddMetadata(jsii.String("cfn-lint"), map[string]any{
+		"config": map[string]any{"ignore_checks": []string{"W3005"}},
+	})
+	return function
+}
 
 // newFunctionLogs makes the log group of a function: where Lambda would look for
 // it, if the function has a name.
@@ -52,16 +99,3 @@ func grantReadSecret(role awsiam.Role, secret awssecretsmanager.ISecret) {
 		}))
 	}
 }
-
-// pointers are variables as the CDK takes them.
-func pointers(variables map[string]string) *map[string]*string {
-	pointers := make(map[string]*string, len(variables))
-	for name, value := range variables {
-		pointers[name] = &value
-	}
-	return &pointers
-}
-
-// unresolved tells whether text is, or has in it, a token that the CDK fills in
-// later.
-func unresolved(text string) bool { return strings.Contains(text, "${Token[") }

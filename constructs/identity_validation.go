@@ -30,14 +30,14 @@ func (v *identityValidation) Validate() *[]*string {
 		role := v.registration.taskRole[fleet]
 		if n := *role.AssumeRolePolicy().StatementCount(); n != 1 {
 			messages = append(messages, jsii.String(fmt.Sprintf(
-				"fleet %s: the trust policy of its task role has %v statements; allowed: the one for ecs-tasks.amazonaws.com, because who else assumes the role can pass for any task of the fleet", fleet, n)))
+				"fleet %s: the trust policy of its task role must have one statement, for ecs-tasks.amazonaws.com, got %v: whoever else assumes the role can pass for any task of the fleet", fleet, n)))
 		} else if document := trustOf(role); !reflect.DeepEqual(document, v.registration.trust[fleet]) {
 			messages = append(messages, jsii.String(fmt.Sprintf(
-				"fleet %s: the trust policy of its task role is %v; allowed: %v, because who else assumes the role can pass for any task of the fleet", fleet, document, v.registration.trust[fleet])))
+				"fleet %s: the trust policy of its task role must be %v, got %v: whoever else assumes the role can pass for any task of the fleet", fleet, v.registration.trust[fleet], document)))
 		}
 		for _, reason := range v.opened(role, policies) {
 			messages = append(messages, jsii.String(fmt.Sprintf(
-				"fleet %s: %s lets jobs call lambda:InvokeFunction on the registration function past its URL, where they could pass for any task; allowed: grants on other functions only", fleet, reason)))
+				"fleet %s: %s lets jobs call lambda:InvokeFunction on the registration function past its URL, where they could pass for any task; grant it on other functions only", fleet, reason)))
 		}
 	}
 	return &messages

@@ -1,7 +1,10 @@
 package constructs
 
 import (
+	"cmp"
+	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
@@ -15,21 +18,20 @@ import (
 	"github.com/ecs-github-runners/ecsrunners"
 	"github.com/ecs-github-runners/ecsrunners/internal/bundle"
 	"github.com/ecs-github-runners/ecsrunners/internal/contract"
-	"github.com/ecs-github-runners/ecsrunners/internal/settings"
+	"github.com/ecs-github-runners/ecsrunners/internal/problem"
 )
 
 // ImageSource says where the Dockerfile of the runner image comes from, with what
 // is beside it. The Dockerfile is in the root of the source. Values are made by
-// [ImageSourceCodeCommit], [ImageSourceFolder] and [ImageSourceGitHub].
+// [CodeCommitSource], [FolderSource] and [GitHubSource].
 //
 // The supervisor in the image and the way it is built are not part of the source:
 // they come from this library, with each deployment.
 type ImageSource interface {
-	// settings are the source without its references to other resources, and what
-	// they do not tell.
-	settings() (settings.ImageSource, settings.Problems)
+	// validate names what cannot be used.
+	validate() problem.List
 	// bind makes the source's resources, below the pipeline.
-	bind(p *RunnerImagePipeline, s settings.ImageSource) boundSource
+	bind(p *RunnerImagePipeline) boundSource
 }
 
 // boundSource is a source as far as a build must know it.
@@ -43,53 +45,82 @@ type boundSource struct {
 	repository awscodecommit.IRepository
 }
 
-// ImageSourceCodeCommitProps are the settings of a source in AWS CodeCommit. All
+// CodeCommitSourceProps are the settings of a source in AWS CodeCommit. All
 // are optional.
-type ImageSourceCodeCommitProps struct {
+type CodeCommitSourceProps struct {
 	// Repository is an existing repository.
 	//
 	// Default: a new one, which starts with the Dockerfile of this library. It is
 	// yours from then on: later releases of this library leave it alone.
-	Repository awscodecommit.IRepository
+	Repository awscodecommit.IRepository `json:"-"`
 
 	// RepositoryName is the physical name of the new repository. Not allowed with
 	// Repository.
 	//
 	// Default: derived from the names of stack and construct.
-	RepositoryName string
+	RepositoryName string `json:"repositoryName"`
 
 	// Branch that is built, and whose pushes start a build.
 	//
 	// Default: main.
-	Branch string
+	Branch string `json:"branch"`
 }
 
-// ImageSourceCodeCommit is a repository of AWS CodeCommit, new by default. A push
+// CodeCommitSource is a repository of AWS CodeCommit, new by default. A push
 // starts a build. props may be nil.
-func ImageSourceCodeCommit(props *ImageSourceCodeCommitProps) ImageSource {
+func CodeCommitSource(props *CodeCommitSourceProps) ImageSource {
 	if props == nil {
-		props = &ImageSourceCodeCommitProps{}
+		props = &CodeCommitSourceProps{}
 	}
-	return codeCommitSource{*props}
+	return codeCommitSource{props.WithDefaults()}
 }
 
-type codeCommitSource struct{ props ImageSourceCodeCommitProps }
+const defaultBranch = "main"
 
-func (c codeCommitSource) settings() (settings.ImageSource, settings.Problems) {
-	var ps settings.Problems
-	if c.props.Repository != nil && c.props.RepositoryName != "" {
-		ps.Add("Source.CodeCommit.RepositoryName", c.props.RepositoryName, "a name for the new repository only: leave out Repository or RepositoryName")
-	}
-	return settings.ImageSource{CodeCommit: &settings.CodeCommitSource{
-		RepositoryName: c.props.RepositoryName, Branch: c.props.Branch,
-	}}, ps
+var (
+	// https://docs.aws.amazon.com/codecommit/latest/userguide/limits.html
+	codeCommitName = regexp.MustCompile(`^[A-Za-z0-9._-]{1,100}$`)
+	branchName     = regexp.MustCompile(`^[A-Za-z0-9._/-]{1,200}$`)
+)
+
+// WithDefaults returns a copy with the defaults filled in.
+func (p CodeCommitSourceProps) WithDefaults() CodeCommitSourceProps {
+	p.Branch = cmp.Or(p.Branch, defaultBranch)
+	return p
 }
 
-func (c codeCommitSource) bind(p *RunnerImagePipeline, s settings.ImageSource) boundSource {
-	branch := &s.CodeCommit.Branch
+// Validate returns an error that names every value that cannot work, or nil. It
+// expects the defaults to be filled in.
+func (p CodeCommitSourceProps) Validate() error {
+	var l problem.List
+	if p.RepositoryName != "" && (!codeCommitName.MatchString(p.RepositoryName) || strings.HasSuffix(p.RepositoryName, ".git")) {
+		l.Invalid("RepositoryName", p.RepositoryName, "at most 100 letters, digits and . _ -, not ending in .git")
+	}
+	if p.Repository != nil && p.RepositoryName != "" {
+		l.Conflict("RepositoryName", "Repository", "it names the new repository")
+	}
+	validateBranch(&l, p.Branch)
+	return l.Err()
+}
+
+func validateBranch(l *problem.List, branch string) {
+	if !branchName.MatchString(branch) || strings.HasPrefix(branch, "-") || strings.Contains(branch, "..") {
+		l.Invalid("Branch", branch, `the name of a branch, such as "main"`)
+	}
+}
+
+type codeCommitSource struct{ props CodeCommitSourceProps }
+
+func (c codeCommitSource) validate() (l problem.List) {
+	l.Under("CodeCommit", problem.Of(c.props.Validate()))
+	return l
+}
+
+func (c codeCommitSource) bind(p *RunnerImagePipeline) boundSource {
+	branch := &c.props.Branch
 	repository := c.props.Repository
 	if repository == nil {
-		repository = p.newSourceRepository(s.CodeCommit)
+		repository = p.newSourceRepository(c.props)
 	}
 	return boundSource{
 		source: awscodebuild.Source_CodeCommit(&awscodebuild.CodeCommitSourceProps{
@@ -112,7 +143,7 @@ func (c codeCommitSource) bind(p *RunnerImagePipeline, s settings.ImageSource) b
 }
 
 // newSourceRepository makes a repository that starts with our Dockerfile.
-func (p *RunnerImagePipeline) newSourceRepository(s *settings.CodeCommitSource) awscodecommit.IRepository {
+func (p *RunnerImagePipeline) newSourceRepository(s CodeCommitSourceProps) awscodecommit.IRepository {
 	tree, err := bundle.CustomerTree(ecsrunners.Sources)
 	seed := p.treeAsset("Seed", tree, err)
 	name := s.RepositoryName
@@ -128,21 +159,20 @@ func (p *RunnerImagePipeline) newSourceRepository(s *settings.CodeCommitSource) 
 	return repository
 }
 
-// ImageSourceFolder is a folder of the machine on which the app is synthesized. A
+// FolderSource is a folder of the machine on which the app is synthesized. A
 // deployment after a change builds the image.
-func ImageSourceFolder(path string) ImageSource { return folderSource(path) }
+func FolderSource(path string) ImageSource { return folderSource(path) }
 
 type folderSource string
 
-func (f folderSource) settings() (settings.ImageSource, settings.Problems) {
-	var ps settings.Problems
-	if f != "" && !exists(filepath.Join(string(f), "Dockerfile")) {
-		ps.Add("Source.Folder.Path", string(f), "a folder with a Dockerfile")
+func (f folderSource) validate() (l problem.List) {
+	if _, err := os.Stat(filepath.Join(string(f), "Dockerfile")); f == "" || err != nil {
+		l.Invalid("Folder.Path", string(f), "a folder with a Dockerfile")
 	}
-	return settings.ImageSource{Folder: &settings.FolderSource{Path: string(f)}}, ps
+	return l
 }
 
-func (f folderSource) bind(p *RunnerImagePipeline, _ settings.ImageSource) boundSource {
+func (f folderSource) bind(p *RunnerImagePipeline) boundSource {
 	asset := awss3assets.NewAsset(p, jsii.String("Source"), &awss3assets.AssetProps{Path: jsii.String(string(f))})
 	return boundSource{
 		source: awscodebuild.Source_S3(&awscodebuild.S3SourceProps{
@@ -155,61 +185,75 @@ func (f folderSource) bind(p *RunnerImagePipeline, _ settings.ImageSource) bound
 	}
 }
 
-// ImageSourceGitHubProps are the settings of a source at GitHub. Repository and
+// GitHubSourceProps are the settings of a source at GitHub. Repository and
 // ConnectionARN are required.
-type ImageSourceGitHubProps struct {
+type GitHubSourceProps struct {
 	// Repository is the full name of the repository, such as "my-org/runner-image".
 	// Required.
-	Repository string
+	Repository string `json:"repository"`
 
 	// ConnectionARN is the ARN of the connection of AWS CodeConnections through
 	// which the repository is read. Required.
-	ConnectionARN *string
+	ConnectionARN string `json:"connectionArn"`
 
 	// Branch that is built.
 	//
 	// Default: main.
-	Branch string
+	Branch string `json:"branch"`
 }
 
-// ImageSourceGitHub is a repository at GitHub. The daily check finds what has been
+// GitHubSource is a repository at GitHub. The daily check finds what has been
 // pushed; a push itself starts no build.
-func ImageSourceGitHub(props *ImageSourceGitHubProps) ImageSource {
+func GitHubSource(props *GitHubSourceProps) ImageSource {
 	if props == nil {
-		props = &ImageSourceGitHubProps{}
+		props = &GitHubSourceProps{}
 	}
-	return gitHubSource{*props}
+	return gitHubSource{props.WithDefaults()}
 }
 
-type gitHubSource struct{ props ImageSourceGitHubProps }
+var connectionARN = regexp.MustCompile(`^arn:aws[a-z-]*:(codeconnections|codestar-connections):[a-z0-9-]+:[0-9]{12}:connection/[0-9a-f-]{36}$`)
 
-func (g gitHubSource) settings() (settings.ImageSource, settings.Problems) {
-	arn := ""
-	if g.props.ConnectionARN != nil {
-		arn = *g.props.ConnectionARN
-	}
-	if arn != "" && *awscdk.Token_IsUnresolved(arn) {
-		arn = settings.SomeConnectionARN // that of a connection in the app is known when it is deployed
-	}
-	return settings.ImageSource{GitHub: &settings.GitHubSource{
-		Repository: g.props.Repository, ConnectionARN: arn, Branch: g.props.Branch,
-	}}, nil
+// WithDefaults returns a copy with the defaults filled in.
+func (p GitHubSourceProps) WithDefaults() GitHubSourceProps {
+	p.Branch = cmp.Or(p.Branch, defaultBranch)
+	return p
 }
 
-func (g gitHubSource) bind(_ *RunnerImagePipeline, s settings.ImageSource) boundSource {
+// Validate returns an error that names every value that cannot work, or nil. It
+// expects the defaults to be filled in.
+func (p GitHubSourceProps) Validate() error {
+	var l problem.List
+	if !contract.IsRepositoryName(p.Repository) {
+		l.Invalid("Repository", p.Repository, `the full name of a repository, such as "my-org/runner-image"`)
+	}
+	if !problem.Unresolved(p.ConnectionARN) && !connectionARN.MatchString(p.ConnectionARN) {
+		l.Invalid("ConnectionARN", p.ConnectionARN, "the ARN of a connection, such as arn:aws:codeconnections:eu-central-1:123456789012:connection/01234567-89ab-cdef-0123-456789abcdef")
+	}
+	validateBranch(&l, p.Branch)
+	return l.Err()
+}
+
+type gitHubSource struct{ props GitHubSourceProps }
+
+func (g gitHubSource) validate() (l problem.List) {
+	l.Under("GitHub", problem.Of(g.props.Validate()))
+	return l
+}
+
+func (g gitHubSource) bind(*RunnerImagePipeline) boundSource {
 	owner, name, _ := strings.Cut(g.props.Repository, "/")
 	return boundSource{
 		source: awscodebuild.Source_GitHub(&awscodebuild.GitHubSourceProps{
 			Identifier:        jsii.String(contract.ImageSourceIdentifier),
 			Owner:             &owner,
 			Repo:              &name,
-			BranchOrRef:       &s.GitHub.Branch,
+			BranchOrRef:       &g.props.Branch,
 			CloneDepth:        jsii.Number(1),
 			ReportBuildStatus: jsii.Bool(false),
 			Webhook:           jsii.Bool(false),
 		}),
-		connection: g.props.ConnectionARN,
-		location:   jsii.String("github.com/" + g.props.Repository + " " + s.GitHub.Branch),
+		connection: &g.props.ConnectionARN,
+		location:   jsii.String("github.com/" + g.props.Repository + " " + g.props.Branch),
 		grantRead: func(grantee awsiam.IGrantable) {
 			// Connections made before 2024 have ARNs, and actions, with the older name.
 			// https://docs.aws.amazon.com/codebuild/latest/userguide/connections-github-app.html
@@ -218,7 +262,7 @@ func (g gitHubSource) bind(_ *RunnerImagePipeline, s settings.ImageSource) bound
 				Actions: jsii.Strings(
 					"codeconnections:GetConnection", "codeconnections:GetConnectionToken", "codeconnections:UseConnection",
 					"codestar-connections:GetConnection", "codestar-connections:GetConnectionToken", "codestar-connections:UseConnection"),
-				ResourceArns: &[]*string{g.props.ConnectionARN},
+				ResourceArns: &[]*string{&g.props.ConnectionARN},
 			})
 		},
 	}

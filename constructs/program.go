@@ -59,14 +59,6 @@ func programCode(scope constructs.Construct, folder string, architecture Archite
 	})
 }
 
-// explainRoleDependency keeps cfn-lint from warning that a function depends on
-// its role, to which it refers anyway: the CDK writes it so.
-func explainRoleDependency(function awslambda.Function) {
-	function.Node().DefaultChild().(awslambda.CfnFunction).AddMetadata(jsii.String("cfn-lint"), map[string]any{
-		"config": map[string]any{"ignore_checks": []string{"W3005"}},
-	})
-}
-
 var goarch = map[Architecture]string{X64: "amd64", ARM64: "arm64"}
 
 var lambdaArchitecture = map[Architecture]func() awslambda.Architecture{

@@ -2,7 +2,6 @@ package constructs
 
 import (
 	"fmt"
-	"time"
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsautoscaling"
@@ -12,7 +11,6 @@ import (
 	"github.com/aws/constructs-go/constructs/v10"
 	"github.com/aws/jsii-runtime-go"
 
-	"github.com/ecs-github-runners/ecsrunners/internal/settings"
 	"github.com/ecs-github-runners/ecsrunners/internal/userdata"
 )
 
@@ -22,7 +20,7 @@ import (
 type RunnerCapacity struct {
 	constructs.Construct // filled by NewConstruct_Override
 
-	settings         settings.Capacity
+	props            RunnerCapacityProps // with defaults
 	cluster          *RunnerCluster
 	launchTemplate   awsec2.LaunchTemplate
 	autoScalingGroup awsautoscaling.AutoScalingGroup
@@ -32,30 +30,30 @@ type RunnerCapacity struct {
 
 var _ awsec2.IConnectable = (*RunnerCapacity)(nil)
 
-func newRunnerCapacity(cluster *RunnerCluster, id string, props *RunnerCapacityProps, s settings.Capacity) *RunnerCapacity {
-	c := &RunnerCapacity{settings: s, cluster: cluster}
+func newRunnerCapacity(cluster *RunnerCluster, id string, p RunnerCapacityProps) *RunnerCapacity {
+	c := &RunnerCapacity{props: p, cluster: cluster}
 	constructs.NewConstruct_Override(c, cluster, &id)
-	c.launchTemplate = c.newLaunchTemplate(props)
-	c.autoScalingGroup = c.newAutoScalingGroup(props)
+	c.launchTemplate = c.newLaunchTemplate()
+	c.autoScalingGroup = c.newAutoScalingGroup()
 	c.capacityProvider = awsecs.NewAsgCapacityProvider(c, jsii.String("CapacityProvider"), &awsecs.AsgCapacityProviderProps{
 		AutoScalingGroup:                   c.autoScalingGroup,
-		CapacityProviderName:               optional(s.CapacityProviderName),
-		EnableManagedScaling:               s.ManagedScaling,
-		EnableManagedTerminationProtection: s.ManagedTerminationProtection,
-		EnableManagedDraining:              s.ManagedDraining,
-		TargetCapacityPercent:              jsii.Number(s.TargetCapacityPercent),
-		MinimumScalingStepSize:             jsii.Number(s.MinimumScalingStepSize),
-		MaximumScalingStepSize:             jsii.Number(s.MaximumScalingStepSize),
-		InstanceWarmupPeriod:               jsii.Number(time.Duration(*s.InstanceWarmupPeriod).Seconds()),
+		CapacityProviderName:               optional(p.CapacityProviderName),
+		EnableManagedScaling:               p.ManagedScaling,
+		EnableManagedTerminationProtection: p.ManagedTerminationProtection,
+		EnableManagedDraining:              p.ManagedDraining,
+		TargetCapacityPercent:              jsii.Number(p.TargetCapacityPercent),
+		MinimumScalingStepSize:             jsii.Number(p.MinimumScalingStepSize),
+		MaximumScalingStepSize:             jsii.Number(p.MaximumScalingStepSize),
+		InstanceWarmupPeriod:               jsii.Number(p.InstanceWarmupPeriod.Seconds()),
 	})
-	if !*s.ManagedScaling {
+	if !*p.ManagedScaling {
 		// The CDK leaves all of it out, which an update of the provider may take for
 		// "as before".
 		c.capacityProvider.Node().FindChild(jsii.String("CapacityProvider")).(awsecs.CfnCapacityProvider).AddPropertyOverride(
 			jsii.String("AutoScalingGroupProvider.ManagedScaling.Status"), jsii.String("DISABLED"))
 	}
-	for _, warning := range s.Warnings() {
-		awscdk.Annotations_Of(c).AddWarningV2(&warning.ID, &warning.Message)
+	for _, warning := range p.warnings() {
+		awscdk.Annotations_Of(c).AddWarningV2(&warning.id, &warning.message)
 	}
 	return c
 }
@@ -78,7 +76,7 @@ func (c *RunnerCapacity) CapacityProvider() awsecs.AsgCapacityProvider { return 
 func (c *RunnerCapacity) WarmPool() awsautoscaling.WarmPool { return c.warmPool }
 
 // Architecture of the instances.
-func (c *RunnerCapacity) Architecture() Architecture { return c.settings.Architecture }
+func (c *RunnerCapacity) Architecture() Architecture { return c.props.Architecture }
 
 // Connections are the network connections of the instances, shared by all
 // capacities of the cluster.
@@ -88,40 +86,40 @@ func (c *RunnerCapacity) Connections() awsec2.Connections { return c.cluster.con
 // percent of those that run. Above TargetCapacityPercent tasks wait for
 // instances. ECS publishes it each minute while managed scaling is on.
 func (c *RunnerCapacity) MetricReservation(props *awscloudwatch.MetricOptions) awscloudwatch.Metric {
-	return newMetric(c, "AWS/ECS/ManagedScaling", "CapacityProviderReservation", map[string]*string{
+	return metric{namespace: "AWS/ECS/ManagedScaling", name: "CapacityProviderReservation", statistic: "Average", dimensions: map[string]*string{
 		"CapacityProviderName": c.capacityProvider.CapacityProviderName(),
 		"ClusterName":          c.cluster.cluster.ClusterName(),
-	}, props)
+	}}.of(c, props)
 }
 
 // MetricInServiceInstances is the number of instances that run, as the Auto
 // Scaling group counts them.
 func (c *RunnerCapacity) MetricInServiceInstances(props *awscloudwatch.MetricOptions) awscloudwatch.Metric {
-	return newMetric(c, "AWS/AutoScaling", "GroupInServiceInstances", map[string]*string{
+	return metric{namespace: "AWS/AutoScaling", name: "GroupInServiceInstances", statistic: "Average", dimensions: map[string]*string{
 		"AutoScalingGroupName": c.autoScalingGroup.AutoScalingGroupName(),
-	}, props)
+	}}.of(c, props)
 }
 
-func (c *RunnerCapacity) newLaunchTemplate(props *RunnerCapacityProps) awsec2.LaunchTemplate {
-	s := c.settings
-	script, err := userdata.Render(*c.cluster.cluster.ClusterName(), s)
+func (c *RunnerCapacity) newLaunchTemplate() awsec2.LaunchTemplate {
+	p := c.props
+	script, err := userdata.Render(p.host(*c.cluster.cluster.ClusterName()))
 	if err != nil {
 		panic(fmt.Errorf("RunnerCapacity %q: %w", *c.Node().Id(), err))
 	}
-	image := props.MachineImage
+	image := p.MachineImage
 	if image == nil {
-		image = &literalImage{id: s.ImageID}
+		image = &literalImage{id: p.ImageID}
 	}
-	public := s.AssociatePublicIPAddress
+	public := p.AssociatePublicIPAddress
 	if public == nil {
 		public = c.cluster.subnets.HasPublic
 	}
 	var instanceType awsec2.InstanceType
 	if !c.mixed() {
-		instanceType = awsec2.NewInstanceType(&s.InstanceTypes[0])
+		instanceType = awsec2.NewInstanceType(&p.InstanceTypes[0])
 	}
 	launchTemplate := awsec2.NewLaunchTemplate(c, jsii.String("LaunchTemplate"), &awsec2.LaunchTemplateProps{
-		LaunchTemplateName:       optional(s.LaunchTemplateName),
+		LaunchTemplateName:       optional(p.LaunchTemplateName),
 		MachineImage:             image,
 		InstanceType:             instanceType,
 		InstanceProfile:          c.cluster.instanceProfile,
@@ -132,17 +130,17 @@ func (c *RunnerCapacity) newLaunchTemplate(props *RunnerCapacityProps) awsec2.La
 		HttpPutResponseHopLimit:  jsii.Number(1),
 		HttpProtocolIpv6:         jsii.Bool(false),
 		BlockDevices: &[]*awsec2.BlockDevice{{
-			DeviceName: &s.RootDeviceName,
-			Volume: awsec2.BlockDeviceVolume_Ebs(jsii.Number(s.RootVolumeSizeGiB), &awsec2.EbsDeviceOptions{
+			DeviceName: &p.RootDeviceName,
+			Volume: awsec2.BlockDeviceVolume_Ebs(jsii.Number(p.RootVolumeSizeGiB), &awsec2.EbsDeviceOptions{
 				VolumeType:          awsec2.EbsDeviceVolumeType_GP3,
 				Encrypted:           jsii.Bool(true),
-				Throughput:          jsii.Number(s.RootVolumeThroughput),
+				Throughput:          jsii.Number(p.RootVolumeThroughput),
 				DeleteOnTermination: jsii.Bool(true),
 			}),
 		}},
 	})
 	awscdk.Tags_Of(launchTemplate).Add(jsii.String("Name"), c.Node().Path(), nil) // as instances show in EC2
-	if props.MachineImage == nil {
+	if p.MachineImage == nil {
 		awscdk.Validations_Of(launchTemplate).Acknowledge(&awscdk.Acknowledgment{
 			Id:     jsii.String("CloudFormation-Validate::E1152"),
 			Reason: jsii.String("the rule knows only AMI ids; launch templates take resolve:ssm: too, see https://docs.aws.amazon.com/autoscaling/ec2/userguide/using-systems-manager-parameters.html"),
@@ -153,23 +151,23 @@ func (c *RunnerCapacity) newLaunchTemplate(props *RunnerCapacityProps) awsec2.La
 
 // mixed tells whether the group needs a mixed instances policy.
 func (c *RunnerCapacity) mixed() bool {
-	return len(c.settings.InstanceTypes) > 1 || c.settings.Spot != nil
+	return len(c.props.InstanceTypes) > 1 || c.props.Spot != nil
 }
 
-func (c *RunnerCapacity) newAutoScalingGroup(props *RunnerCapacityProps) awsautoscaling.AutoScalingGroup {
-	s := c.settings
+func (c *RunnerCapacity) newAutoScalingGroup() awsautoscaling.AutoScalingGroup {
+	p := c.props
 	groupProps := &awsautoscaling.AutoScalingGroupProps{
-		AutoScalingGroupName: optional(s.AutoScalingGroupName),
+		AutoScalingGroupName: optional(p.AutoScalingGroupName),
 		Vpc:                  c.cluster.vpc,
 		VpcSubnets:           &awsec2.SubnetSelection{Subnets: c.cluster.subnets.Subnets},
 		// No desired capacity: each deployment would reset what ECS has set.
-		MinCapacity:  jsii.Number(s.MinInstances),
-		MaxCapacity:  jsii.Number(s.MaxInstances),
+		MinCapacity:  jsii.Number(p.MinInstances),
+		MaxCapacity:  jsii.Number(p.MaxInstances),
 		GroupMetrics: &[]awsautoscaling.GroupMetrics{awsautoscaling.GroupMetrics_All()}, // free of charge
-		UpdatePolicy: props.UpdatePolicy,
+		UpdatePolicy: p.UpdatePolicy,
 	}
-	if s.MaxInstanceLifetime != nil {
-		groupProps.MaxInstanceLifetime = awscdk.Duration_Seconds(jsii.Number(time.Duration(*s.MaxInstanceLifetime).Seconds()))
+	if p.MaxInstanceLifetime != 0 {
+		groupProps.MaxInstanceLifetime = seconds(p.MaxInstanceLifetime)
 	}
 	if c.mixed() {
 		groupProps.MixedInstancesPolicy = c.mixedInstancesPolicy()
@@ -182,11 +180,11 @@ func (c *RunnerCapacity) newAutoScalingGroup(props *RunnerCapacityProps) awsauto
 	// ECS adds this tag by itself when it creates a provider, and stops scaling
 	// when it is gone: in the template, an update cannot take it away.
 	awscdk.Tags_Of(group).Add(jsii.String("AmazonECSManaged"), jsii.String(""), nil)
-	if s.WarmPool != nil {
+	if p.WarmPool != nil {
 		c.warmPool = group.AddWarmPool(&awsautoscaling.WarmPoolOptions{
-			MinSize:                  jsii.Number(s.WarmPool.MinSize),
-			MaxGroupPreparedCapacity: number(s.WarmPool.MaxPreparedCapacity),
-			PoolState:                cdkName[awsautoscaling.PoolState](s.WarmPool.State),
+			MinSize:                  jsii.Number(p.WarmPool.MinSize),
+			MaxGroupPreparedCapacity: number(p.WarmPool.MaxPreparedCapacity),
+			PoolState:                p.WarmPool.State,
 			ReuseOnScaleIn:           jsii.Bool(false), // not supported by ECS
 		})
 	}
@@ -194,19 +192,19 @@ func (c *RunnerCapacity) newAutoScalingGroup(props *RunnerCapacityProps) awsauto
 }
 
 func (c *RunnerCapacity) mixedInstancesPolicy() *awsautoscaling.MixedInstancesPolicy {
-	s := c.settings
+	p := c.props
 	var overrides []*awsautoscaling.LaunchTemplateOverrides
-	for _, t := range s.InstanceTypes {
+	for _, t := range p.InstanceTypes {
 		overrides = append(overrides, &awsautoscaling.LaunchTemplateOverrides{InstanceType: awsec2.NewInstanceType(&t)})
 	}
 	distribution := &awsautoscaling.InstancesDistribution{
 		OnDemandAllocationStrategy:          awsautoscaling.OnDemandAllocationStrategy_PRIORITIZED,
 		OnDemandPercentageAboveBaseCapacity: jsii.Number(100),
 	}
-	if s.Spot != nil {
-		distribution.OnDemandBaseCapacity = jsii.Number(s.Spot.OnDemandBase)
-		distribution.OnDemandPercentageAboveBaseCapacity = jsii.Number(s.Spot.OnDemandPercentage)
-		distribution.SpotAllocationStrategy = cdkName[awsautoscaling.SpotAllocationStrategy](s.Spot.AllocationStrategy)
+	if p.Spot != nil {
+		distribution.OnDemandBaseCapacity = jsii.Number(p.Spot.OnDemandBase)
+		distribution.OnDemandPercentageAboveBaseCapacity = jsii.Number(p.Spot.OnDemandPercentage)
+		distribution.SpotAllocationStrategy = p.Spot.AllocationStrategy
 	}
 	return &awsautoscaling.MixedInstancesPolicy{
 		LaunchTemplate:          c.launchTemplate,
@@ -228,9 +226,16 @@ func (i *literalImage) GetImage(constructs.Construct) *awsec2.MachineImageConfig
 	}
 }
 
-func number(n *int) *float64 {
-	if n == nil {
-		return nil
+// host is what the user data of the instances must know.
+func (p RunnerCapacityProps) host(clusterName string) userdata.Host {
+	return userdata.Host{
+		ClusterName:       clusterName,
+		ReservedMemoryMiB: *p.Agent.ReservedMemoryMiB,
+		TaskCleanupWait:   p.Agent.TaskCleanupWait,
+		ImagePullBehavior: p.Agent.ImagePullBehavior,
+		Privileged:        p.Agent.Privileged,
+		Spot:              p.Spot != nil,
+		WarmPool:          p.WarmPool != nil,
+		Extra:             p.Agent.Extra,
 	}
-	return jsii.Number(*n)
 }

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsautoscaling"
@@ -93,7 +94,7 @@ func TestRunnerCapacity_ByDefaultIsHardenedAndScalesFromZero(t *testing.T) {
 
 // Each row sets props and says where in the template they must arrive.
 func TestRunnerCapacity_EveryPropReachesTheTemplate(t *testing.T) {
-	seconds := func(n int) awscdk.Duration { return awscdk.Duration_Seconds(jsii.Number(n)) }
+	seconds := func(n int) time.Duration { return time.Duration(n) * time.Second }
 	const (
 		instanceType   = "LaunchTemplateData.InstanceType"
 		managedScaling = "AutoScalingGroupProvider.ManagedScaling"
@@ -146,7 +147,7 @@ func TestRunnerCapacity_EveryPropReachesTheTemplate(t *testing.T) {
 		},
 		{
 			name:  "Spot, all of it",
-			props: constructs.RunnerCapacityProps{Spot: &constructs.Spot{}},
+			props: constructs.RunnerCapacityProps{Spot: &constructs.SpotOptions{}},
 			group: []expectation{{"MixedInstancesPolicy.InstancesDistribution", map[string]any{
 				"OnDemandAllocationStrategy": "prioritized", "OnDemandBaseCapacity": 0.0, "OnDemandPercentageAboveBaseCapacity": 0.0,
 				"SpotAllocationStrategy": "price-capacity-optimized",
@@ -157,7 +158,7 @@ func TestRunnerCapacity_EveryPropReachesTheTemplate(t *testing.T) {
 			name: "Spot, some of it, one type",
 			props: constructs.RunnerCapacityProps{
 				InstanceTypes: []string{"m7i.large"},
-				Spot:          &constructs.Spot{OnDemandBase: 2, OnDemandPercentage: 25, AllocationStrategy: awsautoscaling.SpotAllocationStrategy_LOWEST_PRICE},
+				Spot:          &constructs.SpotOptions{OnDemandBase: 2, OnDemandPercentage: 25, AllocationStrategy: awsautoscaling.SpotAllocationStrategy_LOWEST_PRICE},
 			},
 			launchTemplate: []expectation{{instanceType, nil, "the overrides name the types"}},
 			group: []expectation{
@@ -192,12 +193,12 @@ func TestRunnerCapacity_EveryPropReachesTheTemplate(t *testing.T) {
 		},
 		{
 			name:  "a maximum lifetime",
-			props: constructs.RunnerCapacityProps{MaxInstanceLifetime: awscdk.Duration_Days(jsii.Number(7))},
+			props: constructs.RunnerCapacityProps{MaxInstanceLifetime: 7 * 24 * time.Hour},
 			group: []expectation{{"MaxInstanceLifetime", 604800, "instances would grow old with their AMI"}},
 		},
 		{
 			name:  "a warm pool",
-			props: constructs.RunnerCapacityProps{InstanceTypes: []string{"m7i.large"}, WarmPool: &constructs.WarmPool{MinSize: 1, MaxPreparedCapacity: new(4), State: awsautoscaling.PoolState_RUNNING}},
+			props: constructs.RunnerCapacityProps{InstanceTypes: []string{"m7i.large"}, WarmPool: &constructs.WarmPoolOptions{MinSize: 1, MaxPreparedCapacity: new(4), State: awsautoscaling.PoolState_RUNNING}},
 			agent: []string{"ECS_WARM_POOLS_CHECK=true"},
 		},
 		{
@@ -213,7 +214,7 @@ func TestRunnerCapacity_EveryPropReachesTheTemplate(t *testing.T) {
 		{
 			name: "other scaling",
 			props: constructs.RunnerCapacityProps{
-				MaxInstances: 100, TargetCapacityPercent: 80, MinimumScalingStepSize: 2, MaximumScalingStepSize: 50, InstanceWarmupPeriod: seconds(300),
+				MaxInstances: 100, TargetCapacityPercent: 80, MinimumScalingStepSize: 2, MaximumScalingStepSize: 50, InstanceWarmupPeriod: new(seconds(300)),
 			},
 			provider: []expectation{{managedScaling, map[string]any{
 				"Status": "ENABLED", "TargetCapacity": 80.0, "MinimumScalingStepSize": 2.0, "MaximumScalingStepSize": 50.0, "InstanceWarmupPeriod": 300.0,
@@ -230,7 +231,7 @@ func TestRunnerCapacity_EveryPropReachesTheTemplate(t *testing.T) {
 		},
 		{
 			name: "another agent",
-			props: constructs.RunnerCapacityProps{Agent: &constructs.Agent{
+			props: constructs.RunnerCapacityProps{Agent: &constructs.AgentOptions{
 				ReservedMemoryMiB: new(0), TaskCleanupWait: seconds(90), ImagePullBehavior: "prefer-cached", Privileged: true,
 				Extra: map[string]string{"ECS_LOGLEVEL": "debug", "HTTP_PROXY": "http://proxy:3128"},
 			}},
@@ -249,8 +250,8 @@ func TestRunnerCapacity_EveryPropReachesTheTemplate(t *testing.T) {
 		{
 			name: "the least of everything",
 			props: constructs.RunnerCapacityProps{
-				MaxInstances: 1, RootVolumeSizeGiB: 30, RootVolumeThroughput: 125, MaxInstanceLifetime: awscdk.Duration_Days(jsii.Number(1)),
-				TargetCapacityPercent: 1, MinimumScalingStepSize: 1, MaximumScalingStepSize: 1, InstanceWarmupPeriod: seconds(0),
+				MaxInstances: 1, RootVolumeSizeGiB: 30, RootVolumeThroughput: 125, MaxInstanceLifetime: 24 * time.Hour,
+				TargetCapacityPercent: 1, MinimumScalingStepSize: 1, MaximumScalingStepSize: 1, InstanceWarmupPeriod: new(seconds(0)),
 			},
 			group: []expectation{{"MaxInstanceLifetime", 86400, "a limit that we allow must arrive"}},
 			provider: []expectation{{managedScaling, map[string]any{
@@ -260,8 +261,8 @@ func TestRunnerCapacity_EveryPropReachesTheTemplate(t *testing.T) {
 		{
 			name: "the most of everything",
 			props: constructs.RunnerCapacityProps{
-				MinInstances: 5000, MaxInstances: 5000, RootVolumeSizeGiB: 16384, RootVolumeThroughput: 750, MaxInstanceLifetime: awscdk.Duration_Days(jsii.Number(365)),
-				TargetCapacityPercent: 100, MinimumScalingStepSize: 10000, MaximumScalingStepSize: 10000, InstanceWarmupPeriod: seconds(10000), Weight: new(1000), Base: 100000,
+				MinInstances: 5000, MaxInstances: 5000, RootVolumeSizeGiB: 16384, RootVolumeThroughput: 750, MaxInstanceLifetime: 365 * 24 * time.Hour,
+				TargetCapacityPercent: 100, MinimumScalingStepSize: 10000, MaximumScalingStepSize: 10000, InstanceWarmupPeriod: new(seconds(10000)), Weight: new(1000), Base: 100000,
 			},
 			launchTemplate: []expectation{
 				{"LaunchTemplateData.BlockDeviceMappings.0.Ebs.VolumeSize", 16384, "a limit that we allow must arrive"},
@@ -348,11 +349,11 @@ func TestRunnerCapacity_TakesAnUpdatePolicy(t *testing.T) {
 func TestRunnerCapacity_WarmPool(t *testing.T) {
 	stack := cdktest.NewStack(t)
 	cluster := constructs.NewRunnerCluster(stack, "Cluster", nil)
-	oneType := func(pool constructs.WarmPool) *constructs.RunnerCapacityProps {
+	oneType := func(pool constructs.WarmPoolOptions) *constructs.RunnerCapacityProps {
 		return &constructs.RunnerCapacityProps{InstanceTypes: []string{"m7i.large"}, WarmPool: &pool}
 	}
-	stopped := cluster.AddCapacity("Stopped", oneType(constructs.WarmPool{}))
-	running := cluster.AddCapacity("Running", oneType(constructs.WarmPool{MinSize: 2, MaxPreparedCapacity: new(5), State: awsautoscaling.PoolState_RUNNING}))
+	stopped := cluster.AddCapacity("Stopped", oneType(constructs.WarmPoolOptions{}))
+	running := cluster.AddCapacity("Running", oneType(constructs.WarmPoolOptions{MinSize: 2, MaxPreparedCapacity: new(5), State: awsautoscaling.PoolState_RUNNING}))
 	template := cdktest.Template(stack)
 
 	pools := map[any]any{}
@@ -373,411 +374,51 @@ func TestRunnerCapacity_WarmPool(t *testing.T) {
 	})
 }
 
-// Each row is one way in which props of a capacity cannot work. It is held
-// against both ways to make one.
-func TestRunnerCapacity_FailsWhen(t *testing.T) {
-	seconds := func(n float64) awscdk.Duration { return awscdk.Duration_Seconds(&n) }
-	image := awsecs.EcsOptimizedImage_AmazonLinux2023(awsecs.AmiHardwareType_STANDARD, nil)
-	oneType := []string{"m7i.large"}
-	const (
-		noSpot  = "WarmPool: got a warm pool with Spot; allowed: a warm pool with On-Demand instances only: leave out Spot or WarmPool"
-		noMixed = "WarmPool: got a warm pool with 3 instance types; allowed: a warm pool with a single instance type: give one in InstanceTypes, or leave out WarmPool"
-	)
-	extra := func(name, value string) constructs.RunnerCapacityProps {
-		return constructs.RunnerCapacityProps{Agent: &constructs.Agent{Extra: map[string]string{name: value}}}
+// The rules themselves are in TestCapacity_Validate.
+func TestRunnerCapacity_FailsWhenSeveralPropsCannotBeUsed_AndNamesThemAll(t *testing.T) {
+	props := constructs.RunnerCapacityProps{
+		MinInstances: 11, RootVolumeSizeGiB: 1, Base: -1, ImageID: "x",
+		MachineImage: awsecs.EcsOptimizedImage_AmazonLinux2023(awsecs.AmiHardwareType_STANDARD, nil),
 	}
-	own := func(name, reason string) []string {
-		return []string{fmt.Sprintf(`Agent.Extra[%q]: got "x"; allowed: variables that ecsrunners does not write itself (%s)`, name, reason)}
+	want := []string{
+		"MinInstances must be 0 to 10, got 11",
+		"ImageID cannot be used with MachineImage: give the image of the instances once",
+		`ImageID must be an AMI such as "ami-0123456789abcdef0", or "resolve:ssm:" and the name of a parameter, got "x"`,
+		"RootVolumeSizeGiB must be 30 to 16384, got 1",
+		"Base must be 0 to 100000, got -1",
 	}
-	tests := []struct {
-		name  string
-		props constructs.RunnerCapacityProps
-		want  []string
-	}{
-		{
-			"there are no runners for the architecture",
-			constructs.RunnerCapacityProps{Architecture: "riscv", InstanceTypes: oneType, ImageID: "ami-0123456789abcdef0"},
-			[]string{`Architecture: got "riscv"; allowed: x64, arm64`},
-		},
-		{
-			"the list of instance types is empty",
-			constructs.RunnerCapacityProps{InstanceTypes: []string{}},
-			[]string{"InstanceTypes: got an empty list; allowed: at least one instance type, or none given for the default"},
-		},
-		{
-			"an instance type is none",
-			constructs.RunnerCapacityProps{InstanceTypes: []string{"m7i.large", "large"}},
-			[]string{`InstanceTypes[1]: got "large"; allowed: an instance type such as "m7i.large"`},
-		},
-		{
-			"an instance type is of another architecture",
-			constructs.RunnerCapacityProps{InstanceTypes: []string{"m7g.large"}},
-			[]string{`InstanceTypes[0]: got "m7g.large"; allowed: types of architecture x64; this one is arm64`},
-		},
-		{
-			"an instance type is of another architecture, the other way round",
-			constructs.RunnerCapacityProps{Architecture: constructs.ARM64, InstanceTypes: []string{"m8g.large", "m7i.large"}},
-			[]string{`InstanceTypes[1]: got "m7i.large"; allowed: types of architecture arm64; this one is x64`},
-		},
-		{
-			"an instance type is there twice",
-			constructs.RunnerCapacityProps{InstanceTypes: []string{"m7i.large", "m7i.large"}},
-			[]string{`InstanceTypes[1]: got "m7i.large"; allowed: each instance type once`},
-		},
-		{
-			"more instances must run than may",
-			constructs.RunnerCapacityProps{MinInstances: 11, MaxInstances: 10},
-			[]string{"MinInstances: got 11; allowed: 0 to 10"},
-		},
-		{
-			"fewer than no instances must run",
-			constructs.RunnerCapacityProps{MinInstances: -1},
-			[]string{"MinInstances: got -1; allowed: 0 to 10"},
-		},
-		{
-			"fewer than no instances may run",
-			constructs.RunnerCapacityProps{MaxInstances: -1},
-			[]string{"MaxInstances: got -1; allowed: 1 to 5000"},
-		},
-		{
-			"more instances may run than ECS has in a cluster",
-			constructs.RunnerCapacityProps{MaxInstances: 5001},
-			[]string{"MaxInstances: got 5001; allowed: 1 to 5000"},
-		},
-		{
-			"the On-Demand base is above the instances",
-			constructs.RunnerCapacityProps{MaxInstances: 3, Spot: &constructs.Spot{OnDemandBase: 4}},
-			[]string{"Spot.OnDemandBase: got 4; allowed: 0 to 3"},
-		},
-		{
-			"the On-Demand share is above the whole",
-			constructs.RunnerCapacityProps{Spot: &constructs.Spot{OnDemandPercentage: 101}},
-			[]string{"Spot.OnDemandPercentage: got 101; allowed: 0 to 100"},
-		},
-		{
-			"the allocation strategy is none of EC2's",
-			constructs.RunnerCapacityProps{Spot: &constructs.Spot{AllocationStrategy: "CHEAPEST"}},
-			[]string{`Spot.AllocationStrategy: got "cheapest"; allowed: price-capacity-optimized, capacity-optimized, capacity-optimized-prioritized, lowest-price`},
-		},
-		{
-			"the image is none",
-			constructs.RunnerCapacityProps{ImageID: "ubuntu"},
-			[]string{`ImageID: got "ubuntu"; allowed: an AMI such as "ami-0123456789abcdef0", or "resolve:ssm:" and the name of a parameter`},
-		},
-		{
-			"there are two images",
-			constructs.RunnerCapacityProps{ImageID: "ami-0123456789abcdef0", MachineImage: image},
-			[]string{`ImageID: got "ami-0123456789abcdef0"; allowed: ImageID or MachineImage, not both`},
-		},
-		{
-			"the root device is none",
-			constructs.RunnerCapacityProps{RootDeviceName: "xvda"},
-			[]string{`RootDeviceName: got "xvda"; allowed: a device such as "/dev/xvda"`},
-		},
-		{
-			"the root volume is smaller than the image",
-			constructs.RunnerCapacityProps{RootVolumeSizeGiB: 29},
-			[]string{"RootVolumeSizeGiB: got 29; allowed: 30 to 16384"},
-		},
-		{
-			"the root volume is larger than gp3",
-			constructs.RunnerCapacityProps{RootVolumeSizeGiB: 16385},
-			[]string{"RootVolumeSizeGiB: got 16385; allowed: 30 to 16384"},
-		},
-		{
-			"the root volume is faster than its IOPS allow",
-			constructs.RunnerCapacityProps{RootVolumeThroughput: 751},
-			[]string{"RootVolumeThroughput: got 751; allowed: 125 to 750"},
-		},
-		{
-			"instances live shorter than EC2 Auto Scaling can tell",
-			constructs.RunnerCapacityProps{MaxInstanceLifetime: awscdk.Duration_Hours(jsii.Number(23))},
-			[]string{"MaxInstanceLifetime: got 23h; allowed: 24h to 8760h (1 to 365 days), in whole seconds"},
-		},
-		{
-			"instances live longer than EC2 Auto Scaling can tell",
-			constructs.RunnerCapacityProps{MaxInstanceLifetime: awscdk.Duration_Days(jsii.Number(366))},
-			[]string{"MaxInstanceLifetime: got 8784h; allowed: 24h to 8760h (1 to 365 days), in whole seconds"},
-		},
-		{
-			"a warm pool meets Spot",
-			constructs.RunnerCapacityProps{InstanceTypes: oneType, Spot: &constructs.Spot{}, WarmPool: &constructs.WarmPool{}},
-			[]string{noSpot},
-		},
-		{
-			"a warm pool meets several instance types",
-			constructs.RunnerCapacityProps{WarmPool: &constructs.WarmPool{}},
-			[]string{noMixed},
-		},
-		{
-			"a warm pool meets both",
-			constructs.RunnerCapacityProps{Spot: &constructs.Spot{}, WarmPool: &constructs.WarmPool{}},
-			[]string{noSpot, noMixed},
-		},
-		{
-			"a warm pool is smaller than empty",
-			constructs.RunnerCapacityProps{InstanceTypes: oneType, WarmPool: &constructs.WarmPool{MinSize: -1}},
-			[]string{"WarmPool.MinSize: got -1; allowed: 0 to MaxInstances (10)"},
-		},
-		{
-			"a warm pool prepares more than may run",
-			constructs.RunnerCapacityProps{InstanceTypes: oneType, WarmPool: &constructs.WarmPool{MaxPreparedCapacity: new(11)}},
-			[]string{"WarmPool.MaxPreparedCapacity: got 11; allowed: MinSize (0) to MaxInstances (10)"},
-		},
-		{
-			"a warm pool prepares less than it holds",
-			constructs.RunnerCapacityProps{InstanceTypes: oneType, WarmPool: &constructs.WarmPool{MinSize: 3, MaxPreparedCapacity: new(2)}},
-			[]string{"WarmPool.MaxPreparedCapacity: got 2; allowed: MinSize (3) to MaxInstances (10)"},
-		},
-		{
-			"a warm pool waits in no state of EC2's",
-			constructs.RunnerCapacityProps{InstanceTypes: oneType, WarmPool: &constructs.WarmPool{State: "ASLEEP"}},
-			[]string{`WarmPool.State: got "asleep"; allowed: stopped, running`},
-		},
-		{
-			"the target is above all instances",
-			constructs.RunnerCapacityProps{TargetCapacityPercent: 101},
-			[]string{"TargetCapacityPercent: got 101; allowed: 1 to 100"},
-		},
-		{
-			"the target is below none",
-			constructs.RunnerCapacityProps{TargetCapacityPercent: -1},
-			[]string{"TargetCapacityPercent: got -1; allowed: 1 to 100"},
-		},
-		{
-			"the least step is above ECS's",
-			constructs.RunnerCapacityProps{MinimumScalingStepSize: 10001, MaximumScalingStepSize: 10001},
-			[]string{"MinimumScalingStepSize: got 10001; allowed: 1 to 10000", "MaximumScalingStepSize: got 10001; allowed: 10000 to 10000"},
-		},
-		{
-			"the greatest step is below the least",
-			constructs.RunnerCapacityProps{MinimumScalingStepSize: 5, MaximumScalingStepSize: 4},
-			[]string{"MaximumScalingStepSize: got 4; allowed: 5 to 10000"},
-		},
-		{
-			"the warm-up is longer than ECS waits",
-			constructs.RunnerCapacityProps{InstanceWarmupPeriod: seconds(10001)},
-			[]string{"InstanceWarmupPeriod: got 2h46m41s; allowed: 0s to 10000s, in whole seconds"},
-		},
-		{
-			"the warm-up is no whole number of seconds",
-			constructs.RunnerCapacityProps{InstanceWarmupPeriod: awscdk.Duration_Millis(jsii.Number(90500))},
-			[]string{"InstanceWarmupPeriod: got 1m30.5s; allowed: 0s to 10000s, in whole seconds"},
-		},
-		{
-			"instances are protected without managed scaling",
-			constructs.RunnerCapacityProps{ManagedScaling: jsii.Bool(false), ManagedTerminationProtection: jsii.Bool(true)},
-			[]string{"ManagedTerminationProtection: got true; allowed: false when ManagedScaling is false: ECS protects only the instances that it scales"},
-		},
-		{
-			"the weight is above ECS's",
-			constructs.RunnerCapacityProps{Weight: new(1001)},
-			[]string{"Weight: got 1001; allowed: 0 to 1000"},
-		},
-		{
-			"the weight is negative",
-			constructs.RunnerCapacityProps{Weight: new(-1)},
-			[]string{"Weight: got -1; allowed: 0 to 1000"},
-		},
-		{
-			"the base is above ECS's",
-			constructs.RunnerCapacityProps{Base: 100001},
-			[]string{"Base: got 100001; allowed: 0 to 100000"},
-		},
-		{
-			"the base is negative",
-			constructs.RunnerCapacityProps{Base: -1},
-			[]string{"Base: got -1; allowed: 0 to 100000"},
-		},
-		{
-			"the agent reserves less than nothing",
-			constructs.RunnerCapacityProps{Agent: &constructs.Agent{ReservedMemoryMiB: new(-1)}},
-			[]string{"Agent.ReservedMemoryMiB: got -1; allowed: 0 or more"},
-		},
-		{
-			"the agent cleans up faster than it can",
-			constructs.RunnerCapacityProps{Agent: &constructs.Agent{TaskCleanupWait: seconds(59)}},
-			[]string{"Agent.TaskCleanupWait: got 59s; allowed: 1m or more"},
-		},
-		{
-			"the agent pulls images in no way of its own",
-			constructs.RunnerCapacityProps{Agent: &constructs.Agent{ImagePullBehavior: "never"}},
-			[]string{`Agent.ImagePullBehavior: got "never"; allowed: default, always, once, prefer-cached`},
-		},
-		{
-			"a variable of the agent has a prop of its own",
-			extra("ECS_IMAGE_PULL_BEHAVIOR", "x"), own("ECS_IMAGE_PULL_BEHAVIOR", "use ImagePullBehavior"),
-		},
-		{
-			"a variable of the agent would join another cluster",
-			extra("ECS_CLUSTER", "x"), own("ECS_CLUSTER", "the capacity's own cluster"),
-		},
-		{
-			"a variable of the agent would undo the hardening",
-			extra("ECS_AWSVPC_BLOCK_IMDS", "x"), own("ECS_AWSVPC_BLOCK_IMDS", "part of the host's hardening"),
-		},
-		{
-			"a variable is none of the agent's",
-			extra("PATH", "/bin"),
-			[]string{`Agent.Extra["PATH"]: got "/bin"; allowed: names of agent variables such as ECS_LOGLEVEL`},
-		},
-		{
-			"a variable of the agent smuggles in another",
-			extra("ECS_LOGLEVEL", "debug\nECS_CLUSTER=other"),
-			[]string{`Agent.Extra["ECS_LOGLEVEL"]: got "debug\nECS_CLUSTER=other"; allowed: one line`},
-		},
-		{
-			"ECS refuses the name of the capacity provider",
-			constructs.RunnerCapacityProps{CapacityProviderName: "EcsRunners"},
-			[]string{`CapacityProviderName: got "EcsRunners"; allowed: at most 255 letters, digits, - and _, not beginning with aws, ecs or fargate in any case`},
-		},
-		{
-			"the name of the capacity provider has characters that ECS refuses",
-			constructs.RunnerCapacityProps{CapacityProviderName: "my runners"},
-			[]string{`CapacityProviderName: got "my runners"; allowed: at most 255 letters, digits, - and _, not beginning with aws, ecs or fargate in any case`},
-		},
-		{
-			"the name of the group has a colon",
-			constructs.RunnerCapacityProps{AutoScalingGroupName: "runners:x64"},
-			[]string{`AutoScalingGroupName: got "runners:x64"; allowed: at most 255 characters, no colon`},
-		},
-		{
-			"the name of the launch template is too short",
-			constructs.RunnerCapacityProps{LaunchTemplateName: "lt"},
-			[]string{`LaunchTemplateName: got "lt"; allowed: 3 to 128 letters, digits and ( ) . / _ -`},
-		},
-		{
-			"several props cannot be used, and then names them all",
-			constructs.RunnerCapacityProps{MinInstances: 11, RootVolumeSizeGiB: 1, Base: -1, ImageID: "x", MachineImage: image},
-			[]string{
-				"MinInstances: got 11; allowed: 0 to 10",
-				`ImageID: got "x"; allowed: an AMI such as "ami-0123456789abcdef0", or "resolve:ssm:" and the name of a parameter`,
-				"RootVolumeSizeGiB: got 1; allowed: 30 to 16384",
-				"Base: got -1; allowed: 0 to 100000",
-				`ImageID: got "x"; allowed: ImageID or MachineImage, not both`,
-			},
-		},
-	}
-
 	stack := cdktest.NewStack(t)
 	cluster := constructs.NewRunnerCluster(stack, "Good", nil)
 	before := paths(stack)
-	for _, test := range tests {
-		t.Run(test.name, func(t *testing.T) {
-			assert.Equal(t, "capacity \"Bad\" of RunnerCluster \"Good\":\n"+strings.Join(test.want, "\n"),
-				cdktest.PanicMessage(t, func() { cluster.AddCapacity("Bad", &test.props) }))
-			assert.Equal(t, "RunnerCluster \"Bad\":\nDefaultCapacity."+strings.Join(test.want, "\nDefaultCapacity."),
-				cdktest.PanicMessage(t, func() {
-					constructs.NewRunnerCluster(stack, "Bad", &constructs.RunnerClusterProps{DefaultCapacity: &test.props})
-				}))
-			assert.Equal(t, before, paths(stack), "what was refused must not be deployed")
-		})
-	}
+	assert.Equal(t, "capacity \"Bad\" of RunnerCluster \"Good\":\n"+strings.Join(want, "\n"),
+		cdktest.PanicMessage(t, func() { cluster.AddCapacity("Bad", &props) }))
+	assert.Equal(t, "RunnerCluster \"Bad\":\nDefaultCapacity."+strings.Join(want, "\nDefaultCapacity."),
+		cdktest.PanicMessage(t, func() {
+			constructs.NewRunnerCluster(stack, "Bad", &constructs.RunnerClusterProps{DefaultCapacity: &props})
+		}))
+	assert.Equal(t, before, paths(stack), "what was refused must not be deployed")
 	assert.Len(t, cluster.Capacities(), 1)
 }
 
-func TestRunnerCapacity_WarnsWhen(t *testing.T) {
-	seconds := func(n int) awscdk.Duration { return awscdk.Duration_Seconds(jsii.Number(n)) }
-	tests := []struct {
-		name  string
-		props constructs.RunnerCapacityProps
-		id    string // empty: there is nothing to warn of
-		text  string
-	}{
-		{
-			"the target keeps a capacity from zero",
-			constructs.RunnerCapacityProps{TargetCapacityPercent: 80},
-			"ecsrunners:targetBelow100",
-			"TargetCapacityPercent is 80 with MinInstances 0: ECS keeps idle instances below 100, so the capacity does not stay at zero; use 100 unless spare instances are wanted",
-		},
-		{
-			"not of a target when instances run anyway",
-			constructs.RunnerCapacityProps{TargetCapacityPercent: 80, MinInstances: 1},
-			"", "",
-		},
-		{
-			"a burst takes several rounds",
-			constructs.RunnerCapacityProps{MaxInstances: 20, MaximumScalingStepSize: 19, InstanceWarmupPeriod: seconds(150)},
-			"ecsrunners:smallScalingStep",
-			"MaximumScalingStepSize 19 is below MaxInstances 20: a burst of jobs is met in several rounds, an InstanceWarmupPeriod (2m30s) apart",
-		},
-		{
-			"ECS would not wait for instances",
-			constructs.RunnerCapacityProps{InstanceWarmupPeriod: seconds(59)},
-			"ecsrunners:shortWarmup",
-			"InstanceWarmupPeriod 59s is below 1m, less than an instance needs to boot and register: ECS will count instances that are not there yet and start too many",
-		},
-		{
-			"not of a warm-up of a minute",
-			constructs.RunnerCapacityProps{InstanceWarmupPeriod: seconds(60)},
-			"", "",
-		},
-		{
-			"instance types differ in memory",
-			constructs.RunnerCapacityProps{InstanceTypes: []string{"m7i.large", "c7i.large"}},
-			"ecsrunners:unequalInstanceTypes",
-			"InstanceTypes differ in size: m7i.large (2 vCPU, 8 GiB), c7i.large (2 vCPU, 4 GiB); managed scaling counts with the smallest, so tasks that fit only a larger one never start",
-		},
-		{
-			"instance types differ in vCPU and memory",
-			constructs.RunnerCapacityProps{InstanceTypes: []string{"m7i.large", "m7i.xlarge"}},
-			"ecsrunners:unequalInstanceTypes",
-			"InstanceTypes differ in size: m7i.large (2 vCPU, 8 GiB), m7i.xlarge (4 vCPU, 16 GiB); managed scaling counts with the smallest, so tasks that fit only a larger one never start",
-		},
-		{
-			"the size of an instance type is not known",
-			constructs.RunnerCapacityProps{InstanceTypes: []string{"m7i.large", "x2iezn.2xlarge"}},
-			"ecsrunners:unknownInstanceTypes",
-			"InstanceTypes has types whose size this library does not know: x2iezn.2xlarge; make sure that all have the same vCPU and memory, because managed scaling counts with the smallest",
-		},
-		{
-			"not of a single instance type",
-			constructs.RunnerCapacityProps{InstanceTypes: []string{"x2iezn.2xlarge"}},
-			"", "",
-		},
-		{
-			"not of scaling that ECS does not do",
-			constructs.RunnerCapacityProps{ManagedScaling: jsii.Bool(false), TargetCapacityPercent: 80, MaximumScalingStepSize: 1, InstanceWarmupPeriod: seconds(0)},
-			"", "",
-		},
-	}
-
+// The warnings themselves are in TestCapacity_Warnings.
+func TestRunnerCapacity_WarnsUntilTheWarningIsAcknowledged(t *testing.T) {
 	app := cdktest.NewApp(t, nil)
 	heard := awscdk.NewStack(app, jsii.String("Heard"), nil)
 	acknowledged := awscdk.NewStack(app, jsii.String("Acknowledged"), nil)
-	for i := range tests {
-		id := fmt.Sprintf("Cluster%d", i)
-		constructs.NewRunnerCluster(heard, id, &constructs.RunnerClusterProps{DefaultCapacity: &tests[i].props})
-		cluster := constructs.NewRunnerCluster(acknowledged, id, &constructs.RunnerClusterProps{DefaultCapacity: &tests[i].props})
-		if tests[i].id != "" {
-			awscdk.Annotations_Of(cluster).AcknowledgeWarning(&tests[i].id, jsii.String("meant so"))
+	for _, stack := range []awscdk.Stack{heard, acknowledged} {
+		cluster := constructs.NewRunnerCluster(stack, "Cluster", &constructs.RunnerClusterProps{
+			DefaultCapacity: &constructs.RunnerCapacityProps{TargetCapacityPercent: 80},
+		})
+		cluster.AddCapacity("Arm", &constructs.RunnerCapacityProps{Architecture: constructs.ARM64, Spot: &constructs.SpotOptions{}})
+		if stack == acknowledged {
+			awscdk.Annotations_Of(cluster).AcknowledgeWarning(jsii.String("ecsrunners:targetBelow100"), jsii.String("meant so"))
 		}
 	}
-	warnings := map[string][]string{}
-	for _, warning := range cdktest.Warnings(heard) {
-		path, text, _ := strings.Cut(warning, ": ")
-		warnings[path] = append(warnings[path], text)
-	}
-
-	for i, test := range tests {
-		t.Run(test.name, func(t *testing.T) {
-			got := warnings[fmt.Sprintf("/Heard/Cluster%d/DefaultCapacity", i)]
-			if test.id == "" {
-				assert.Empty(t, got, "a warning too many teaches to overlook warnings")
-				return
-			}
-			assert.Equal(t, []string{fmt.Sprintf("%s [ack: %s]", test.text, test.id)}, got)
-		})
-	}
-	t.Run("and is silent once acknowledged", func(t *testing.T) {
-		assert.Empty(t, cdktest.Warnings(acknowledged), "cdk synth --strict would fail on what was decided")
-	})
-	t.Run("not of the defaults", func(t *testing.T) {
-		stack := cdktest.NewStack(t)
-		cluster := constructs.NewRunnerCluster(stack, "Cluster", nil)
-		cluster.AddCapacity("Arm", &constructs.RunnerCapacityProps{Architecture: constructs.ARM64, Spot: &constructs.Spot{}})
-		assert.Empty(t, cdktest.Warnings(stack))
-	})
+	assert.Equal(t, []string{
+		"/Heard/Cluster/DefaultCapacity: TargetCapacityPercent is 80 with MinInstances 0: ECS keeps idle instances below 100, " +
+			"so the capacity does not stay at zero; use 100 unless spare instances are wanted [ack: ecsrunners:targetBelow100]",
+	}, cdktest.Warnings(heard), "defaults must not warn, or people learn to overlook warnings")
+	assert.Empty(t, cdktest.Warnings(acknowledged), "cdk synth --strict would fail on what was decided")
 }
 
 // agentConfig is what the user data writes into /etc/ecs/ecs.config.

@@ -12,7 +12,8 @@ import (
 	"github.com/aws/constructs-go/constructs/v10"
 	"github.com/aws/jsii-runtime-go"
 
-	"github.com/ecs-github-runners/ecsrunners/internal/settings"
+	"github.com/ecs-github-runners/ecsrunners/internal/awsname"
+	"github.com/ecs-github-runners/ecsrunners/internal/problem"
 )
 
 // RunnerCluster is an ECS cluster on EC2 instances that come and go with the
@@ -25,7 +26,7 @@ import (
 type RunnerCluster struct {
 	constructs.Construct // filled by NewConstruct_Override
 
-	settings        settings.Cluster
+	props           RunnerClusterProps // with defaults
 	vpc             awsec2.IVpc
 	subnets         *awsec2.SelectedSubnets
 	securityGroup   awsec2.ISecurityGroup
@@ -45,21 +46,22 @@ func NewRunnerCluster(scope constructs.Construct, id string, props *RunnerCluste
 	if props == nil {
 		props = &RunnerClusterProps{}
 	}
-	s, problems := props.settings()
-	problems = append(problems, stackNameProblems(scope, s.DefaultCapacity)...)
-	subnets := props.selectSubnets(&problems)
+	p := props.WithDefaults()
+	problems := problem.Of(p.Validate())
+	stackNameProblems(&problems, scope, *p.DefaultCapacity)
+	subnets := p.selectSubnets(&problems)
 	if err := problems.Err(); err != nil {
 		panic(fmt.Errorf("RunnerCluster %q:\n%w", id, err))
 	}
 
-	c := &RunnerCluster{settings: s}
+	c := &RunnerCluster{props: p}
 	constructs.NewConstruct_Override(c, scope, &id)
-	c.vpc, c.subnets = props.VPC, subnets
+	c.vpc, c.subnets = p.VPC, subnets
 	if c.vpc == nil {
 		c.vpc = c.newVPC()
 		c.subnets = c.vpc.SelectSubnets(&awsec2.SubnetSelection{SubnetType: awsec2.SubnetType_PUBLIC})
 	}
-	c.securityGroup = props.SecurityGroup
+	c.securityGroup = p.SecurityGroup
 	if c.securityGroup == nil {
 		c.securityGroup = awsec2.NewSecurityGroup(c, jsii.String("SecurityGroup"), &awsec2.SecurityGroupProps{
 			Vpc:         c.vpc,
@@ -69,16 +71,16 @@ func NewRunnerCluster(scope constructs.Construct, id string, props *RunnerCluste
 	c.connections = awsec2.NewConnections(&awsec2.ConnectionsProps{SecurityGroups: &[]awsec2.ISecurityGroup{c.securityGroup}})
 	c.cluster = awsecs.NewCluster(c, jsii.String("Cluster"), &awsecs.ClusterProps{
 		Vpc:                 c.vpc,
-		ClusterName:         optional(s.ClusterName),
-		ContainerInsightsV2: cdkName[awsecs.ContainerInsights](s.ContainerInsights),
+		ClusterName:         optional(p.ClusterName),
+		ContainerInsightsV2: p.ContainerInsights,
 	})
-	c.instanceRole = props.InstanceRole
+	c.instanceRole = p.InstanceRole
 	if c.instanceRole == nil {
 		c.instanceRole = c.newInstanceRole()
 	}
 	c.instanceProfile = awsiam.NewInstanceProfile(c, jsii.String("InstanceProfile"), &awsiam.InstanceProfileProps{
 		Role:                c.instanceRole,
-		InstanceProfileName: optional(s.InstanceProfileName),
+		InstanceProfileName: optional(p.InstanceProfileName),
 	})
 	// Not awsecs.Cluster's own AddAsgCapacityProvider: that widens the role, adds
 	// to the user data, and knows only one default strategy, set in one call.
@@ -87,11 +89,7 @@ func NewRunnerCluster(scope constructs.Construct, id string, props *RunnerCluste
 		CapacityProviders:               &[]any{},
 		DefaultCapacityProviderStrategy: []any{},
 	})
-	capacityProps := props.DefaultCapacity
-	if capacityProps == nil {
-		capacityProps = &RunnerCapacityProps{}
-	}
-	c.addCapacity("DefaultCapacity", capacityProps, s.DefaultCapacity)
+	c.addCapacity("DefaultCapacity", *p.DefaultCapacity)
 	c.Node().AddValidation(&strategyValidation{c})
 	return c
 }
@@ -103,39 +101,36 @@ func (c *RunnerCluster) AddCapacity(id string, props *RunnerCapacityProps) *Runn
 	if props == nil {
 		props = &RunnerCapacityProps{}
 	}
-	s := props.settings().WithAddedDefaults()
-	problems := append(s.Validate(), props.conflicts()...)
-	problems = append(problems, stackNameProblems(c, s)...)
+	p := props.WithDefaults()
+	problems := problem.Of(p.Validate())
+	stackNameProblems(&problems, c, p)
 	if c.Node().TryFindChild(&id) != nil {
-		problems.Add("id", id, "an id that nothing in the cluster has")
+		problems.Invalid("id", id, "an id that nothing in the cluster has")
 	}
-	var others []settings.Capacity
+	others := map[string]RunnerCapacityProps{}
 	for _, other := range c.capacities {
-		others = append(others, other.settings)
-		if s.Base > 0 && other.settings.Base > 0 {
-			problems.Add("Base", s.Base, fmt.Sprintf("0, because %s has the base already and a cluster has one", *other.Node().Id()))
-		}
+		others[*other.Node().Id()] = other.props
 	}
-	problems = append(problems, s.SharedNames(others)...)
+	problems = append(problems, problem.Of(p.ValidateBeside(others))...)
 	if err := problems.Err(); err != nil {
 		panic(fmt.Errorf("capacity %q of RunnerCluster %q:\n%w", id, *c.Node().Id(), err))
 	}
-	return c.addCapacity(id, props, s)
+	return c.addCapacity(id, p)
 }
 
-func (c *RunnerCluster) addCapacity(id string, props *RunnerCapacityProps, s settings.Capacity) *RunnerCapacity {
-	capacity := newRunnerCapacity(c, id, props, s)
+func (c *RunnerCluster) addCapacity(id string, p RunnerCapacityProps) *RunnerCapacity {
+	capacity := newRunnerCapacity(c, id, p)
 	c.capacities = append(c.capacities, capacity)
 	var names []*string
 	var strategy []any
 	for _, capacity := range c.capacities {
 		name := capacity.CapacityProvider().CapacityProviderName()
 		names = append(names, name)
-		if *capacity.settings.Weight > 0 || capacity.settings.Base > 0 {
+		if *capacity.props.Weight > 0 || capacity.props.Base > 0 {
 			strategy = append(strategy, &awsecs.CfnClusterCapacityProviderAssociations_CapacityProviderStrategyProperty{
 				CapacityProvider: name,
-				Weight:           jsii.Number(*capacity.settings.Weight),
-				Base:             optionalNumber(capacity.settings.Base),
+				Weight:           jsii.Number(*capacity.props.Weight),
+				Base:             number(nonZero(capacity.props.Base)),
 			})
 		}
 	}
@@ -200,12 +195,12 @@ func (c *RunnerCluster) MetricContainerInstanceCount(props *awscloudwatch.Metric
 // insightsMetric is a metric of the cluster, or of what further dimensions tell.
 // https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/Container-Insights-metrics-ECS.html
 func (c *RunnerCluster) insightsMetric(scope constructs.IConstruct, name string, dimensions map[string]*string, props *awscloudwatch.MetricOptions) awscloudwatch.Metric {
-	if c.settings.ContainerInsights == settings.InsightsDisabled {
-		panic(fmt.Errorf("RunnerCluster %q: metric %s needs ContainerInsights, got %s; allowed: enabled, enhanced", *c.Node().Id(), name, c.settings.ContainerInsights))
+	if c.props.ContainerInsights == awsecs.ContainerInsights_DISABLED {
+		panic(fmt.Errorf("RunnerCluster %q: metric %s needs ContainerInsights enabled or enhanced, got disabled", *c.Node().Id(), name))
 	}
 	all := map[string]*string{"ClusterName": c.cluster.ClusterName()}
 	maps.Copy(all, dimensions)
-	return newMetric(scope, "ECS/ContainerInsights", name, all, props)
+	return metric{namespace: "ECS/ContainerInsights", name: name, dimensions: all, statistic: "Average"}.of(scope, props)
 }
 
 func (c *RunnerCluster) newVPC() awsec2.IVpc {
@@ -228,7 +223,7 @@ func (c *RunnerCluster) newVPC() awsec2.IVpc {
 // https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonelasticcontainerservice.html
 func (c *RunnerCluster) newInstanceRole() awsiam.IRole {
 	role := awsiam.NewRole(c, jsii.String("InstanceRole"), &awsiam.RoleProps{
-		RoleName:    optional(c.settings.InstanceRoleName),
+		RoleName:    optional(c.props.InstanceRoleName),
 		Description: jsii.String("ECS agent of the GitHub Actions runners' instances"),
 		AssumedBy:   awsiam.NewServicePrincipal(jsii.String("ec2.amazonaws.com"), nil),
 	})
@@ -250,7 +245,7 @@ func (c *RunnerCluster) newInstanceRole() awsiam.IRole {
 	allow("AgentOnItsInstance", awscdk.Stack_Of(c).FormatArn(&awscdk.ArnComponents{
 		Service: jsii.String("ecs"), Resource: jsii.String("container-instance"), ResourceName: jsii.String("*"),
 	}), "ecs:Poll", "ecs:StartTelemetrySession", "ecs:UpdateContainerInstancesState")
-	if c.settings.SessionManager {
+	if c.props.SessionManager {
 		// The managed policy would also let the instance read every parameter.
 		// https://docs.aws.amazon.com/systems-manager/latest/userguide/getting-started-create-iam-instance-profile.html
 		allow("SessionManager", jsii.String("*"), "ssm:UpdateInstanceInformation",
@@ -261,7 +256,7 @@ func (c *RunnerCluster) newInstanceRole() awsiam.IRole {
 }
 
 // selectSubnets picks the subnets of a given VPC.
-func (p *RunnerClusterProps) selectSubnets(problems *settings.Problems) (selected *awsec2.SelectedSubnets) {
+func (p RunnerClusterProps) selectSubnets(problems *problem.List) (selected *awsec2.SelectedSubnets) {
 	if p.VPC == nil {
 		return nil
 	}
@@ -271,38 +266,36 @@ func (p *RunnerClusterProps) selectSubnets(problems *settings.Problems) (selecte
 		if len(*p.VPC.PrivateSubnets()) > 0 {
 			selection.SubnetType = awsec2.SubnetType_PRIVATE_WITH_EGRESS
 		} else if len(*p.VPC.PublicSubnets()) == 0 {
-			problems.Add("VPC", settings.Words("a VPC without private subnets with egress or public subnets"), "a VPC with either, or Subnets that have another way to GitHub")
+			problems.Refused("VPC", "has neither private subnets with egress nor public subnets; give {Subnets} that have another way to GitHub")
 			return nil
 		}
 	}
 	defer func() { // of a type or group that VPC does not have, the CDK panics
 		if refusal := recover(); refusal != nil {
-			problems.Add("Subnets", settings.Words(fmt.Sprintf("a selection that VPC refuses (%v)", refusal)), "a selection that matches one or more")
+			problems.Refused("Subnets", fmt.Sprintf("selects what {VPC} does not have (%v)", refusal))
 		}
 	}()
 	selected = p.VPC.SelectSubnets(selection)
 	if len(*selected.Subnets) == 0 {
-		problems.Add("Subnets", settings.Words("a selection that matches no subnet of VPC"), "a selection that matches one or more")
+		problems.Refused("Subnets", "selects no subnet of {VPC}")
 	}
 	return selected
 }
 
 // stackNameProblems refuses a stack after which CloudFormation would give a
 // capacity provider a name that ECS refuses.
-func stackNameProblems(scope constructs.Construct, s settings.Capacity) settings.Problems {
-	var ps settings.Problems
-	if s.CapacityProviderName != "" {
-		return ps
+func stackNameProblems(l *problem.List, scope constructs.Construct, p RunnerCapacityProps) {
+	if p.CapacityProviderName != "" {
+		return
 	}
 	stack := awscdk.Stack_Of(scope)
 	for stack.NestedStackParent() != nil {
 		stack = stack.NestedStackParent()
 	}
 	name := *stack.StackName()
-	if !*awscdk.Token_IsUnresolved(name) && settings.ReservedName(name) {
-		ps.Add("CapacityProviderName", settings.Words("none, in a stack named "+name), "a name, or a stack whose name does not begin with aws, ecs or fargate in any case: ECS refuses capacity providers named so")
+	if !*awscdk.Token_IsUnresolved(name) && awsname.IsReserved(name) {
+		l.Required("CapacityProviderName", "the name of the stack, "+name+", begins with aws, ecs or fargate, and ECS refuses capacity providers that CloudFormation names after it")
 	}
-	return ps
 }
 
 // strategyValidation finds at synthesis what only the complete set of
@@ -312,41 +305,9 @@ type strategyValidation struct{ cluster *RunnerCluster }
 // Validate implements constructs.IValidation.
 func (v *strategyValidation) Validate() *[]*string {
 	for _, capacity := range v.cluster.capacities {
-		if *capacity.settings.Weight > 0 {
+		if *capacity.props.Weight > 0 {
 			return &[]*string{}
 		}
 	}
-	return jsii.Strings("no capacity has a Weight: got 0 for all; allowed: 1 to 1000 for at least one, or ECS refuses the default strategy")
-}
-
-// newMetric attaches the metric to the scope: alarms and dashboards of other
-// stacks then look for it in the scope's account and region.
-func newMetric(scope constructs.IConstruct, namespace, name string, dimensions map[string]*string, props *awscloudwatch.MetricOptions) awscloudwatch.Metric {
-	metric := awscloudwatch.NewMetric(&awscloudwatch.MetricProps{
-		Namespace:     &namespace,
-		MetricName:    &name,
-		DimensionsMap: &dimensions,
-		Statistic:     jsii.String("Average"),
-		Period:        awscdk.Duration_Minutes(jsii.Number(1)),
-	})
-	if props != nil {
-		metric = metric.With(props)
-	}
-	return metric.AttachTo(scope)
-}
-
-// optional leaves an empty string out of the template.
-func optional(s string) *string {
-	if s == "" {
-		return nil
-	}
-	return &s
-}
-
-// optionalNumber leaves a zero out of the template.
-func optionalNumber(n int) *float64 {
-	if n == 0 {
-		return nil
-	}
-	return jsii.Number(n)
+	return jsii.Strings("Weight must be 1 to 1000 for at least one capacity, got 0 for all: ECS refuses a default strategy without a weight")
 }

@@ -1,13 +1,15 @@
 package constructs
 
 import (
-	"strings"
+	"cmp"
+	"regexp"
 
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsec2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsecs"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
 
-	"github.com/ecs-github-runners/ecsrunners/internal/settings"
+	"github.com/ecs-github-runners/ecsrunners/internal/enum"
+	"github.com/ecs-github-runners/ecsrunners/internal/problem"
 )
 
 // RunnerClusterProps are the settings of a [RunnerCluster]. All are optional.
@@ -17,86 +19,103 @@ type RunnerClusterProps struct {
 	// Default: a new VPC of two availability zones with public subnets only. It has
 	// no NAT gateway, which would cost more than an idle cluster. In a stack whose
 	// account and region are fixed, the CDK looks the zones up.
-	VPC awsec2.IVpc
+	VPC awsec2.IVpc `json:"-"`
 
 	// Subnets of VPC in which the instances run. They need a way out to GitHub
 	// and to AWS. Not allowed without VPC.
 	//
 	// Default: the private subnets with egress, if VPC has any, else its public ones.
-	Subnets *awsec2.SubnetSelection
+	Subnets *awsec2.SubnetSelection `json:"-"`
 
 	// SecurityGroup of the instances.
 	//
 	// Default: a new one without ingress rules; all egress is allowed.
-	SecurityGroup awsec2.ISecurityGroup
+	SecurityGroup awsec2.ISecurityGroup `json:"-"`
 
 	// ClusterName is the physical name of the ECS cluster. A named cluster cannot
 	// be replaced by CloudFormation.
 	//
 	// Default: named by CloudFormation.
-	ClusterName string
+	ClusterName string `json:"clusterName"`
 
 	// ContainerInsights collects metrics and logs of tasks, at CloudWatch's price
 	// for custom metrics.
 	//
 	// Default: disabled, whatever the default of the account is.
-	ContainerInsights awsecs.ContainerInsights
+	ContainerInsights awsecs.ContainerInsights `json:"containerInsights"`
 
 	// InstanceRole is the role of the instances, shared by all capacities. Nothing
 	// is added to it: it must let the ECS agent work, see [RunnerCluster.InstanceRole].
 	//
 	// Default: a new role with what the agent needs and no more.
-	InstanceRole awsiam.IRole
+	InstanceRole awsiam.IRole `json:"-"`
 
 	// InstanceRoleName is the physical name of the new role. Not allowed with
 	// InstanceRole.
 	//
 	// Default: named by CloudFormation.
-	InstanceRoleName string
+	InstanceRoleName string `json:"instanceRoleName"`
 
 	// InstanceProfileName is the physical name of the instance profile.
 	//
 	// Default: named by CloudFormation.
-	InstanceProfileName string
+	InstanceProfileName string `json:"instanceProfileName"`
 
 	// SessionManager lets operators open a shell on the instances with AWS Systems
 	// Manager Session Manager: the new role gets the four ssmmessages actions and
 	// ssm:UpdateInstanceInformation. Not allowed with InstanceRole.
 	//
 	// Default: false.
-	SessionManager bool
+	SessionManager bool `json:"sessionManager"`
 
 	// DefaultCapacity is the capacity on which tasks run that ask for none. More
 	// are added with [RunnerCluster.AddCapacity].
 	//
 	// Default: the defaults of RunnerCapacityProps.
-	DefaultCapacity *RunnerCapacityProps
+	DefaultCapacity *RunnerCapacityProps `json:"defaultCapacity"`
 }
 
-// settings are the props without their references to other resources, with
-// defaults, and what is wrong with either.
-func (p *RunnerClusterProps) settings() (settings.Cluster, settings.Problems) {
-	s := settings.Cluster{
-		ClusterName:         p.ClusterName,
-		ContainerInsights:   strings.ToLower(string(p.ContainerInsights)),
-		InstanceRoleName:    p.InstanceRoleName,
-		InstanceProfileName: p.InstanceProfileName,
-		SessionManager:      p.SessionManager,
-	}
-	var conflicts settings.Problems
+var (
+	containerInsights = []string{"disabled", "enabled", "enhanced"}
+	// https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_CreateCluster.html
+	clusterName = regexp.MustCompile(`^[A-Za-z0-9_-]{1,255}$`)
+	iamName     = regexp.MustCompile(`^[A-Za-z0-9+=,.@_-]{1,64}$`)
+)
+
+// What names of roles and instance profiles must be.
+const iamNameRule = "at most 64 letters, digits and + = , . @ _ -"
+
+// WithDefaults returns a copy with the defaults filled in, those of DefaultCapacity
+// included.
+func (p RunnerClusterProps) WithDefaults() RunnerClusterProps {
+	p.ContainerInsights = cmp.Or(p.ContainerInsights, awsecs.ContainerInsights_DISABLED)
+	capacity := RunnerCapacityProps{}
 	if p.DefaultCapacity != nil {
-		s.DefaultCapacity = p.DefaultCapacity.settings()
-		conflicts.Under("DefaultCapacity", p.DefaultCapacity.conflicts())
+		capacity = *p.DefaultCapacity
 	}
+	capacity.Weight = orDefault(capacity.Weight, 1)
+	capacity = capacity.WithDefaults()
+	p.DefaultCapacity = &capacity
+	return p
+}
+
+// Validate returns an error that names every value that cannot work, or nil. It
+// expects the defaults to be filled in.
+func (p RunnerClusterProps) Validate() error {
+	var l problem.List
+	l.Match("ClusterName", p.ClusterName, clusterName, "at most 255 letters, digits, - and _")
+	l.Match("InstanceRoleName", p.InstanceRoleName, iamName, iamNameRule)
+	l.Match("InstanceProfileName", p.InstanceProfileName, iamName, iamNameRule)
+	l.OneOf("ContainerInsights", enum.AWS(p.ContainerInsights), containerInsights...)
+	l.Under("DefaultCapacity", problem.Of(p.DefaultCapacity.Validate()))
 	if p.VPC == nil && p.Subnets != nil {
-		conflicts.Add("Subnets", settings.Words("a selection without VPC"), "a selection together with the VPC it selects from")
+		l.Refused("Subnets", "needs the {VPC} from which it selects")
 	}
 	if p.InstanceRole != nil && p.InstanceRoleName != "" {
-		conflicts.Add("InstanceRoleName", p.InstanceRoleName, "a name for the new role only: leave out InstanceRole or InstanceRoleName")
+		l.Conflict("InstanceRoleName", "InstanceRole", "it names the new role")
 	}
 	if p.InstanceRole != nil && p.SessionManager {
-		conflicts.Add("SessionManager", true, "false with InstanceRole, to which nothing is added: give that role the permissions, or leave out InstanceRole")
+		l.Conflict("SessionManager", "InstanceRole", "nothing is added to a given role; give it the permissions yourself")
 	}
-	s = s.WithDefaults()
-	return s, append(s.Validate(), conflicts...)
+	return l.Err()
 }

@@ -312,9 +312,9 @@ func TestRunnerCluster_Metrics(t *testing.T) {
 
 func TestRunnerCluster_MetricsOfContainerInsights_FailWithoutIt(t *testing.T) {
 	cluster := constructs.NewRunnerCluster(cdktest.NewStack(t), "Cluster", nil)
-	assert.Equal(t, `RunnerCluster "Cluster": metric TaskCount needs ContainerInsights, got disabled; allowed: enabled, enhanced`,
+	assert.Equal(t, `RunnerCluster "Cluster": metric TaskCount needs ContainerInsights enabled or enhanced, got disabled`,
 		cdktest.PanicMessage(t, func() { cluster.MetricTaskCount(nil) }))
-	assert.Equal(t, `RunnerCluster "Cluster": metric ContainerInstanceCount needs ContainerInsights, got disabled; allowed: enabled, enhanced`,
+	assert.Equal(t, `RunnerCluster "Cluster": metric ContainerInstanceCount needs ContainerInsights enabled or enhanced, got disabled`,
 		cdktest.PanicMessage(t, func() { cluster.MetricContainerInstanceCount(nil) }))
 }
 
@@ -322,7 +322,7 @@ func TestRunnerCluster_AccessorsReturnWhatWasMade(t *testing.T) {
 	stack := cdktest.NewStack(t)
 	cluster := constructs.NewRunnerCluster(stack, "Cluster", nil)
 	second := cluster.AddCapacity("Second", &constructs.RunnerCapacityProps{
-		Architecture: constructs.ARM64, InstanceTypes: []string{"m8g.large"}, WarmPool: &constructs.WarmPool{},
+		Architecture: constructs.ARM64, InstanceTypes: []string{"m8g.large"}, WarmPool: &constructs.WarmPoolOptions{},
 	})
 	assert.Nil(t, cluster.DefaultCapacity().WarmPool())
 
@@ -478,7 +478,7 @@ func TestRunnerCluster_AddCapacity_FailsWhenAnotherHasTheBase(t *testing.T) {
 	before := len(*cluster.Node().Children())
 
 	assert.Equal(t, "capacity \"Second\" of RunnerCluster \"Cluster\":\n"+
-		"Base: got 2; allowed: 0, because First has the base already and a cluster has one",
+		"Base must be 0, got 2: capacity First has a base already, and a cluster has one",
 		cdktest.PanicMessage(t, func() { cluster.AddCapacity("Second", &constructs.RunnerCapacityProps{Base: 2}) }))
 	assert.Len(t, *cluster.Node().Children(), before, "what was refused must not be deployed")
 	assert.Len(t, cluster.Capacities(), 2)
@@ -489,7 +489,7 @@ func TestRunnerCluster_AddCapacity_FailsWhenTheIDIsTaken(t *testing.T) {
 	cluster := constructs.NewRunnerCluster(stack, "Cluster", nil)
 
 	for _, id := range []string{"DefaultCapacity", "Cluster", "Vpc"} {
-		assert.Equal(t, "capacity \""+id+"\" of RunnerCluster \"Cluster\":\nid: got \""+id+"\"; allowed: an id that nothing in the cluster has",
+		assert.Equal(t, "capacity \""+id+"\" of RunnerCluster \"Cluster\":\nid must be an id that nothing in the cluster has, got \""+id+"\"",
 			cdktest.PanicMessage(t, func() { cluster.AddCapacity(id, nil) }))
 	}
 	assert.Len(t, cluster.Capacities(), 1)
@@ -504,7 +504,7 @@ func TestRunnerCluster_SynthesisFailsWhenNoCapacityHasAWeight(t *testing.T) {
 	cluster.AddCapacity("Second", nil)
 
 	message := cdktest.PanicMessage(t, func() { cdktest.Template(stack) })
-	assert.Contains(t, message, "[Test/Cluster] no capacity has a Weight: got 0 for all; allowed: 1 to 1000 for at least one, or ECS refuses the default strategy")
+	assert.Contains(t, message, "[Test/Cluster] Weight must be 1 to 1000 for at least one capacity, got 0 for all: ECS refuses a default strategy without a weight")
 }
 
 func TestRunnerCluster_SynthesizesWhenOnlyAnAddedCapacityHasAWeight(t *testing.T) {
@@ -541,52 +541,52 @@ func TestRunnerCluster_FailsWhen(t *testing.T) {
 		{
 			"the name of the cluster has characters that ECS refuses",
 			constructs.RunnerClusterProps{ClusterName: "my runners"},
-			[]string{`ClusterName: got "my runners"; allowed: at most 255 letters, digits, - and _`},
+			[]string{`ClusterName must be at most 255 letters, digits, - and _, got "my runners"`},
 		},
 		{
 			"the name of the role is too long",
 			constructs.RunnerClusterProps{InstanceRoleName: strings.Repeat("r", 65)},
-			[]string{`InstanceRoleName: got "` + strings.Repeat("r", 65) + `"; allowed: at most 64 letters, digits and + = , . @ _ -`},
+			[]string{`InstanceRoleName must be at most 64 letters, digits and + = , . @ _ -, got "` + strings.Repeat("r", 65) + `"`},
 		},
 		{
 			"the name of the profile has characters that IAM refuses",
 			constructs.RunnerClusterProps{InstanceProfileName: "runners/profile"},
-			[]string{`InstanceProfileName: got "runners/profile"; allowed: at most 64 letters, digits and + = , . @ _ -`},
+			[]string{`InstanceProfileName must be at most 64 letters, digits and + = , . @ _ -, got "runners/profile"`},
 		},
 		{
 			"Container Insights is no choice of ECS's",
 			constructs.RunnerClusterProps{ContainerInsights: "ON"},
-			[]string{`ContainerInsights: got "on"; allowed: disabled, enabled, enhanced`},
+			[]string{`ContainerInsights must be disabled, enabled or enhanced, got "on"`},
 		},
 		{
 			"subnets are selected of no VPC",
 			constructs.RunnerClusterProps{Subnets: &awsec2.SubnetSelection{SubnetType: awsec2.SubnetType_PUBLIC}},
-			[]string{"Subnets: got a selection without VPC; allowed: a selection together with the VPC it selects from"},
+			[]string{"Subnets needs the VPC from which it selects"},
 		},
 		{
 			"the VPC has isolated subnets only",
 			constructs.RunnerClusterProps{VPC: isolated},
-			[]string{"VPC: got a VPC without private subnets with egress or public subnets; allowed: a VPC with either, or Subnets that have another way to GitHub"},
+			[]string{"VPC has neither private subnets with egress nor public subnets; give Subnets that have another way to GitHub"},
 		},
 		{
 			"the selection matches no subnet",
 			constructs.RunnerClusterProps{VPC: public, Subnets: &awsec2.SubnetSelection{SubnetType: awsec2.SubnetType_PUBLIC, AvailabilityZones: jsii.Strings("eu-central-1z")}},
-			[]string{"Subnets: got a selection that matches no subnet of VPC; allowed: a selection that matches one or more"},
+			[]string{"Subnets selects no subnet of VPC"},
 		},
 		{
 			"the selection names a kind of subnet that the VPC does not have",
 			constructs.RunnerClusterProps{VPC: public, Subnets: &awsec2.SubnetSelection{SubnetType: awsec2.SubnetType_PRIVATE_ISOLATED}},
-			[]string{"Subnets: got a selection that VPC refuses (ThereSubnetGroups: There are no 'Isolated' subnet groups in this VPC. Available types: Public); allowed: a selection that matches one or more"},
+			[]string{"Subnets selects what VPC does not have (ThereSubnetGroups: There are no 'Isolated' subnet groups in this VPC. Available types: Public)"},
 		},
 		{
 			"a given role gets a name",
 			constructs.RunnerClusterProps{InstanceRole: role, InstanceRoleName: "mine"},
-			[]string{`InstanceRoleName: got "mine"; allowed: a name for the new role only: leave out InstanceRole or InstanceRoleName`},
+			[]string{`InstanceRoleName cannot be used with InstanceRole: it names the new role`},
 		},
 		{
 			"a given role should get the permissions of Session Manager",
 			constructs.RunnerClusterProps{InstanceRole: role, SessionManager: true},
-			[]string{"SessionManager: got true; allowed: false with InstanceRole, to which nothing is added: give that role the permissions, or leave out InstanceRole"},
+			[]string{"SessionManager cannot be used with InstanceRole: nothing is added to a given role; give it the permissions yourself"},
 		},
 		{
 			"several props cannot be used, and then names them all",
@@ -595,10 +595,10 @@ func TestRunnerCluster_FailsWhen(t *testing.T) {
 				DefaultCapacity: &constructs.RunnerCapacityProps{MinInstances: 11},
 			},
 			[]string{
-				`ClusterName: got "a b"; allowed: at most 255 letters, digits, - and _`,
-				"DefaultCapacity.MinInstances: got 11; allowed: 0 to 10",
-				"Subnets: got a selection without VPC; allowed: a selection together with the VPC it selects from",
-				"SessionManager: got true; allowed: false with InstanceRole, to which nothing is added: give that role the permissions, or leave out InstanceRole",
+				`ClusterName must be at most 255 letters, digits, - and _, got "a b"`,
+				"DefaultCapacity.MinInstances must be 0 to 10, got 11",
+				"Subnets needs the VPC from which it selects",
+				"SessionManager cannot be used with InstanceRole: nothing is added to a given role; give it the permissions yourself",
 			},
 		},
 	} {
@@ -632,7 +632,7 @@ func TestRunnerCluster_FailsWhenTheStackGivesCapacityProvidersAReservedName(t *t
 		{"of the root of nested stacks", awscdk.NewNestedStack(awscdk.NewNestedStack(newStack("EcsRunners"), jsii.String("Outer"), nil), jsii.String("Inner"), nil), "EcsRunners"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			want := fmt.Sprintf("CapacityProviderName: got none, in a stack named %s; allowed: a name, or a stack whose name does not begin with aws, ecs or fargate in any case: ECS refuses capacity providers named so", test.root)
+			want := fmt.Sprintf("CapacityProviderName is required: the name of the stack, %s, begins with aws, ecs or fargate, and ECS refuses capacity providers that CloudFormation names after it", test.root)
 			assert.Equal(t, "RunnerCluster \"Cluster\":\n"+want, cdktest.PanicMessage(t, func() { constructs.NewRunnerCluster(test.stack, "Cluster", nil) }))
 			assert.Nil(t, test.stack.Node().TryFindChild(jsii.String("Cluster")), "what was refused must not be deployed")
 
@@ -668,13 +668,13 @@ func TestRunnerCluster_NeverWritesToProps(t *testing.T) {
 			return &constructs.RunnerClusterProps{
 				VPC: vpc, Subnets: &awsec2.SubnetSelection{}, DefaultCapacity: &constructs.RunnerCapacityProps{
 					InstanceTypes: []string{"m7i.large", "m6i.large"},
-					Spot:          &constructs.Spot{},
-					Agent:         &constructs.Agent{Extra: map[string]string{"ECS_LOGLEVEL": "debug"}},
+					Spot:          &constructs.SpotOptions{},
+					Agent:         &constructs.AgentOptions{Extra: map[string]string{"ECS_LOGLEVEL": "debug"}},
 				},
 			}
 		},
 		func() *constructs.RunnerClusterProps {
-			return &constructs.RunnerClusterProps{DefaultCapacity: &constructs.RunnerCapacityProps{InstanceTypes: []string{"m7i.large"}, WarmPool: &constructs.WarmPool{}}}
+			return &constructs.RunnerClusterProps{DefaultCapacity: &constructs.RunnerCapacityProps{InstanceTypes: []string{"m7i.large"}, WarmPool: &constructs.WarmPoolOptions{}}}
 		},
 	} {
 		props, untouched := build(), build()

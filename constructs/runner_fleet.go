@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"time"
+	"strings"
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awscloudwatch"
@@ -15,7 +15,7 @@ import (
 	"github.com/aws/jsii-runtime-go"
 
 	"github.com/ecs-github-runners/ecsrunners/internal/contract"
-	"github.com/ecs-github-runners/ecsrunners/internal/settings"
+	"github.com/ecs-github-runners/ecsrunners/internal/problem"
 )
 
 // RunnerFleet is a kind of runner: labels, and the tasks that run the jobs that
@@ -28,7 +28,7 @@ import (
 type RunnerFleet struct {
 	constructs.Construct // filled by NewConstruct_Override
 
-	settings       settings.Fleet
+	props          RunnerFleetProps // with defaults
 	registration   *RunnerRegistration
 	capacity       *RunnerCapacity
 	taskRole       awsiam.Role
@@ -46,18 +46,22 @@ func NewRunnerFleet(scope constructs.Construct, id string, props *RunnerFleetPro
 	if props == nil {
 		props = &RunnerFleetProps{}
 	}
-	s, capacity, problems := props.settings(id)
-	if err := problems.Err(); err != nil {
+	p := *props
+	if p.Name == "" {
+		p.Name = strings.ToLower(id)
+	}
+	p, err := p.WithDefaults().placed()
+	if err != nil {
 		panic(fmt.Errorf("RunnerFleet %q:\n%w", id, err))
 	}
 
-	f := &RunnerFleet{settings: s, registration: props.Registration, capacity: capacity}
+	f := &RunnerFleet{props: p, registration: p.Registration, capacity: p.Capacity}
 	constructs.NewConstruct_Override(f, scope, &id)
-	family := s.Family
+	family := p.Family
 	if family == "" {
 		family = *awscdk.Names_UniqueResourceName(f, &awscdk.UniqueResourceNameOptions{Separator: jsii.String("-")})
 	}
-	role, err := f.registration.addFleet(s, family)
+	role, err := f.registration.addFleet(p, family)
 	if err != nil {
 		f.Node().Scope().Node().TryRemoveChild(&id)
 		panic(fmt.Errorf("RunnerFleet %q:\n%w", id, err))
@@ -69,20 +73,50 @@ func NewRunnerFleet(scope constructs.Construct, id string, props *RunnerFleetPro
 		f.grantee = awsiam.Role_FromRoleName(f, jsii.String("TaskRole"), role.RoleName(), nil)
 	}
 	f.executionRole = awsiam.NewRole(f, jsii.String("ExecutionRole"), &awsiam.RoleProps{
-		RoleName:    optional(s.ExecutionRoleName),
-		Description: jsii.String("ECS agent: pull the image and write the log of the runner fleet " + s.Name),
+		RoleName:    optional(p.ExecutionRoleName),
+		Description: jsii.String("ECS agent: pull the image and write the log of the runner fleet " + p.Name),
 		AssumedBy:   ecsTasks(f),
 	})
-	f.logGroup = f.newLogGroup(props)
-	f.taskDefinition = f.newTaskDefinition(family, props)
+	f.logGroup = f.newLogGroup()
+	f.taskDefinition = f.newTaskDefinition(family)
 	return f
 }
 
+// placed returns the props with their capacity and the size of a task, and an error
+// that names everything that cannot be used.
+func (p RunnerFleetProps) placed() (RunnerFleetProps, error) {
+	problems := problem.Of(p.Validate())
+	if p.Image == nil {
+		problems.Required("Image", "the image in which jobs run, such as RunnerImagePipeline.Image()")
+	}
+	if p.Registration == nil {
+		problems.Required("Registration", "the registration that gives the tasks their runners")
+		return p, problems.Err()
+	}
+	cluster := p.Registration.cluster
+	if p.Capacity == nil {
+		p.Capacity = cluster.DefaultCapacity()
+	}
+	p, misfits := p.Fit(Placement{
+		Capacity:      p.Capacity.props,
+		PublicSubnets: *p.Capacity.cluster.subnets.HasPublic,
+		Scope:         p.Registration.props.Scope,
+	})
+	problems = append(problems, problem.Of(misfits)...)
+	if p.Capacity.cluster != cluster {
+		problems.Invalid("Capacity", *p.Capacity.Node().Path(), "a capacity of "+*cluster.Node().Path()+", the cluster of {Registration}")
+	}
+	if p.Image != nil && !p.Image.supports(p.Capacity.Architecture()) {
+		problems.Refused("Image", "must be an image for "+string(p.Capacity.Architecture())+", the architecture of the capacity: add it to {Architectures} of the RunnerImagePipeline")
+	}
+	return p, problems.Err()
+}
+
 // FleetName is the name of the fleet.
-func (f *RunnerFleet) FleetName() string { return f.settings.Name }
+func (f *RunnerFleet) FleetName() string { return f.props.Name }
 
 // Labels are the labels of the fleet's runners.
-func (f *RunnerFleet) Labels() []string { return slices.Clone(f.settings.Labels) }
+func (f *RunnerFleet) Labels() []string { return slices.Clone(f.props.Labels) }
 
 // Capacity is the capacity on which the tasks run.
 func (f *RunnerFleet) Capacity() *RunnerCapacity { return f.capacity }
@@ -140,58 +174,54 @@ func ecsTasks(scope constructs.Construct) awsiam.IPrincipal {
 	})
 }
 
-func leaseSeconds(s settings.Fleet) int {
-	return int(contract.Lease(time.Duration(*s.StartTimeout), time.Duration(*s.IdleTimeout)).Seconds())
+func leaseSeconds(p RunnerFleetProps) int {
+	return int(contract.Lease(p.StartTimeout, p.IdleTimeout).Seconds())
 }
 
-func (f *RunnerFleet) newLogGroup(props *RunnerFleetProps) awslogs.LogGroup {
-	logs := newLogGroup(f, "Logs", optional(f.settings.LogGroupName), f.settings.LogRetentionDays)
-	if props.LogEncryptionKey != nil {
-		logs.Node().DefaultChild().(awslogs.CfnLogGroup).SetKmsKeyId(props.LogEncryptionKey.KeyArn())
+func (f *RunnerFleet) newLogGroup() awslogs.LogGroup {
+	logs := newLogGroup(f, "Logs", optional(f.props.LogGroupName), f.props.LogRetentionDays)
+	if f.props.LogEncryptionKey != nil {
+		logs.Node().DefaultChild().(awslogs.CfnLogGroup).SetKmsKeyId(f.props.LogEncryptionKey.KeyArn())
 	}
 	return logs
 }
 
-func (f *RunnerFleet) newTaskDefinition(family string, props *RunnerFleetProps) awsecs.Ec2TaskDefinition {
-	s := f.settings
+func (f *RunnerFleet) newTaskDefinition(family string) awsecs.Ec2TaskDefinition {
+	p := f.props
 	var volumes []*awsecs.Volume
-	for _, mount := range props.Mounts {
+	for _, mount := range p.Mounts {
 		if !slices.Contains(volumes, mount.Volume) {
 			volumes = append(volumes, mount.Volume)
 		}
-	}
-	mode := awsecs.NetworkMode_BRIDGE
-	if s.NetworkMode == settings.NetworkAwsVPC {
-		mode = awsecs.NetworkMode_AWS_VPC
 	}
 	definition := awsecs.NewEc2TaskDefinition(f, jsii.String("TaskDefinition"), &awsecs.Ec2TaskDefinitionProps{
 		Family:        &family,
 		TaskRole:      f.taskRole,
 		ExecutionRole: f.executionRole,
-		NetworkMode:   mode,
+		NetworkMode:   p.NetworkMode,
 		Volumes:       &volumes,
 	})
 	container := definition.AddContainer(jsii.String("Runner"), &awsecs.ContainerDefinitionOptions{
-		ContainerName:   &s.ContainerName,
-		Image:           props.Image.bind(f, f.capacity.Architecture()),
-		Cpu:             jsii.Number(s.CPU),
-		MemoryLimitMiB:  jsii.Number(s.MemoryMiB),
+		ContainerName:   &p.ContainerName,
+		Image:           p.Image.bind(f, f.capacity.Architecture()),
+		Cpu:             jsii.Number(p.CPU),
+		MemoryLimitMiB:  jsii.Number(p.MemoryMiB),
 		Essential:       jsii.Bool(true),
 		Environment:     f.environment(),
-		Secrets:         &props.Secrets,
-		Privileged:      jsii.Bool(s.Privileged),
+		Secrets:         &p.Secrets,
+		Privileged:      jsii.Bool(p.Privileged),
 		LinuxParameters: f.newLinuxParameters(),
-		Ulimits:         f.ulimits(props),
-		StopTimeout:     awscdk.Duration_Seconds(jsii.Number(time.Duration(*s.StopTimeout).Seconds())),
+		Ulimits:         f.ulimits(),
+		StopTimeout:     seconds(p.StopTimeout),
 		// A job must not hang because its log is not taken.
 		Logging: awsecs.LogDriver_AwsLogs(&awsecs.AwsLogDriverProps{
 			LogGroup:      f.logGroup,
-			StreamPrefix:  &s.Name,
+			StreamPrefix:  &p.Name,
 			Mode:          awsecs.AwsLogDriverMode_NON_BLOCKING,
 			MaxBufferSize: awscdk.Size_Mebibytes(jsii.Number(4)),
 		}),
 	})
-	for _, mount := range props.Mounts {
+	for _, mount := range p.Mounts {
 		container.AddMountPoints(&awsecs.MountPoint{
 			SourceVolume: mount.Volume.Name, ContainerPath: &mount.Path, ReadOnly: &mount.ReadOnly,
 		})
@@ -201,18 +231,18 @@ func (f *RunnerFleet) newTaskDefinition(family string, props *RunnerFleetProps) 
 
 // environment is what the supervisor and the jobs of every task of the fleet see.
 func (f *RunnerFleet) environment() *map[string]*string {
-	s := f.settings
-	variables := maps.Clone(s.Environment)
+	p := f.props
+	variables := maps.Clone(p.Environment)
 	if variables == nil {
 		variables = map[string]string{}
 	}
 	maps.Copy(variables, contract.Runner{
 		RegistrationURL:    *f.registration.URL(),
 		RegistrationRegion: *awscdk.Stack_Of(f.registration).Region(),
-		IdleTimeout:        time.Duration(*s.IdleTimeout),
-		Lifetime:           time.Duration(*s.Lifetime),
-		StartTimeout:       time.Duration(*s.StartTimeout),
-		StopTimeout:        time.Duration(*s.StopTimeout),
+		IdleTimeout:        p.IdleTimeout,
+		Lifetime:           p.Lifetime,
+		StartTimeout:       p.StartTimeout,
+		StopTimeout:        p.StopTimeout,
 	}.Environment())
 	return pointers(variables)
 }
@@ -223,13 +253,13 @@ func (f *RunnerFleet) newLinuxParameters() awsecs.LinuxParameters {
 	parameters := awsecs.NewLinuxParameters(f, jsii.String("LinuxParameters"), &awsecs.LinuxParametersProps{
 		InitProcessEnabled: jsii.Bool(false),
 	})
-	if !f.settings.Privileged {
+	if !f.props.Privileged {
 		parameters.DropCapabilities(awsecs.Capability_NET_RAW, awsecs.Capability_MKNOD)
 	}
-	for _, folder := range slices.Sorted(maps.Keys(f.settings.TmpfsMiB)) {
+	for _, folder := range slices.Sorted(maps.Keys(f.props.TmpfsMiB)) {
 		parameters.AddTmpfs(&awsecs.Tmpfs{
 			ContainerPath: &folder,
-			Size:          jsii.Number(f.settings.TmpfsMiB[folder]),
+			Size:          jsii.Number(f.props.TmpfsMiB[folder]),
 			// Docker's own options let nothing in it be executed.
 			MountOptions: &[]awsecs.TmpfsMountOption{awsecs.TmpfsMountOption_EXEC, awsecs.TmpfsMountOption_NODEV, awsecs.TmpfsMountOption_NOSUID},
 		})
@@ -237,9 +267,9 @@ func (f *RunnerFleet) newLinuxParameters() awsecs.LinuxParameters {
 	return parameters
 }
 
-func (f *RunnerFleet) ulimits(props *RunnerFleetProps) *[]*awsecs.Ulimit {
-	if props.Ulimits != nil {
-		return &props.Ulimits
+func (f *RunnerFleet) ulimits() *[]*awsecs.Ulimit {
+	if f.props.Ulimits != nil {
+		return &f.props.Ulimits
 	}
 	return &[]*awsecs.Ulimit{{
 		Name: awsecs.UlimitName_NOFILE, SoftLimit: jsii.Number(65536), HardLimit: jsii.Number(65536),

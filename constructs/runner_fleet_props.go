@@ -1,55 +1,64 @@
 package constructs
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
+	"math"
+	"path"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
+	"time"
 
-	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsecs"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awskms"
 
-	"github.com/ecs-github-runners/ecsrunners/internal/settings"
+	"github.com/ecs-github-runners/ecsrunners/internal/contract"
+	"github.com/ecs-github-runners/ecsrunners/internal/enum"
+	"github.com/ecs-github-runners/ecsrunners/internal/instancetype"
+	"github.com/ecs-github-runners/ecsrunners/internal/labels"
+	"github.com/ecs-github-runners/ecsrunners/internal/problem"
 )
 
 // RunnerFleetProps are the settings of a [RunnerFleet]. Registration, Image and
 // Labels are required.
 type RunnerFleetProps struct {
 	// Registration that gives the fleet's tasks their runners. Required.
-	Registration *RunnerRegistration
+	Registration *RunnerRegistration `json:"-"`
 
 	// Image in which jobs run. Required.
-	Image RunnerImage
+	Image RunnerImage `json:"-"`
 
 	// Labels of the runners, in GitHub's words the ones a job names in runs-on. A
 	// job goes to the fleet when all labels it names are among them, compared
 	// without case. Letters, digits and . _ -; at most 100 and 4,000 characters
 	// together. GitHub adds none: "self-hosted" is a label as any other. Required.
-	Labels []string
+	Labels []string `json:"labels"`
 
 	// Name of the fleet, part of the names of its runners: at most 24 lower-case
 	// letters, digits and single hyphens, beginning with a letter.
 	//
 	// Default: the construct's id in lower case.
-	Name string
+	Name string `json:"name"`
 
 	// RunnerGroup at GitHub to which the runners belong: its name, or its id as a
 	// number. It decides which repositories may use them. A repository has none.
 	//
 	// Default: the default group, with the id 1.
-	RunnerGroup string
+	RunnerGroup string `json:"runnerGroup"`
 
 	// Capacity on which the tasks run. It must be one of the registration's cluster.
 	//
 	// Default: the cluster's default capacity.
-	Capacity *RunnerCapacity
+	Capacity *RunnerCapacity `json:"-"`
 
 	// CPU units of a task, of which a vCPU has 1024.
 	//
 	// Default: all of the capacity's smallest instance type; 2048 if that is not
 	// known to this library.
-	CPU int
+	CPU int `json:"cpu"`
 
 	// MemoryMiB is the memory of a task. A job that takes more is killed. A task that
 	// fits no instance never starts, which is refused here: an instance registers
@@ -58,119 +67,119 @@ type RunnerFleetProps struct {
 	// Default: all of the capacity's smallest instance type, in steps of 256: one
 	// job an instance, because ECS on EC2 is no boundary between tasks; 7168 if that
 	// is not known to this library.
-	MemoryMiB int
+	MemoryMiB int `json:"memoryMiB"`
 
 	// OneJobPerInstance keeps ECS from placing two tasks of the fleet on one
 	// instance, where they would fit.
 	//
 	// Default: false. The default size has that effect.
-	OneJobPerInstance bool
+	OneJobPerInstance bool `json:"oneJobPerInstance"`
 
 	// Privileged gives jobs every capability of the host, for docker in the
 	// container: they own the host then, and the credentials of every task on it.
 	// The capacity must allow it with Agent.Privileged.
 	//
 	// Default: false.
-	Privileged bool
+	Privileged bool `json:"privileged"`
 
 	// NetworkMode of the tasks: BRIDGE or AWS_VPC. With AWS_VPC each task has a
 	// network interface of its own, of which an instance has few, and no public
 	// address: it takes private subnets with a way out.
 	//
 	// Default: BRIDGE.
-	NetworkMode awsecs.NetworkMode
+	NetworkMode awsecs.NetworkMode `json:"networkMode"`
 
 	// TmpfsMiB are folders of the container that are kept in memory, by path, with
 	// their sizes in MiB. They count as the task's memory.
 	//
 	// Default: none.
-	TmpfsMiB map[string]int
+	TmpfsMiB map[string]int `json:"tmpfsMiB"`
 
 	// Mounts are further volumes of the container.
 	//
 	// Default: none.
-	Mounts []Mount
+	Mounts []MountOptions `json:"-"`
 
 	// Ulimits of the container, instead of the default's.
 	//
 	// Default: 65536 open files.
-	Ulimits []*awsecs.Ulimit
+	Ulimits []*awsecs.Ulimit `json:"-"`
 
 	// IdleTimeout is how long a runner waits for a job before it ends, 30 seconds to
 	// 24 hours.
 	//
 	// Default: 5 minutes.
-	IdleTimeout awscdk.Duration
+	IdleTimeout time.Duration `json:"idleTimeout"`
 
 	// Lifetime is how long a task lives, 10 minutes to 6 days. It ends jobs: one
 	// that is still running then is cancelled.
 	//
 	// Default: 6 hours 30 minutes, more than GitHub gives a job by default.
-	Lifetime awscdk.Duration
+	Lifetime time.Duration `json:"lifetime"`
 
 	// StartTimeout is how long actions/runner may take until it listens for jobs,
 	// 30 seconds to an hour.
 	//
 	// Default: 5 minutes.
-	StartTimeout awscdk.Duration
+	StartTimeout time.Duration `json:"startTimeout"`
 
 	// StopTimeout is how long a job may go on when its task is stopped, 20 seconds
 	// to 6 days; in the last 10 seconds it is cancelled. ECS stops no task by
 	// itself, but people do, and Spot interruptions, which give two minutes.
 	//
 	// Default: 2 minutes.
-	StopTimeout awscdk.Duration
+	StopTimeout time.Duration `json:"stopTimeout"`
 
 	// Environment are variables that jobs see. Templates and the ECS console show
 	// them.
 	//
 	// Default: none.
-	Environment map[string]string
+	Environment map[string]string `json:"environment"`
 
 	// Secrets are variables that jobs see, with values from Secrets Manager or
 	// Parameter Store. Every job of every repository that may use the fleet can read
 	// and keep them: prefer GitHub's own secrets, or a role by OpenID Connect.
 	//
 	// Default: none.
-	Secrets map[string]awsecs.Secret
+	Secrets map[string]awsecs.Secret `json:"-"`
 
 	// Family is the family of the task definition. It must be literal: rules and
 	// policies name the family, never a revision.
 	//
 	// Default: derived from the path of the construct.
-	Family string
+	Family string `json:"family"`
 
 	// ContainerName is the name of the container.
 	//
 	// Default: runner.
-	ContainerName string
+	ContainerName string `json:"containerName"`
 
 	// TaskRoleName and ExecutionRoleName are physical names of roles.
 	//
 	// Default: named by CloudFormation.
-	TaskRoleName      string
-	ExecutionRoleName string
+	TaskRoleName      string `json:"taskRoleName"`
+	ExecutionRoleName string `json:"executionRoleName"`
 
 	// LogGroupName is the physical name of the log group with the runners' logs.
 	//
 	// Default: named by CloudFormation.
-	LogGroupName string
+	LogGroupName string `json:"logGroupName"`
 
 	// LogRetentionDays of the log group, one of the values of CloudWatch Logs. The
 	// log group stays when the stack is deleted.
 	//
 	// Default: 30.
-	LogRetentionDays int
+	LogRetentionDays int `json:"logRetentionDays"`
 
 	// LogEncryptionKey encrypts the log group. The key's policy must let CloudWatch
 	// Logs use it.
 	//
 	// Default: a key of CloudWatch Logs' own.
-	LogEncryptionKey awskms.IKey
+	LogEncryptionKey awskms.IKey `json:"-"`
 }
 
-// Mount is a volume in the container.
-type Mount struct {
+// MountOptions describe a volume in the container.
+type MountOptions struct {
 	// Volume to mount. Docker's volumes and folders of the host outlive a task, and
 	// so hand what one job leaves to the next.
 	Volume *awsecs.Volume
@@ -182,81 +191,218 @@ type Mount struct {
 	ReadOnly bool
 }
 
-// settings are the props without their references to other resources, with
-// defaults, and what is wrong with either.
-func (p *RunnerFleetProps) settings(id string) (settings.Fleet, *RunnerCapacity, settings.Problems) {
-	s := settings.Fleet{
-		Name:              p.Name,
-		Labels:            p.Labels,
-		RunnerGroup:       p.RunnerGroup,
-		CPU:               p.CPU,
-		MemoryMiB:         p.MemoryMiB,
-		OneJobPerInstance: p.OneJobPerInstance,
-		Privileged:        p.Privileged,
-		NetworkMode:       networkMode(p.NetworkMode),
-		TmpfsMiB:          p.TmpfsMiB,
-		IdleTimeout:       duration(p.IdleTimeout),
-		Lifetime:          duration(p.Lifetime),
-		StartTimeout:      duration(p.StartTimeout),
-		StopTimeout:       duration(p.StopTimeout),
-		Environment:       p.Environment,
-		Family:            p.Family,
-		ContainerName:     p.ContainerName,
-		TaskRoleName:      p.TaskRoleName,
-		ExecutionRoleName: p.ExecutionRoleName,
-		LogGroupName:      p.LogGroupName,
-		LogRetentionDays:  p.LogRetentionDays,
+// Network modes of tasks on EC2 in which the hosts' firewall holds.
+var networkModes = []string{"bridge", "awsvpc"}
+
+// WithDefaults returns a copy with the defaults filled in but CPU and MemoryMiB,
+// which depend on the capacity, see Fit.
+func (p RunnerFleetProps) WithDefaults() RunnerFleetProps {
+	p.Labels = slices.Clone(p.Labels)
+	p.NetworkMode = cmp.Or(p.NetworkMode, awsecs.NetworkMode_BRIDGE)
+	p.TmpfsMiB = maps.Clone(p.TmpfsMiB)
+	p.IdleTimeout = cmp.Or(p.IdleTimeout, contract.DefaultIdleTimeout)
+	p.Lifetime = cmp.Or(p.Lifetime, contract.DefaultLifetime)
+	p.StartTimeout = cmp.Or(p.StartTimeout, contract.DefaultStartTimeout)
+	p.StopTimeout = cmp.Or(p.StopTimeout, 2*time.Minute) // the notice of a Spot interruption
+	p.Environment = maps.Clone(p.Environment)
+	p.ContainerName = cmp.Or(p.ContainerName, "runner")
+	p.LogRetentionDays = cmp.Or(p.LogRetentionDays, 30)
+	return p
+}
+
+var (
+	// https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_RegisterTaskDefinition.html
+	taskFamily    = regexp.MustCompile(`^[A-Za-z0-9_-]{1,255}$`)
+	containerName = taskFamily
+	logGroup      = regexp.MustCompile(`^[A-Za-z0-9._/#-]{1,512}$`)
+	variableName  = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
+)
+
+// https://docs.github.com/en/actions/hosting-your-own-runners/managing-self-hosted-runners/managing-access-to-self-hosted-runners-using-groups
+const maxRunnerGroupName = 128
+
+// Validate returns an error that names every value that cannot work, or nil. It
+// expects the defaults to be filled in. What depends on the capacity is left to Fit,
+// and whether Image and Registration are given to NewRunnerFleet.
+func (p RunnerFleetProps) Validate() error {
+	var l problem.List
+	if !labels.IsFleetName(p.Name) {
+		l.Invalid("Name", p.Name, "at most 24 lower-case letters, digits and single hyphens, beginning with a letter")
 	}
-	if s.Name == "" {
-		s.Name = strings.ToLower(id)
+	if err := labels.Validate(p.Labels); err != nil {
+		l.Invalid("Labels", p.Labels, "one to 100 labels of letters, digits and . _ -, at most 4000 characters together: "+strings.ReplaceAll(err.Error(), "\n", "; "))
 	}
-	s = s.WithDefaults()
-	problems := s.Validate()
-	if unresolved(p.Family) {
-		problems.Add("Family", settings.Words("a token"), "literal text: rules and policies are written for the family")
+	if id, err := strconv.ParseInt(p.RunnerGroup, 10, 64); len(p.RunnerGroup) > maxRunnerGroupName || err == nil && id <= 0 || p.RunnerGroup != strings.TrimSpace(p.RunnerGroup) {
+		l.Invalid("RunnerGroup", p.RunnerGroup, "the name of a runner group, or its id from 1")
+	}
+	if p.CPU < 0 || p.CPU != 0 && p.CPU < 128 { // ECS refuses less
+		l.Invalid("CPU", p.CPU, "at least 128 CPU units, of which a vCPU has 1024, or left out for a whole instance")
+	}
+	if p.MemoryMiB < 0 || p.MemoryMiB != 0 && p.MemoryMiB < 512 {
+		l.Invalid("MemoryMiB", p.MemoryMiB, "at least 512 MiB, below which actions/runner does not work, or left out for a whole instance")
+	}
+	l.OneOf("NetworkMode", enum.AWS(p.NetworkMode), networkModes...)
+	for _, folder := range slices.Sorted(maps.Keys(p.TmpfsMiB)) {
+		field := fmt.Sprintf("TmpfsMiB[%q]", folder)
+		if !path.IsAbs(folder) || path.Clean(folder) != folder || folder == "/" {
+			l.Refused(field, `must be an absolute path such as "/home/runner/_work"`)
+		}
+		if p.TmpfsMiB[folder] < 1 {
+			l.Invalid(field, p.TmpfsMiB[folder], "1 MiB or more")
+		}
+	}
+	p.validateTimes(&l)
+	for _, name := range slices.Sorted(maps.Keys(p.Environment)) {
+		validateVariable(&l, "Environment", name)
 	}
 	for _, name := range slices.Sorted(maps.Keys(p.Secrets)) {
-		settings.ValidateVariable(&problems, "Secrets", name)
+		validateVariable(&l, "Secrets", name)
 		if _, twice := p.Environment[name]; twice {
-			problems.Add(fmt.Sprintf("Secrets[%q]", name), settings.Words("a variable of Environment too"), "each variable once")
+			l.Conflict(fmt.Sprintf("Secrets[%q]", name), "Environment", "the variable is in both")
 		}
 	}
 	for i, mount := range p.Mounts {
 		if mount.Volume == nil || mount.Volume.Name == nil || !strings.HasPrefix(mount.Path, "/") {
-			problems.Add(fmt.Sprintf("Mounts[%d]", i), settings.Words("a mount without a named Volume or an absolute Path"), "both")
+			l.Refused(fmt.Sprintf("Mounts[%d]", i), "needs a named {Volume} and an absolute {Path}")
 		}
 	}
-	if p.Image == nil {
-		problems.Add("Image", settings.Words("none"), "the image in which jobs run, such as RunnerImagePipeline.Image()")
+	if problem.Unresolved(p.Family) {
+		l.Refused("Family", "must be literal text, not a token: rules and policies are written for the family")
 	}
-	if p.Registration == nil {
-		problems.Add("Registration", settings.Words("none"), "the registration that gives the tasks their runners")
-		return s, nil, problems
-	}
-	capacity := p.Capacity
-	if capacity == nil {
-		capacity = p.Registration.cluster.DefaultCapacity()
-	}
-	s, misfits := s.Fit(settings.Surroundings{
-		Capacity:      capacity.settings,
-		PublicSubnets: *capacity.cluster.subnets.HasPublic,
-		Scope:         p.Registration.settings.Scope(),
-	})
-	problems = append(problems, misfits...)
-	if capacity.cluster != p.Registration.cluster {
-		problems.Add("Capacity", *capacity.Node().Path(), "a capacity of "+*p.Registration.cluster.Node().Path()+", the cluster of Registration")
-	}
-	if p.Image != nil && !p.Image.supports(capacity.Architecture()) {
-		problems.Add("Image", settings.Words("an image without "+string(capacity.Architecture())), "an image for the architecture of the capacity: add it to Architectures of the RunnerImagePipeline")
-	}
-	return s, capacity, problems
+	l.Match("Family", p.Family, taskFamily, "at most 255 letters, digits, - and _")
+	l.Match("ContainerName", p.ContainerName, containerName, "at most 255 letters, digits, - and _")
+	l.Match("TaskRoleName", p.TaskRoleName, iamName, iamNameRule)
+	l.Match("ExecutionRoleName", p.ExecutionRoleName, iamName, iamNameRule)
+	l.Match("LogGroupName", p.LogGroupName, logGroup, "at most 512 letters, digits and . _ / # -")
+	validateLogRetention(&l, p.LogRetentionDays)
+	return l.Err()
 }
 
-// networkMode is the CDK's value in ECS's words, which also the configuration
-// takes.
-func networkMode(mode awsecs.NetworkMode) string {
-	if mode == awsecs.NetworkMode_AWS_VPC {
-		return settings.NetworkAwsVPC
+func (p RunnerFleetProps) validateTimes(l *problem.List) {
+	within := func(path string, got, low, high time.Duration, why string) {
+		if got < low || got > high || got%time.Second != 0 {
+			l.Invalid(path, got, fmt.Sprintf("%s to %s in whole seconds%s", problem.Duration(low), problem.Duration(high), why))
+		}
 	}
-	return strings.ToLower(string(mode))
+	within("IdleTimeout", p.IdleTimeout, 30*time.Second, 24*time.Hour, ", after which GitHub cancels jobs")
+	within("Lifetime", p.Lifetime, 10*time.Minute, 6*24*time.Hour, ": GitHub ends a job after five days")
+	within("StartTimeout", p.StartTimeout, 30*time.Second, time.Hour, "")
+	within("StopTimeout", p.StopTimeout, contract.StopReserve+10*time.Second, 6*24*time.Hour, ", of which the last "+problem.Duration(contract.StopReserve)+" are for cancelling a job")
+	if p.Lifetime <= p.IdleTimeout+p.StartTimeout {
+		l.Invalid("Lifetime", p.Lifetime, fmt.Sprintf("more than {IdleTimeout} (%s) and {StartTimeout} (%s) together", problem.Duration(p.IdleTimeout), problem.Duration(p.StartTimeout)))
+	}
+}
+
+// runnerInputPrefix begins the variables that actions/runner takes for arguments.
+const runnerInputPrefix = "ACTIONS_RUNNER_INPUT_"
+
+// validateVariable checks the name of a variable that a customer adds to the
+// container.
+func validateVariable(l *problem.List, field, name string) {
+	path := fmt.Sprintf("%s[%q]", field, name)
+	switch {
+	case strings.HasPrefix(name, contract.EnvPrefix):
+		l.Refused(path, "must not begin with "+contract.EnvPrefix+": those variables configure the supervisor")
+	case strings.HasPrefix(name, runnerInputPrefix):
+		l.Refused(path, "must not begin with "+runnerInputPrefix+": the supervisor sets those arguments of actions/runner")
+	case !variableName.MatchString(name):
+		l.Refused(path, "must be letters, digits and _, beginning with a letter or _")
+	}
+}
+
+// Placement is where the tasks of a fleet run, as far as it limits the fleet.
+type Placement struct {
+	// Capacity on whose instances the tasks run, with its defaults filled in.
+	Capacity RunnerCapacityProps
+	// PublicSubnets says that the instances are in public subnets.
+	PublicSubnets bool
+	// Scope in which the runners are registered.
+	Scope RunnerScope
+}
+
+// Fit returns the props with CPU and MemoryMiB filled in for a capacity, and an error
+// that names what does not fit there: ECS would never start such a task, and say
+// nothing.
+func (p RunnerFleetProps) Fit(place Placement) (RunnerFleetProps, error) {
+	var l problem.List
+	c := place.Capacity
+	if p.Privileged && !c.Agent.Privileged {
+		l.Refused("Privileged", "needs {Agent.Privileged} of the capacity: the agent refuses the container otherwise")
+	}
+	if p.NetworkMode == awsecs.NetworkMode_AWS_VPC && place.PublicSubnets {
+		l.Refused("NetworkMode", "must be bridge in public subnets: tasks in awsvpc mode on EC2 get no public address, and so cannot reach GitHub")
+	}
+	if p.RunnerGroup != "" && place.Scope.scope.Kind == contract.ScopeRepository {
+		l.Refused("RunnerGroup", "must be left out: a repository has no runner groups")
+	}
+	whole := c.oneJobPerInstance()
+	p.CPU = cmp.Or(p.CPU, whole.cpu)
+	p.MemoryMiB = cmp.Or(p.MemoryMiB, whole.memoryMiB)
+	instanceType, size, known := c.smallest()
+	if !known {
+		return p, l.Err()
+	}
+	room := c.room(size)
+	if p.MemoryMiB > room.memoryMiB {
+		l.Invalid("MemoryMiB", p.MemoryMiB, fmt.Sprintf("at most %d, or the task never starts: %s, the smallest instance type of the capacity, has %d MiB; it registers about %d x %g = %d with ECS, of which %d are reserved",
+			room.memoryMiB, instanceType, size.MemoryMiB, size.MemoryMiB, registeredShare, room.memoryMiB+*c.Agent.ReservedMemoryMiB, *c.Agent.ReservedMemoryMiB))
+	}
+	if p.CPU > room.cpu {
+		l.Invalid("CPU", p.CPU, fmt.Sprintf("at most %d, or the task never starts: %s, the smallest instance type of the capacity, has %d vCPU of 1024 units", room.cpu, instanceType, size.VCPU))
+	}
+	tmpfs := 0
+	for _, size := range p.TmpfsMiB {
+		tmpfs += size
+	}
+	if tmpfs >= p.MemoryMiB {
+		l.Refused("TmpfsMiB", fmt.Sprintf("must be less than {MemoryMiB} (%d) in all, because it counts as the task's memory, got %d MiB", p.MemoryMiB, tmpfs))
+	}
+	return p, l.Err()
+}
+
+// registeredShare is the part of an instance's nominal memory that it registers
+// with ECS at least: the kernel and the firmware keep the rest.
+const registeredShare = 0.93
+
+// taskSize is what a task may take of an instance.
+type taskSize struct {
+	cpu       int // units, of which a vCPU has 1024
+	memoryMiB int
+}
+
+// defaultTaskSize is that of instances whose size is not known: it fits the
+// default instance types.
+var defaultTaskSize = taskSize{cpu: 2048, memoryMiB: 7168}
+
+// smallest returns the smallest instance type whose size is known, by memory first,
+// and false if none is. Managed scaling counts with it.
+func (p RunnerCapacityProps) smallest() (instanceType string, size instancetype.Size, known bool) {
+	for _, t := range p.InstanceTypes {
+		s, ok := instancetype.SizeOf(t)
+		if ok && (!known || s.MemoryMiB < size.MemoryMiB || s.MemoryMiB == size.MemoryMiB && s.VCPU < size.VCPU) {
+			instanceType, size, known = t, s, true
+		}
+	}
+	return instanceType, size, known
+}
+
+// room is what tasks have on an instance of a size: its memory as registered, less
+// what is kept for the agent, docker and the system.
+func (p RunnerCapacityProps) room(size instancetype.Size) taskSize {
+	return taskSize{
+		cpu:       size.VCPU * 1024,
+		memoryMiB: int(math.Floor(float64(size.MemoryMiB)*registeredShare)) - *p.Agent.ReservedMemoryMiB,
+	}
+}
+
+// oneJobPerInstance is the size of a task that fills the smallest instance type of
+// the capacity, its memory rounded down to 256 MiB.
+func (p RunnerCapacityProps) oneJobPerInstance() taskSize {
+	_, size, known := p.smallest()
+	if !known {
+		return defaultTaskSize
+	}
+	room := p.room(size)
+	room.memoryMiB -= room.memoryMiB % 256
+	return room
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awscloudwatch"
@@ -222,7 +223,7 @@ func TestRunnerFleet_TakesItsProps(t *testing.T) {
 		VPC: awsec2.NewVpc(stack, jsii.String("Vpc"), &awsec2.VpcProps{NatGateways: jsii.Number(1)}),
 	})
 	docker := cluster.AddCapacity("Docker", &constructs.RunnerCapacityProps{
-		InstanceTypes: []string{"m8g.xlarge"}, Architecture: constructs.ARM64, Agent: &constructs.Agent{Privileged: true},
+		InstanceTypes: []string{"m8g.xlarge"}, Architecture: constructs.ARM64, Agent: &constructs.AgentOptions{Privileged: true},
 	})
 	s := system{stack, cluster, constructs.NewRunnerRegistration(stack, "Registration", &constructs.RunnerRegistrationProps{
 		Scope: constructs.Organization("my-org"), Cluster: cluster,
@@ -233,7 +234,7 @@ func TestRunnerFleet_TakesItsProps(t *testing.T) {
 		p.Name, p.RunnerGroup, p.Capacity, p.CPU, p.MemoryMiB = "docker-arm", "Docker", docker, 1024, 2048
 		p.Privileged, p.NetworkMode, p.OneJobPerInstance = true, awsecs.NetworkMode_AWS_VPC, true
 		p.TmpfsMiB = map[string]int{"/home/runner/_work": 512}
-		p.Mounts = []constructs.Mount{{Volume: volume, Path: "/cache"}, {Volume: volume, Path: "/old", ReadOnly: true}}
+		p.Mounts = []constructs.MountOptions{{Volume: volume, Path: "/cache"}, {Volume: volume, Path: "/old", ReadOnly: true}}
 		p.Ulimits = []*awsecs.Ulimit{{Name: awsecs.UlimitName_NPROC, SoftLimit: jsii.Number(10), HardLimit: jsii.Number(20)}}
 		p.IdleTimeout, p.Lifetime, p.StartTimeout, p.StopTimeout = minutes(20), minutes(120), minutes(10), minutes(30)
 		p.Environment = map[string]string{"GOPROXY": "https://proxy.example.com"}
@@ -307,11 +308,11 @@ func TestRunnerFleet_Metrics(t *testing.T) {
 		assert.Equal(t, map[string]any{"ClusterName": resolved(stack, cluster.Cluster().ClusterName()), "TaskDefinitionFamily": "linux-runner"}, stack.Resolve(metric.Dimensions()))
 	}
 	blind := newSystem(t).fleet("Linux", nil)
-	assert.Equal(t, `RunnerCluster "Cluster": metric MemoryUtilized needs ContainerInsights, got disabled; allowed: enabled, enhanced`,
+	assert.Equal(t, `RunnerCluster "Cluster": metric MemoryUtilized needs ContainerInsights enabled or enhanced, got disabled`,
 		cdktest.PanicMessage(t, func() { blind.MetricMemoryUtilized(nil) }))
 }
 
-func minutes(n float64) awscdk.Duration { return awscdk.Duration_Minutes(jsii.Number(n)) }
+func minutes(n int) time.Duration { return time.Duration(n) * time.Minute }
 
 func TestRunnerFleet_FailsWhen(t *testing.T) {
 	s := newSystem(t)
@@ -325,35 +326,35 @@ func TestRunnerFleet_FailsWhen(t *testing.T) {
 		want     string
 	}{
 		{"nothing is given", "Fleet", func(p *constructs.RunnerFleetProps) { *p = constructs.RunnerFleetProps{} }, `RunnerFleet "Fleet":
-Labels: got an empty list; allowed: one to 100 labels of letters, digits and . _ -, at most 4000 characters together (no labels)
-Image: got none; allowed: the image in which jobs run, such as RunnerImagePipeline.Image()
-Registration: got none; allowed: the registration that gives the tasks their runners`},
+Labels must be one to 100 labels of letters, digits and . _ -, at most 4000 characters together, got an empty list: no labels
+Image is required: the image in which jobs run, such as RunnerImagePipeline.Image()
+Registration is required: the registration that gives the tasks their runners`},
 		{"the id is no name", "A_Fleet", nil, `RunnerFleet "A_Fleet":
-Name: got "a_fleet"; allowed: at most 24 lower-case letters, digits and single hyphens, beginning with a letter`},
+Name must be at most 24 lower-case letters, digits and single hyphens, beginning with a letter, got "a_fleet"`},
 		{"the name is taken", "Second", func(p *constructs.RunnerFleetProps) { p.Name = "first" }, `RunnerFleet "Second":
-Name: got "first"; allowed: a name that no other fleet of the registration has`},
+Name must be a name that no other fleet of the registration has, got "first"`},
 		{"the capacity is another cluster's", "Fleet", func(p *constructs.RunnerFleetProps) { p.Capacity = other.DefaultCapacity() }, `RunnerFleet "Fleet":
-Capacity: got "Test/Other/DefaultCapacity"; allowed: a capacity of Test/Cluster, the cluster of Registration`},
+Capacity must be a capacity of Test/Cluster, the cluster of Registration, got "Test/Other/DefaultCapacity"`},
 		{"there is no image for the architecture", "Fleet", func(p *constructs.RunnerFleetProps) { p.Image, p.Capacity = image.Image(), arm }, `RunnerFleet "Fleet":
-Image: got an image without arm64; allowed: an image for the architecture of the capacity: add it to Architectures of the RunnerImagePipeline`},
+Image must be an image for arm64, the architecture of the capacity: add it to Architectures of the RunnerImagePipeline`},
 		{"the task does not fit", "Fleet", func(p *constructs.RunnerFleetProps) { p.MemoryMiB = 8192 }, `RunnerFleet "Fleet":
-MemoryMiB: got 8192; allowed: at most 7362, or the task never starts: m7i-flex.large, the smallest instance type of the capacity, has 8192 MiB; it registers about 8192 x 0.93 = 7618 with ECS, of which 256 are reserved`},
+MemoryMiB must be at most 7362, or the task never starts, got 8192: m7i-flex.large, the smallest instance type of the capacity, has 8192 MiB; it registers about 8192 x 0.93 = 7618 with ECS, of which 256 are reserved`},
 		{"the host's network is asked for", "Fleet", func(p *constructs.RunnerFleetProps) { p.NetworkMode = awsecs.NetworkMode_HOST }, `RunnerFleet "Fleet":
-NetworkMode: got "host"; allowed: bridge, awsvpc`},
+NetworkMode must be bridge or awsvpc, got "host"`},
 		{"the agent and the subnets do not allow it", "Fleet", func(p *constructs.RunnerFleetProps) {
 			p.Privileged, p.NetworkMode = true, awsecs.NetworkMode_AWS_VPC
 		}, `RunnerFleet "Fleet":
-Privileged: got true; allowed: false, unless Agent.Privileged of the capacity is true: the agent refuses the container
-NetworkMode: got "awsvpc"; allowed: bridge in public subnets: tasks in awsvpc mode on EC2 get no public address, and so no way to GitHub`},
+Privileged needs Agent.Privileged of the capacity: the agent refuses the container otherwise
+NetworkMode must be bridge in public subnets: tasks in awsvpc mode on EC2 get no public address, and so cannot reach GitHub`},
 		{"variables and mounts are wrong", "Fleet", func(p *constructs.RunnerFleetProps) {
 			secret := awsecs.Secret_FromSecretsManager(awssecretsmanager.Secret_FromSecretNameV2(s.stack, jsii.String("Named"), jsii.String("x")), nil)
 			p.Environment = map[string]string{"A": "1", "ECSRUNNERS_FLEET": "other"}
 			p.Secrets = map[string]awsecs.Secret{"A": secret}
-			p.Mounts = []constructs.Mount{{Path: "/a"}}
+			p.Mounts = []constructs.MountOptions{{Path: "/a"}}
 		}, `RunnerFleet "Fleet":
-Environment["ECSRUNNERS_FLEET"]: got a variable of ecsrunners; allowed: names that do not begin with ECSRUNNERS_: those tell the supervisor what to do
-Secrets["A"]: got a variable of Environment too; allowed: each variable once
-Mounts[0]: got a mount without a named Volume or an absolute Path; allowed: both`},
+Environment["ECSRUNNERS_FLEET"] must not begin with ECSRUNNERS_: those variables configure the supervisor
+Secrets["A"] cannot be used with Environment: the variable is in both
+Mounts[0] needs a named Volume and an absolute Path`},
 		{"the labels do not fit", "Fleet", func(p *constructs.RunnerFleetProps) {
 			p.Labels = nil
 			for i := range 20 {
@@ -361,7 +362,7 @@ Mounts[0]: got a mount without a named Volume or an absolute Path; allowed: both
 			}
 		}, "environment is too large"},
 		{"the family is not known", "Fleet", func(p *constructs.RunnerFleetProps) { p.Family = *awscdk.Aws_STACK_NAME() }, `RunnerFleet "Fleet":
-Family: got a token; allowed: literal text: rules and policies are written for the family`},
+Family must be literal text, not a token: rules and policies are written for the family`},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			assert.Contains(t, cdktest.PanicMessage(t, func() { s.fleet(test.id, test.change) }), test.want)
@@ -590,5 +591,5 @@ func TestWebhookIngress_AddFleet_StartsATaskForEachQueuedJob(t *testing.T) {
 		assert.Contains(t, []string{"FailedInvocations", "InvocationsSentToDlq"}, metric)
 	}
 	stranger := newSystem(t).fleet("Stranger", nil)
-	assert.Contains(t, cdktest.PanicMessage(t, func() { ingress.Rule(stranger) }), `fleet: got "stranger"; allowed: the fleets that were added`)
+	assert.Contains(t, cdktest.PanicMessage(t, func() { ingress.Rule(stranger) }), `fleet "stranger" was not added`)
 }

@@ -63,6 +63,6 @@ func (i pipelineImage) supports(architecture Architecture) bool {
 func (i pipelineImage) bind(scope constructs.Construct, architecture Architecture) awsecs.ContainerImage {
 	build := i.pipeline.build(architecture)
 	scope.Node().AddDependency(build.resource)
-	tag := contract.ImageChannelTag(i.pipeline.settings.Channel, string(architecture))
+	tag := contract.ImageChannelTag(i.pipeline.props.Channel, string(architecture))
 	return awsecs.ContainerImage_FromEcrRepository(i.pipeline.repository, &tag)
 }

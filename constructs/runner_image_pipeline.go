@@ -27,7 +27,6 @@ import (
 	"github.com/ecs-github-runners/ecsrunners"
 	"github.com/ecs-github-runners/ecsrunners/internal/bundle"
 	"github.com/ecs-github-runners/ecsrunners/internal/contract"
-	"github.com/ecs-github-runners/ecsrunners/internal/settings"
 )
 
 // RunnerImagePipeline builds the image in which jobs run and keeps it fresh: from
@@ -42,7 +41,7 @@ import (
 type RunnerImagePipeline struct {
 	constructs.Construct // filled by NewConstruct_Override
 
-	settings         settings.Image
+	props            RunnerImagePipelineProps // with defaults
 	repository       awsecr.IRepository
 	sourceRepository awscodecommit.IRepository
 	role             awsiam.Role
@@ -65,29 +64,28 @@ func NewRunnerImagePipeline(scope constructs.Construct, id string, props *Runner
 	if props == nil {
 		props = &RunnerImagePipelineProps{}
 	}
-	s, problems := props.settings()
-	if err := problems.Err(); err != nil {
+	given := props.WithDefaults()
+	if given.Source == nil {
+		given.Source = CodeCommitSource(nil)
+	}
+	if err := given.Validate(); err != nil {
 		panic(fmt.Errorf("RunnerImagePipeline %q:\n%w", id, err))
 	}
 
-	p := &RunnerImagePipeline{settings: s, builds: map[Architecture]imageBuild{}}
+	p := &RunnerImagePipeline{props: given, builds: map[Architecture]imageBuild{}}
 	constructs.NewConstruct_Override(p, scope, &id)
-	p.repository = props.Repository
+	p.repository = given.Repository
 	if p.repository == nil {
-		p.repository = p.newRepository(props)
+		p.repository = p.newRepository()
 	}
-	from := props.Source
-	if from == nil {
-		from = ImageSourceCodeCommit(nil)
-	}
-	source := from.bind(p, s.Source)
+	source := given.Source.bind(p)
 	p.sourceRepository = source.repository
 	tree, err := bundle.LibraryTree(ecsrunners.Sources)
 	library := p.treeAsset("Library", tree, err)
 
 	p.role = awsiam.NewRole(p, jsii.String("BuildRole"), &awsiam.RoleProps{
-		RoleName:    optional(s.BuildRoleName),
-		Path:        &s.BuildRolePath,
+		RoleName:    optional(given.BuildRoleName),
+		Path:        &given.BuildRolePath,
 		Description: jsii.String("Builds of the GitHub Actions runners' image"),
 		AssumedBy: awsiam.NewServicePrincipal(jsii.String("codebuild.amazonaws.com"), &awsiam.ServicePrincipalOpts{
 			Conditions: &map[string]any{"StringEquals": map[string]any{"aws:SourceAccount": awscdk.Stack_Of(p).Account()}},
@@ -96,22 +94,22 @@ func NewRunnerImagePipeline(scope constructs.Construct, id string, props *Runner
 	grantReadAsset(p.role, library)
 	source.grantRead(p.role)
 	p.grantPush()
-	if props.VPC != nil {
-		p.grantNetworkInterfaces(props)
+	if given.VPC != nil {
+		p.grantNetworkInterfaces()
 	}
-	for i, architecture := range s.Architectures {
-		p.builds[architecture] = p.newBuild(i, architecture, props, source, library)
+	for i, architecture := range given.Architectures {
+		p.builds[architecture] = p.newBuild(i, architecture, source, library)
 	}
 
-	p.function = p.newFunction(props.Code)
+	p.function = p.newFunction()
 	ended := p.newEndedRule()
-	for _, architecture := range s.Architectures {
+	for _, architecture := range given.Architectures {
 		build := p.builds[architecture]
 		build.resource = p.newResource(architecture, build, source, library, ended)
 		p.builds[architecture] = build
 	}
 	p.addTriggers(source)
-	p.addAlarms(props)
+	p.addAlarms()
 	return p
 }
 
@@ -130,7 +128,7 @@ func (p *RunnerImagePipeline) SourceRepository() awscodecommit.IRepository {
 
 // Architectures are those for which there are images.
 func (p *RunnerImagePipeline) Architectures() []Architecture {
-	return slices.Clone(p.settings.Architectures)
+	return slices.Clone(p.props.Architectures)
 }
 
 // Project is the CodeBuild project for an architecture. It panics for others than
@@ -160,13 +158,13 @@ func (p *RunnerImagePipeline) FunctionLogGroup() awslogs.ILogGroup { return p.fu
 // image is no fault as long as [RunnerImagePipeline.MetricSucceededBuilds] shows
 // that it is checked. It panics for others than the pipeline's architectures.
 func (p *RunnerImagePipeline) MetricImageAge(architecture Architecture, props *awscloudwatch.MetricOptions) awscloudwatch.Metric {
-	age := newMetric(p, contract.ImageMetricNamespace, contract.MetricImageAge, map[string]*string{
-		contract.DimensionProject: p.build(architecture).project.ProjectName(),
-	}, &awscloudwatch.MetricOptions{Statistic: jsii.String("Maximum"), Period: awscdk.Duration_Days(jsii.Number(1))})
-	if props == nil {
-		return age
-	}
-	return age.With(props)
+	return metric{
+		namespace:  contract.ImageMetricNamespace,
+		name:       contract.MetricImageAge,
+		dimensions: map[string]*string{contract.DimensionProject: p.build(architecture).project.ProjectName()},
+		statistic:  "Maximum",
+		period:     awscdk.Duration_Days(jsii.Number(1)),
+	}.of(p, props)
 }
 
 // MetricSucceededBuilds is the number of builds for an architecture after which
@@ -185,7 +183,7 @@ func (p *RunnerImagePipeline) MetricFailedBuilds(architecture Architecture, prop
 func (p *RunnerImagePipeline) build(architecture Architecture) imageBuild {
 	build, found := p.builds[architecture]
 	if !found {
-		panic(fmt.Errorf("RunnerImagePipeline %q: architecture: got %q; allowed: %v", *p.Node().Id(), architecture, p.settings.Architectures))
+		panic(fmt.Errorf("RunnerImagePipeline %q: architecture must be one of %v, got %q", *p.Node().Id(), p.props.Architectures, architecture))
 	}
 	return build
 }
@@ -194,12 +192,12 @@ func (p *RunnerImagePipeline) build(architecture Architecture) imageBuild {
 var architectureID = map[Architecture]string{X64: "X64", ARM64: "Arm64"}
 
 func (p *RunnerImagePipeline) channelTag(architecture Architecture) string {
-	return contract.ImageChannelTag(p.settings.Channel, string(architecture))
+	return contract.ImageChannelTag(p.props.Channel, string(architecture))
 }
 
 // newRepository makes a repository in which no tag but the channel's can be moved.
-func (p *RunnerImagePipeline) newRepository(props *RunnerImagePipelineProps) awsecr.IRepository {
-	s := p.settings
+func (p *RunnerImagePipeline) newRepository() awsecr.IRepository {
+	s := p.props
 	var mutable []awsecr.ImageTagMutabilityExclusionFilter
 	var rules []*awsecr.LifecycleRule
 	add := func(rule awsecr.LifecycleRule) {
@@ -220,7 +218,7 @@ func (p *RunnerImagePipeline) newRepository(props *RunnerImagePipelineProps) aws
 	add(awsecr.LifecycleRule{
 		Description: jsii.String("Nothing refers to images without a tag"),
 		TagStatus:   awsecr.TagStatus_UNTAGGED,
-		MaxImageAge: awscdk.Duration_Days(jsii.Number(time.Duration(*s.UntaggedImageAge).Hours() / 24)),
+		MaxImageAge: days(s.UntaggedImageAge),
 	})
 	add(awsecr.LifecycleRule{
 		Description:   jsii.String("Some images to go back to"),
@@ -236,11 +234,11 @@ func (p *RunnerImagePipeline) newRepository(props *RunnerImagePipelineProps) aws
 		Encryption:                         awsecr.RepositoryEncryption_AES_256(),
 		RemovalPolicy:                      p.removalPolicy(),
 	}
-	if props.EncryptionKey != nil {
-		options.Encryption, options.EncryptionKey = awsecr.RepositoryEncryption_KMS(), props.EncryptionKey
+	if s.EncryptionKey != nil {
+		options.Encryption, options.EncryptionKey = awsecr.RepositoryEncryption_KMS(), s.EncryptionKey
 	}
 	repository := awsecr.NewRepository(p, jsii.String("Repository"), options)
-	if s.EmptyOnDelete || s.RemovalPolicy == settings.RemovalRetain {
+	if s.EmptyOnDelete || s.RemovalPolicy == awscdk.RemovalPolicy_RETAIN {
 		// Not by the prop, which the CDK has for DESTROY only: what is to be retained is
 		// deleted when a first deployment is rolled back, after an image may have been pushed.
 		repository.Node().DefaultChild().(awsecr.CfnRepository).SetEmptyOnDelete(jsii.Bool(true))
@@ -300,10 +298,10 @@ func (p *RunnerImagePipeline) grantPush() {
 
 // grantNetworkInterfaces lets CodeBuild connect builds to the VPC, see
 // https://docs.aws.amazon.com/codebuild/latest/userguide/auth-and-access-control-iam-identity-based-access-control.html#customer-managed-policies-example-create-vpc-network-interface
-func (p *RunnerImagePipeline) grantNetworkInterfaces(props *RunnerImagePipelineProps) {
+func (p *RunnerImagePipeline) grantNetworkInterfaces() {
 	stack := awscdk.Stack_Of(p)
 	var subnets []any
-	for _, id := range *props.VPC.SelectSubnets(props.subnetSelection()).SubnetIds {
+	for _, id := range *p.props.VPC.SelectSubnets(p.props.subnetSelection()).SubnetIds {
 		subnets = append(subnets, stack.FormatArn(&awscdk.ArnComponents{
 			Service: jsii.String("ec2"), Resource: jsii.String("subnet"), ResourceName: id,
 		}))
@@ -325,7 +323,7 @@ func (p *RunnerImagePipeline) grantNetworkInterfaces(props *RunnerImagePipelineP
 	}))
 }
 
-func (p *RunnerImagePipelineProps) subnetSelection() *awsec2.SubnetSelection {
+func (p RunnerImagePipelineProps) subnetSelection() *awsec2.SubnetSelection {
 	if p.Subnets != nil {
 		return p.Subnets
 	}
@@ -340,8 +338,8 @@ var buildImage = map[Architecture]func() awscodebuild.IBuildImage{
 }
 
 // newBuild makes the project for an architecture, the i-th of the pipeline.
-func (p *RunnerImagePipeline) newBuild(i int, architecture Architecture, props *RunnerImagePipelineProps, source boundSource, library awss3assets.Asset) imageBuild {
-	s, id := p.settings, architectureID[architecture]
+func (p *RunnerImagePipeline) newBuild(i int, architecture Architecture, source boundSource, library awss3assets.Asset) imageBuild {
+	s, id := p.props, architectureID[architecture]
 	name := s.ProjectName
 	if name != "" && i > 0 {
 		name += "-" + string(architecture)
@@ -365,22 +363,22 @@ func (p *RunnerImagePipeline) newBuild(i int, architecture Architecture, props *
 		BuildSpec:        awscodebuild.BuildSpec_FromSourceFilename(jsii.String(bundle.BuildSpec)),
 		Environment: &awscodebuild.BuildEnvironment{
 			BuildImage:  buildImage[architecture](),
-			ComputeType: cdkName[awscodebuild.ComputeType](s.ComputeType),
+			ComputeType: s.ComputeType,
 			Privileged:  jsii.Bool(true), // Docker needs it
 		},
 		EnvironmentVariables: &variables,
 		Role:                 p.role.WithoutPolicyUpdates(nil), // the CDK would add more than is needed
-		Timeout:              minutes(time.Duration(*s.Timeout)),
-		QueuedTimeout:        minutes(settings.ImageQueueTimeout),
+		Timeout:              minutes(s.Timeout),
+		QueuedTimeout:        minutes(imageQueueTimeout),
 		Logging: &awscodebuild.LoggingOptions{CloudWatch: &awscodebuild.CloudWatchLoggingOptions{
 			LogGroup: logs, Enabled: jsii.Bool(true),
 		}},
 		GrantReportGroupPermissions: jsii.Bool(false),
 	}
-	if props.VPC != nil {
-		build.Vpc, build.SubnetSelection = props.VPC, props.subnetSelection()
-		if len(props.SecurityGroups) > 0 {
-			build.SecurityGroups = &props.SecurityGroups
+	if s.VPC != nil {
+		build.Vpc, build.SubnetSelection = s.VPC, s.subnetSelection()
+		if len(s.SecurityGroups) > 0 {
+			build.SecurityGroups = &s.SecurityGroups
 		}
 	} else if architecture == X64 {
 		// CodeBuild has no local cache in a VPC, and none for Docker's layers on ARM.
@@ -418,20 +416,20 @@ func (p *RunnerImagePipeline) arguments(architecture Architecture) map[string]st
 			arguments[name] = value
 		}
 	}
-	set(contract.EnvImageRunnerVersion, p.settings.RunnerVersion)
-	set(contract.EnvImageRunnerSHA256, p.settings.RunnerSHA256[architecture])
-	set(contract.EnvImageRunnerReleases, p.settings.RunnerReleases)
-	set(contract.EnvImageBase, p.settings.BaseImage)
-	if p.settings.Sudo {
+	set(contract.EnvImageRunnerVersion, p.props.RunnerVersion)
+	set(contract.EnvImageRunnerSHA256, p.props.RunnerSHA256[architecture])
+	set(contract.EnvImageRunnerReleases, p.props.RunnerReleases)
+	set(contract.EnvImageBase, p.props.BaseImage)
+	if p.props.Sudo {
 		set(contract.EnvImageSudo, "true")
 	}
 	return arguments
 }
 
 // newFunction makes the function that makes a deployment wait.
-func (p *RunnerImagePipeline) newFunction(code awslambda.Code) awslambda.Function {
+func (p *RunnerImagePipeline) newFunction() awslambda.Function {
 	var configuration contract.ImageBuild
-	for _, architecture := range p.settings.Architectures {
+	for _, architecture := range p.props.Architectures {
 		build := p.builds[architecture]
 		configuration.Projects = append(configuration.Projects, contract.ImageProject{
 			Project:    *build.project.ProjectName(),
@@ -444,31 +442,19 @@ func (p *RunnerImagePipeline) newFunction(code awslambda.Code) awslambda.Functio
 	if err != nil {
 		panic(fmt.Errorf("RunnerImagePipeline %q: %w", *p.Node().Id(), err))
 	}
-	variables := make(map[string]*string, len(environment))
-	for name, value := range environment {
-		variables[name] = &value
-	}
-	if code == nil {
-		code = programCode(p, "lambda/imagebuild", ARM64)
-	}
-	p.functionLogs = newLogGroup(p, "FunctionLogs", nil, p.settings.LogRetentionDays)
-	role := p.newFunctionRole()
-	function := awslambda.NewFunction(p, jsii.String("Function"), &awslambda.FunctionProps{
-		FunctionName:  optional(p.settings.FunctionName),
-		Description:   jsii.String("Starts builds of the runner image for CloudFormation and tells it how they ended"),
-		Runtime:       awslambda.Runtime_PROVIDED_AL2023(),
-		Architecture:  lambdaArchitecture[ARM64](),
-		Handler:       jsii.String("bootstrap"),
-		Code:          code,
-		Environment:   &variables,
-		MemorySize:    jsii.Number(256),
-		Timeout:       minutes(2 * time.Minute),
-		LogGroup:      p.functionLogs,
-		LoggingFormat: awslambda.LoggingFormat_JSON,
-		Role:          role,
+	p.functionLogs = newLogGroup(p, "FunctionLogs", nil, p.props.LogRetentionDays)
+	return newFunction(p, functionProps{
+		program:       "lambda/imagebuild",
+		name:          p.props.FunctionName,
+		description:   "Starts builds of the runner image for CloudFormation and tells it how they ended",
+		architecture:  ARM64,
+		memorySizeMiB: 256,
+		timeout:       2 * time.Minute,
+		environment:   environment,
+		logs:          p.functionLogs,
+		role:          p.newFunctionRole(),
+		code:          p.props.Code,
 	})
-	explainRoleDependency(function)
-	return function
 }
 
 // newFunctionRole lets the function start and follow these builds, keep its notes,
@@ -482,7 +468,7 @@ func (p *RunnerImagePipeline) newFunctionRole() awsiam.Role {
 		role.AddToPolicy(awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{Actions: jsii.Strings(actions...), Resources: &resources}))
 	}
 	var projects, parameters []*string
-	for _, architecture := range p.settings.Architectures {
+	for _, architecture := range p.props.Architectures {
 		projects = append(projects, p.builds[architecture].project.ProjectArn())
 		parameters = append(parameters, p.builds[architecture].waiting.ParameterArn())
 	}
@@ -506,7 +492,7 @@ var (
 // status.
 func (p *RunnerImagePipeline) onBuilds(id, description string, statuses []string) awsevents.Rule {
 	var projects []any
-	for _, architecture := range p.settings.Architectures {
+	for _, architecture := range p.props.Architectures {
 		projects = append(projects, p.builds[architecture].project.ProjectName())
 	}
 	return awsevents.NewRule(p, &id, &awsevents.RuleProps{
@@ -535,7 +521,7 @@ func (p *RunnerImagePipeline) newResource(architecture Architecture, build image
 	resource := awscdk.NewCustomResource(p, jsii.String("Image"+architectureID[architecture]), &awscdk.CustomResourceProps{
 		ResourceType:   jsii.String("Custom::RunnerImage"),
 		ServiceToken:   p.function.FunctionArn(),
-		ServiceTimeout: minutes(time.Duration(*p.settings.Timeout) + settings.ImageQueueTimeout + settings.ImageAnswerMargin),
+		ServiceTimeout: minutes(p.props.Timeout + imageQueueTimeout + imageAnswerMargin),
 		Properties: &map[string]any{
 			contract.PropertyImageProject:   build.project.ProjectName(),
 			contract.PropertyImage:          p.repository.RepositoryUriForTag(&tag),
@@ -553,19 +539,19 @@ func (p *RunnerImagePipeline) newResource(architecture Architecture, build image
 // addTriggers starts builds when the Dockerfile is pushed, and daily.
 func (p *RunnerImagePipeline) addTriggers(source boundSource) {
 	start := func(rule awsevents.Rule, input awsevents.RuleTargetInput) {
-		for _, architecture := range p.settings.Architectures {
+		for _, architecture := range p.props.Architectures {
 			rule.AddTarget(awseventstargets.NewCodeBuildProject(p.builds[architecture].project, &awseventstargets.CodeBuildProjectProps{Event: input}))
 		}
 	}
 	if source.onPush != nil {
 		start(source.onPush(), nil)
 	}
-	if p.settings.Schedule == settings.NoSchedule {
+	if p.props.Schedule == noSchedule {
 		return
 	}
 	start(awsevents.NewRule(p, jsii.String("Schedule"), &awsevents.RuleProps{
 		Description: jsii.String("Looks for a new release of actions/runner or of the base image, and builds the runner image then"),
-		Schedule:    awsevents.Schedule_Expression(&p.settings.Schedule),
+		Schedule:    awsevents.Schedule_Expression(&p.props.Schedule),
 	}), awsevents.RuleTargetInput_FromObject(map[string]any{
 		"environmentVariablesOverride": []any{map[string]any{
 			"name": contract.EnvImageTrigger, "value": contract.ImageTriggerSchedule, "type": "PLAINTEXT",
@@ -575,19 +561,19 @@ func (p *RunnerImagePipeline) addTriggers(source boundSource) {
 
 // addAlarms tells those who want to hear of builds that fail, and of builds that
 // do not take place.
-func (p *RunnerImagePipeline) addAlarms(props *RunnerImagePipelineProps) {
-	if props.FailureTopic != nil {
+func (p *RunnerImagePipeline) addAlarms() {
+	if p.props.FailureTopic != nil {
 		rule := p.onBuilds("Failed", "Tells of builds of the runner image that have failed", failedStatuses)
 		field := func(path string) string { return *awsevents.EventField_FromPath(&path) }
-		rule.AddTarget(awseventstargets.NewSnsTopic(props.FailureTopic, &awseventstargets.SnsTopicProps{
+		rule.AddTarget(awseventstargets.NewSnsTopic(p.props.FailureTopic, &awseventstargets.SnsTopicProps{
 			Message: awsevents.RuleTargetInput_FromText(jsii.String("Building the runner image with project " + field("$.detail.project-name") +
 				" ended with " + field("$.detail.build-status") + ". Tasks start from the image before. Its log: " + field("$.detail.additional-information.logs.deep-link"))),
 		}))
 	}
-	if props.AlarmTopic == nil {
+	if p.props.AlarmTopic == nil {
 		return
 	}
-	action := awscloudwatchactions.NewSnsAction(props.AlarmTopic)
+	action := awscloudwatchactions.NewSnsAction(p.props.AlarmTopic)
 	p.function.MetricErrors(nil).CreateAlarm(p, jsii.String("FunctionFails"), &awscloudwatch.CreateAlarmOptions{
 		AlarmDescription: jsii.String("The function that tells CloudFormation how a build of the runner image ended has failed; " +
 			"after two more attempts, a deployment that waits for it would do so until it times out"),
@@ -596,7 +582,7 @@ func (p *RunnerImagePipeline) addAlarms(props *RunnerImagePipelineProps) {
 		EvaluationPeriods:  jsii.Number(1),
 		TreatMissingData:   awscloudwatch.TreatMissingData_NOT_BREACHING,
 	}).AddAlarmAction(action)
-	for _, architecture := range p.settings.Architectures {
+	for _, architecture := range p.props.Architectures {
 		p.MetricFailedBuilds(architecture, nil).CreateAlarm(p, jsii.String("BuildsFail"+architectureID[architecture]), &awscloudwatch.CreateAlarmOptions{
 			AlarmDescription:   jsii.String("A build of the runner image for " + string(architecture) + " has failed; tasks start from the image before"),
 			ComparisonOperator: awscloudwatch.ComparisonOperator_GREATER_THAN_OR_EQUAL_TO_THRESHOLD,
@@ -604,7 +590,7 @@ func (p *RunnerImagePipeline) addAlarms(props *RunnerImagePipelineProps) {
 			EvaluationPeriods:  jsii.Number(1),
 			TreatMissingData:   awscloudwatch.TreatMissingData_NOT_BREACHING,
 		}).AddAlarmAction(action)
-		days := time.Duration(*p.settings.MaxImageAge).Hours() / 24
+		days := p.props.MaxImageAge.Hours() / 24
 		p.MetricImageAge(architecture, nil).CreateAlarm(p, jsii.String("ImageOld"+architectureID[architecture]), &awscloudwatch.CreateAlarmOptions{
 			AlarmDescription:   jsii.String(fmt.Sprintf("The runner image for %s is %v days old; GitHub gives it no more jobs 30 days after a newer release of actions/runner", architecture, days)),
 			ComparisonOperator: awscloudwatch.ComparisonOperator_GREATER_THAN_OR_EQUAL_TO_THRESHOLD,
@@ -613,7 +599,7 @@ func (p *RunnerImagePipeline) addAlarms(props *RunnerImagePipelineProps) {
 			TreatMissingData:   awscloudwatch.TreatMissingData_IGNORE, // it is written when a build has ended
 		}).AddAlarmAction(action)
 		// Rarer checks do not fit the seven days that CloudWatch looks back.
-		if !p.settings.ChecksDaily() {
+		if !p.props.checksDaily() {
 			continue
 		}
 		p.MetricSucceededBuilds(architecture, &awscloudwatch.MetricOptions{Period: awscdk.Duration_Days(jsii.Number(1))}).
@@ -632,12 +618,8 @@ func (p *RunnerImagePipeline) addAlarms(props *RunnerImagePipelineProps) {
 // deleted all the same when a first deployment is rolled back: the next attempt
 // could not make it again.
 func (p *RunnerImagePipeline) removalPolicy() awscdk.RemovalPolicy {
-	if p.settings.RemovalPolicy == settings.RemovalRetain {
+	if p.props.RemovalPolicy == awscdk.RemovalPolicy_RETAIN {
 		return awscdk.RemovalPolicy_RETAIN_ON_UPDATE_OR_DELETE
 	}
 	return awscdk.RemovalPolicy_DESTROY
-}
-
-func minutes(d time.Duration) awscdk.Duration {
-	return awscdk.Duration_Minutes(jsii.Number(d.Minutes()))
 }

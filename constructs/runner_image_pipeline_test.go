@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awscloudwatch"
@@ -160,7 +161,7 @@ func TestRunnerImagePipeline_ByDefaultBuildsOurDockerfileAndKeepsItFresh(t *test
 func TestRunnerImagePipeline_ADeploymentWaitsForTheImage(t *testing.T) {
 	stack := cdktest.NewStack(t)
 	pipeline := constructs.NewRunnerImagePipeline(stack, "Image", &constructs.RunnerImagePipelineProps{
-		Timeout: awscdk.Duration_Minutes(jsii.Number(20)),
+		Timeout: 20 * time.Minute,
 	})
 	template := cdktest.Template(stack)
 
@@ -294,7 +295,7 @@ func TestRunnerImagePipeline_RolesCanDoNothingElse(t *testing.T) {
 func TestRunnerImagePipeline_BuildsOnPushAndDaily(t *testing.T) {
 	stack := cdktest.NewStack(t)
 	pipeline := constructs.NewRunnerImagePipeline(stack, "Image", &constructs.RunnerImagePipelineProps{
-		Source:        constructs.ImageSourceCodeCommit(&constructs.ImageSourceCodeCommitProps{Branch: "release"}),
+		Source:        constructs.CodeCommitSource(&constructs.CodeCommitSourceProps{Branch: "release"}),
 		Architectures: []constructs.Architecture{constructs.ARM64, constructs.X64},
 		Schedule:      "rate(12 hours)",
 	})
@@ -339,7 +340,7 @@ func TestRunnerImagePipeline_TakesWhatItIsGiven(t *testing.T) {
 	key := awskms.NewKey(stack, jsii.String("Key"), nil)
 	checksums := map[constructs.Architecture]string{constructs.X64: strings.Repeat("a", 64), constructs.ARM64: strings.Repeat("b", 64)}
 	pipeline := constructs.NewRunnerImagePipeline(stack, "Image", &constructs.RunnerImagePipelineProps{
-		Source:           constructs.ImageSourceCodeCommit(&constructs.ImageSourceCodeCommitProps{RepositoryName: "dockerfile", Branch: "trunk"}),
+		Source:           constructs.CodeCommitSource(&constructs.CodeCommitSourceProps{RepositoryName: "dockerfile", Branch: "trunk"}),
 		Architectures:    []constructs.Architecture{constructs.X64, constructs.ARM64},
 		RunnerVersion:    "2.330.0",
 		RunnerSHA256:     checksums,
@@ -349,7 +350,7 @@ func TestRunnerImagePipeline_TakesWhatItIsGiven(t *testing.T) {
 		Channel:          "stable",
 		RepositoryName:   "github-actions-self-hosted-runner-debian",
 		MaxImageCount:    50,
-		UntaggedImageAge: awscdk.Duration_Days(jsii.Number(1)),
+		UntaggedImageAge: 24 * time.Hour,
 		EncryptionKey:    key,
 		EmptyOnDelete:    true,
 		RemovalPolicy:    awscdk.RemovalPolicy_DESTROY,
@@ -357,7 +358,7 @@ func TestRunnerImagePipeline_TakesWhatItIsGiven(t *testing.T) {
 		BuildRoleName:    "image-build-role",
 		BuildRolePath:    "/ci/",
 		ComputeType:      awscodebuild.ComputeType_X_LARGE,
-		Timeout:          awscdk.Duration_Minutes(jsii.Number(40)),
+		Timeout:          40 * time.Minute,
 		LogRetentionDays: 90,
 		FunctionName:     "image-build",
 	})
@@ -455,7 +456,7 @@ func TestRunnerImagePipeline_TakesAnExistingRepository(t *testing.T) {
 	dockerfile := awscodecommit.Repository_FromRepositoryName(stack, jsii.String("Dockerfile"), jsii.String("dockerfile"))
 	pipeline := constructs.NewRunnerImagePipeline(stack, "Image", &constructs.RunnerImagePipelineProps{
 		Repository: images,
-		Source:     constructs.ImageSourceCodeCommit(&constructs.ImageSourceCodeCommitProps{Repository: dockerfile}),
+		Source:     constructs.CodeCommitSource(&constructs.CodeCommitSourceProps{Repository: dockerfile}),
 	})
 	template := cdktest.Template(stack)
 
@@ -475,7 +476,7 @@ func TestRunnerImagePipeline_BuildsFromAFolder(t *testing.T) {
 	synthesize := func(dockerfile string) (project, image map[string]any, pipeline *constructs.RunnerImagePipeline) {
 		require.NoError(t, os.WriteFile(filepath.Join(folder, "Dockerfile"), []byte(dockerfile), 0o600))
 		stack := cdktest.NewStack(t)
-		pipeline = constructs.NewRunnerImagePipeline(stack, "Image", &constructs.RunnerImagePipelineProps{Source: constructs.ImageSourceFolder(folder)})
+		pipeline = constructs.NewRunnerImagePipeline(stack, "Image", &constructs.RunnerImagePipelineProps{Source: constructs.FolderSource(folder)})
 		template := cdktest.Template(stack)
 		assert.Equal(t, 2, cdktest.Inventory(template)["AWS::Events::Rule"], "nothing is pushed")
 		return cdktest.Properties(t, template, pipeline.Project(constructs.X64)), cdktest.Resource(t, template, "Custom::RunnerImage"), pipeline
@@ -498,7 +499,7 @@ func TestRunnerImagePipeline_BuildsFromAFolder(t *testing.T) {
 func TestRunnerImagePipeline_BuildsFromGitHub(t *testing.T) {
 	stack := cdktest.NewStack(t)
 	pipeline := constructs.NewRunnerImagePipeline(stack, "Image", &constructs.RunnerImagePipelineProps{
-		Source: constructs.ImageSourceGitHub(&constructs.ImageSourceGitHubProps{Repository: "my-org/runner-image", ConnectionARN: jsii.String(connection), Branch: "stable"}),
+		Source: constructs.GitHubSource(&constructs.GitHubSourceProps{Repository: "my-org/runner-image", ConnectionARN: connection, Branch: "stable"}),
 	})
 	template := cdktest.Template(stack)
 	project := cdktest.Properties(t, template, pipeline.Project(constructs.X64))
@@ -519,7 +520,7 @@ func TestRunnerImagePipeline_BuildsFromGitHub(t *testing.T) {
 	token := awscdk.NewCfnParameter(stack, jsii.String("Connection"), nil).ValueAsString()
 	assert.NotPanics(t, func() {
 		constructs.NewRunnerImagePipeline(stack, "Later", &constructs.RunnerImagePipelineProps{
-			Source: constructs.ImageSourceGitHub(&constructs.ImageSourceGitHubProps{Repository: "o/r", ConnectionARN: token}),
+			Source: constructs.GitHubSource(&constructs.GitHubSourceProps{Repository: "o/r", ConnectionARN: *token}),
 		})
 	}, "a connection that the app makes has no ARN yet")
 }
@@ -587,7 +588,7 @@ func TestRunnerImagePipeline_TellsOfBuildsThatFailOrDoNotTakePlace(t *testing.T)
 		Architectures: []constructs.Architecture{constructs.X64, constructs.ARM64}, FailureTopic: failures, AlarmTopic: alarms,
 	})
 	quiet := constructs.NewRunnerImagePipeline(stack, "Quiet", &constructs.RunnerImagePipelineProps{
-		Schedule: "rate(7 days)", AlarmTopic: alarms, MaxImageAge: awscdk.Duration_Days(jsii.Number(90)),
+		Schedule: "rate(7 days)", AlarmTopic: alarms, MaxImageAge: 90 * 24 * time.Hour,
 	})
 	template := cdktest.Template(stack)
 
@@ -680,7 +681,7 @@ func TestRunnerImagePipeline_Metrics(t *testing.T) {
 		assert.Equal(t, test.statistic, *metric.Statistic())
 		assert.Equal(t, map[string]any{"ProjectName": project}, stack.Resolve(metric.Dimensions()), "an alarm would watch a metric that nobody writes")
 		assert.Equal(t, "Average", *test.metric(constructs.X64, &awscloudwatch.MetricOptions{Statistic: jsii.String("Average")}).Statistic())
-		assert.Equal(t, `RunnerImagePipeline "Image": architecture: got "arm64"; allowed: [x64]`,
+		assert.Equal(t, `RunnerImagePipeline "Image": architecture must be one of [x64], got "arm64"`,
 			cdktest.PanicMessage(t, func() { test.metric(constructs.ARM64, nil) }))
 	}
 }
@@ -780,41 +781,41 @@ func TestRunnerImagePipeline_FailsWhen(t *testing.T) {
 	}{
 		{"literals do not fit", &constructs.RunnerImagePipelineProps{
 			Architectures: []constructs.Architecture{"riscv"}, RunnerVersion: "latest", RemovalPolicy: awscdk.RemovalPolicy_SNAPSHOT,
-			ComputeType: awscodebuild.ComputeType_LAMBDA_1GB, Timeout: awscdk.Duration_Hours(jsii.Number(1)), Schedule: "daily",
-		}, `Architectures[0]: got "riscv"; allowed: x64, arm64
-RunnerVersion: got "latest"; allowed: a release of actions/runner such as "2.330.0"
-RemovalPolicy: got "snapshot"; allowed: retain, destroy
-ComputeType: got "lambda-1gb"; allowed: small, medium, large, x-large, x2-large
-Timeout: got 1h; allowed: 5m to 40m in whole minutes: a deployment waits for the build, and CloudFormation waits an hour at most
-Schedule: got "daily"; allowed: an expression such as "cron(23 3 * * ? *)" or "rate(1 day)", or "none"`},
+			ComputeType: awscodebuild.ComputeType_LAMBDA_1GB, Timeout: time.Hour, Schedule: "daily",
+		}, `Architectures[0] must be x64 or arm64, got "riscv"
+RunnerVersion must be a release of actions/runner such as "2.330.0", got "latest"
+RemovalPolicy must be retain or destroy, got "snapshot"
+ComputeType must be small, medium, large, x-large or x2-large, got "lambda-1gb"
+Timeout must be 5m to 40m in whole minutes, because a deployment waits for the build and CloudFormation waits an hour at most, got 1h
+Schedule must be an expression such as "cron(23 3 * * ? *)" or "rate(1 day)", or "none", got "daily"`},
 		{"a given repository has settings", &constructs.RunnerImagePipelineProps{
-			Repository: images, RepositoryName: "runner", MaxImageCount: 3, UntaggedImageAge: awscdk.Duration_Days(jsii.Number(1)),
+			Repository: images, RepositoryName: "runner", MaxImageCount: 3, UntaggedImageAge: 24 * time.Hour,
 			EncryptionKey: key, EmptyOnDelete: true, RemovalPolicy: awscdk.RemovalPolicy_DESTROY,
-		}, `RepositoryName: got "runner"; allowed: a setting of the new repository only: leave out Repository or RepositoryName
-MaxImageCount: got 3; allowed: a setting of the new repository only: leave out Repository or MaxImageCount
-UntaggedImageAge: got an age; allowed: a setting of the new repository only: leave out Repository or UntaggedImageAge
-EncryptionKey: got a key; allowed: a setting of the new repository only: leave out Repository or EncryptionKey
-EmptyOnDelete: got true; allowed: a setting of the new repository only: leave out Repository or EmptyOnDelete`},
+		}, `RepositoryName cannot be used with Repository: it is a setting of the new repository
+MaxImageCount cannot be used with Repository: it is a setting of the new repository
+UntaggedImageAge cannot be used with Repository: it is a setting of the new repository
+EncryptionKey cannot be used with Repository: it is a setting of the new repository
+EmptyOnDelete cannot be used with Repository: it is a setting of the new repository`},
 		{"the network has no VPC", &constructs.RunnerImagePipelineProps{
 			Subnets: &awsec2.SubnetSelection{}, SecurityGroups: []awsec2.ISecurityGroup{group},
-		}, `Subnets: got a selection without VPC; allowed: a selection together with the VPC it selects from
-SecurityGroups: got security groups without VPC; allowed: security groups together with their VPC`},
+		}, `Subnets needs the VPC from which it selects
+SecurityGroups needs the VPC of the security groups`},
 		{"a given source is named", &constructs.RunnerImagePipelineProps{
-			Source: constructs.ImageSourceCodeCommit(&constructs.ImageSourceCodeCommitProps{Repository: dockerfile, RepositoryName: "d", Branch: "a b"}),
-		}, `Source.CodeCommit.Branch: got "a b"; allowed: the name of a branch, such as "main"
-Source.CodeCommit.RepositoryName: got "d"; allowed: a name for the new repository only: leave out Repository or RepositoryName`},
+			Source: constructs.CodeCommitSource(&constructs.CodeCommitSourceProps{Repository: dockerfile, RepositoryName: "d", Branch: "a b"}),
+		}, `Source.CodeCommit.RepositoryName cannot be used with Repository: it names the new repository
+Source.CodeCommit.Branch must be the name of a branch, such as "main", got "a b"`},
 		{
-			"the folder has no Dockerfile", &constructs.RunnerImagePipelineProps{Source: constructs.ImageSourceFolder(empty)},
-			fmt.Sprintf(`Source.Folder.Path: got %q; allowed: a folder with a Dockerfile`, empty),
+			"the folder has no Dockerfile", &constructs.RunnerImagePipelineProps{Source: constructs.FolderSource(empty)},
+			fmt.Sprintf(`Source.Folder.Path must be a folder with a Dockerfile, got %q`, empty),
 		},
 		{
-			"there is no folder", &constructs.RunnerImagePipelineProps{Source: constructs.ImageSourceFolder("")},
-			`Source.Folder.Path: got ""; allowed: a folder with a Dockerfile`,
+			"there is no folder", &constructs.RunnerImagePipelineProps{Source: constructs.FolderSource("")},
+			`Source.Folder.Path must be a folder with a Dockerfile, got ""`,
 		},
 		{
-			"a source at GitHub is not told", &constructs.RunnerImagePipelineProps{Source: constructs.ImageSourceGitHub(nil)},
-			`Source.GitHub.Repository: got ""; allowed: the full name of a repository, such as "my-org/runner-image"
-Source.GitHub.ConnectionARN: got ""; allowed: the ARN of a connection, such as ` + connection,
+			"a source at GitHub is not told", &constructs.RunnerImagePipelineProps{Source: constructs.GitHubSource(nil)},
+			`Source.GitHub.Repository must be the full name of a repository, such as "my-org/runner-image", got ""
+Source.GitHub.ConnectionARN must be the ARN of a connection, such as ` + connection + `, got ""`,
 		},
 	} {
 		t.Run(test.name, func(t *testing.T) {

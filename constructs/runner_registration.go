@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awscloudwatch"
@@ -17,7 +18,7 @@ import (
 	"github.com/aws/jsii-runtime-go"
 
 	"github.com/ecs-github-runners/ecsrunners/internal/contract"
-	"github.com/ecs-github-runners/ecsrunners/internal/settings"
+	"github.com/ecs-github-runners/ecsrunners/internal/problem"
 )
 
 // RunnerRegistration registers runners at GitHub for tasks that ask: a Lambda
@@ -31,7 +32,7 @@ import (
 type RunnerRegistration struct {
 	constructs.Construct // filled by NewConstruct_Override
 
-	settings settings.Registration
+	props    RunnerRegistrationProps // with defaults
 	service  contract.RegistrationService
 	cluster  *RunnerCluster
 	secret   awssecretsmanager.ISecret
@@ -45,9 +46,9 @@ type RunnerRegistration struct {
 
 var _ awsiam.IGrantable = (*RunnerRegistration)(nil)
 
-// registrationTimeout is that of the function in seconds: no longer than a runner
-// waits for one answer.
-const registrationTimeout = 30
+// registrationTimeout is that of the function: no longer than a runner waits for
+// one answer.
+const registrationTimeout = 30 * time.Second
 
 // NewRunnerRegistration adds a registration to the scope. It panics with an error
 // that names every prop that cannot be used.
@@ -55,26 +56,30 @@ func NewRunnerRegistration(scope constructs.Construct, id string, props *RunnerR
 	if props == nil {
 		props = &RunnerRegistrationProps{}
 	}
-	s, secret, problems := props.settings()
+	p := props.WithDefaults()
+	problems := problem.Of(p.Validate())
+	if p.Cluster == nil {
+		problems.Required("Cluster", "the cluster on which the tasks run")
+	}
 	if err := problems.Err(); err != nil {
 		panic(fmt.Errorf("RunnerRegistration %q:\n%w", id, err))
 	}
 
-	r := &RunnerRegistration{settings: s, cluster: props.Cluster, secret: secret, taskRole: map[string]awsiam.Role{}, trust: map[string]any{}}
+	r := &RunnerRegistration{props: p, cluster: p.Cluster, secret: p.Credential.secret, taskRole: map[string]awsiam.Role{}, trust: map[string]any{}}
 	constructs.NewConstruct_Override(r, scope, &id)
 	if r.secret == nil {
 		r.secret = r.newSecret()
 	}
-	r.ledger = r.newLedger(props)
+	r.ledger = r.newLedger()
 	r.service = contract.RegistrationService{
 		Deployment:   r.deployment(),
 		Cluster:      *r.cluster.cluster.ClusterArn(),
 		Ledger:       *r.ledger.TableName(),
 		CredentialID: *r.secret.SecretArn(),
-		GitHubURL:    s.GitHubURL,
-		Scope:        s.Scope(),
+		GitHubURL:    p.GitHubURL,
+		Scope:        p.Scope.scope,
 	}
-	r.function = r.newFunction(props.Code)
+	r.function = r.newFunction()
 	r.url = r.function.AddFunctionUrl(&awslambda.FunctionUrlOptions{
 		AuthType:   awslambda.FunctionUrlAuthType_AWS_IAM,
 		InvokeMode: awslambda.InvokeMode_BUFFERED,
@@ -127,7 +132,7 @@ func (r *RunnerRegistration) GrantRegister(role awsiam.IRole) {
 // for others.
 func (r *RunnerRegistration) MetricRequests(outcome string, props *awscloudwatch.MetricOptions) awscloudwatch.Metric {
 	if !slices.Contains(contract.RegistrationOutcomes(), contract.RegistrationOutcome(outcome)) {
-		panic(fmt.Errorf("RunnerRegistration %q: outcome: got %q; allowed: %v", *r.Node().Id(), outcome, contract.RegistrationOutcomes()))
+		panic(fmt.Errorf("RunnerRegistration %q: outcome must be one of %v, got %q", *r.Node().Id(), contract.RegistrationOutcomes(), outcome))
 	}
 	return r.metric(contract.MetricRequests, map[string]*string{contract.DimensionOutcome: &outcome}, "Sum", props)
 }
@@ -153,19 +158,15 @@ func (r *RunnerRegistration) MetricRateLimitRemaining(props *awscloudwatch.Metri
 func (r *RunnerRegistration) metric(name string, dimensions map[string]*string, statistic string, props *awscloudwatch.MetricOptions) awscloudwatch.Metric {
 	all := map[string]*string{contract.DimensionFunction: r.function.FunctionName()}
 	maps.Copy(all, dimensions)
-	metric := newMetric(r, contract.RegistrationMetricNamespace, name, all, &awscloudwatch.MetricOptions{Statistic: &statistic})
-	if props == nil {
-		return metric
-	}
-	return metric.With(props)
+	return metric{namespace: contract.RegistrationMetricNamespace, name: name, dimensions: all, statistic: statistic}.of(r, props)
 }
 
 // deployment is the first part of the stack's unique id, eight hexadecimal digits,
 // unless a prop tells another:
 // arn:aws:cloudformation:eu-central-1:111122223333:stack/Name/51af3dc0-da77-11e4-872e-1234567db123.
 func (r *RunnerRegistration) deployment() string {
-	if r.settings.Deployment != "" {
-		return r.settings.Deployment
+	if r.props.Deployment != "" {
+		return r.props.Deployment
 	}
 	unique := awscdk.Fn_Select(jsii.Number(2), awscdk.Fn_Split(jsii.String("/"), awscdk.Aws_STACK_ID(), nil))
 	return *awscdk.Fn_Select(jsii.Number(0), awscdk.Fn_Split(jsii.String("-"), unique, nil))
@@ -175,7 +176,7 @@ func (r *RunnerRegistration) deployment() string {
 // mistaken for a credential.
 func (r *RunnerRegistration) newSecret() awssecretsmanager.ISecret {
 	secret := awssecretsmanager.NewSecret(r, jsii.String("Credential"), &awssecretsmanager.SecretProps{
-		SecretName:  optional(r.settings.SecretName),
+		SecretName:  optional(r.props.SecretName),
 		Description: jsii.String("GitHub's credential of the runners, to be filled in as JSON"),
 	})
 	// https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-secretsmanager-secret.html
@@ -183,22 +184,22 @@ func (r *RunnerRegistration) newSecret() awssecretsmanager.ISecret {
 	return secret
 }
 
-func (r *RunnerRegistration) newLedger(props *RunnerRegistrationProps) awsdynamodb.Table {
+func (r *RunnerRegistration) newLedger() awsdynamodb.Table {
 	options := &awsdynamodb.TableProps{
-		TableName:           optional(r.settings.TableName),
+		TableName:           optional(r.props.TableName),
 		PartitionKey:        &awsdynamodb.Attribute{Name: jsii.String(contract.LedgerKey), Type: awsdynamodb.AttributeType_STRING},
 		BillingMode:         awsdynamodb.BillingMode_PAY_PER_REQUEST,
 		TimeToLiveAttribute: jsii.String(contract.LedgerExpires),
 		RemovalPolicy:       awscdk.RemovalPolicy_DESTROY,
 	}
-	if r.settings.RemovalPolicy == settings.RemovalRetain {
+	if r.props.RemovalPolicy == awscdk.RemovalPolicy_RETAIN {
 		options.RemovalPolicy = awscdk.RemovalPolicy_RETAIN_ON_UPDATE_OR_DELETE
 	}
-	if r.settings.PointInTimeRecovery {
+	if r.props.PointInTimeRecovery {
 		options.PointInTimeRecoverySpecification = &awsdynamodb.PointInTimeRecoverySpecification{PointInTimeRecoveryEnabled: jsii.Bool(true)}
 	}
-	if props.EncryptionKey != nil {
-		options.Encryption, options.EncryptionKey = awsdynamodb.TableEncryption_CUSTOMER_MANAGED, props.EncryptionKey
+	if r.props.EncryptionKey != nil {
+		options.Encryption, options.EncryptionKey = awsdynamodb.TableEncryption_CUSTOMER_MANAGED, r.props.EncryptionKey
 	}
 	table := awsdynamodb.NewTable(r, jsii.String("Ledger"), options)
 	table.AddGlobalSecondaryIndex(&awsdynamodb.GlobalSecondaryIndexProps{
@@ -209,33 +210,25 @@ func (r *RunnerRegistration) newLedger(props *RunnerRegistrationProps) awsdynamo
 	return table
 }
 
-func (r *RunnerRegistration) newFunction(code awslambda.Code) awslambda.Function {
+func (r *RunnerRegistration) newFunction() awslambda.Function {
 	environment, err := registrationEnvironment(r.service)
 	if err != nil {
 		panic(fmt.Errorf("RunnerRegistration %q: %w", *r.Node().Id(), err))
 	}
-	if code == nil {
-		code = programCode(r, "lambda/registration", ARM64)
-	}
-	r.logGroup = newFunctionLogs(r, r.settings.FunctionName, r.settings.LogRetentionDays)
-	role := r.newRole()
-	function := awslambda.NewFunction(r, jsii.String("Function"), &awslambda.FunctionProps{
-		FunctionName:                 optional(r.settings.FunctionName),
-		Description:                  jsii.String("Registers runners at GitHub for the tasks that ask"),
-		Runtime:                      awslambda.Runtime_PROVIDED_AL2023(),
-		Architecture:                 lambdaArchitecture[ARM64](),
-		Handler:                      jsii.String("bootstrap"),
-		Code:                         code,
-		Environment:                  pointers(environment),
-		MemorySize:                   jsii.Number(r.settings.MemorySizeMiB),
-		Timeout:                      awscdk.Duration_Seconds(jsii.Number(registrationTimeout)),
-		ReservedConcurrentExecutions: number(r.settings.ReservedConcurrency),
-		LogGroup:                     r.logGroup,
-		LoggingFormat:                awslambda.LoggingFormat_JSON,
-		Role:                         role,
+	r.logGroup = newFunctionLogs(r, r.props.FunctionName, r.props.LogRetentionDays)
+	return newFunction(r, functionProps{
+		program:             "lambda/registration",
+		name:                r.props.FunctionName,
+		description:         "Registers runners at GitHub for the tasks that ask",
+		architecture:        ARM64,
+		memorySizeMiB:       r.props.MemorySizeMiB,
+		timeout:             registrationTimeout,
+		reservedConcurrency: r.props.ReservedConcurrency,
+		environment:         environment,
+		logs:                r.logGroup,
+		role:                r.newRole(),
+		code:                r.props.Code,
 	})
-	explainRoleDependency(function)
-	return function
 }
 
 // newRole lets the function see the cluster's tasks, keep its ledger and read the
@@ -272,11 +265,11 @@ func (r *RunnerRegistration) newRole() awsiam.Role {
 // it knows them. The role is here and not with the fleet: the function refers to
 // it, and the fleet to the function, which CloudFormation allows in one direction
 // only where the two are in different stacks.
-func (r *RunnerRegistration) addFleet(f settings.Fleet, family string) (awsiam.Role, error) {
+func (r *RunnerRegistration) addFleet(f RunnerFleetProps, family string) (awsiam.Role, error) {
 	id := "TaskRole-" + f.Name
 	if r.Node().TryFindChild(&id) != nil {
-		var problems settings.Problems
-		problems.Add("Name", f.Name, "a name that no other fleet of the registration has")
+		var problems problem.List
+		problems.Invalid("Name", f.Name, "a name that no other fleet of the registration has")
 		return nil, problems.Err()
 	}
 	service := r.service
@@ -316,13 +309,13 @@ func registrationEnvironment(service contract.RegistrationService) (map[string]s
 	for value, most := range map[*string]int{
 		&largest.Deployment: contract.MaxDeployment, &largest.Cluster: 300, &largest.Ledger: 255, &largest.CredentialID: 256,
 	} {
-		if unresolved(*value) {
+		if problem.Unresolved(*value) {
 			*value = strings.Repeat("x", most)
 		}
 	}
 	largest.Fleets = slices.Clone(service.Fleets)
 	for i := range largest.Fleets {
-		if unresolved(largest.Fleets[i].RoleID) {
+		if problem.Unresolved(largest.Fleets[i].RoleID) {
 			largest.Fleets[i].RoleID = someRoleID
 		}
 	}
@@ -330,7 +323,7 @@ func registrationEnvironment(service contract.RegistrationService) (map[string]s
 		return nil, err
 	}
 	deployment := service.Deployment
-	if unresolved(deployment) { // what it will be is allowed
+	if problem.Unresolved(deployment) { // what it will be is allowed
 		service.Deployment = largest.Deployment
 	}
 	environment, err := service.Environment()

@@ -1,6 +1,8 @@
 package constructs
 
 import (
+	"cmp"
+	"regexp"
 	"strings"
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
@@ -8,49 +10,40 @@ import (
 	"github.com/aws/aws-cdk-go/awscdk/v2/awslambda"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awssecretsmanager"
 
-	"github.com/ecs-github-runners/ecsrunners/internal/settings"
+	"github.com/ecs-github-runners/ecsrunners/internal/contract"
+	"github.com/ecs-github-runners/ecsrunners/internal/enum"
+	"github.com/ecs-github-runners/ecsrunners/internal/problem"
 )
 
 // RunnerScope says where at GitHub runners are registered. Values are made by
 // [Organization], [Repository] and [Enterprise].
-type RunnerScope interface {
-	scope(*settings.Registration)
-}
-
-type scopeFunc func(*settings.Registration)
-
-func (f scopeFunc) scope(s *settings.Registration) { f(s) }
+type RunnerScope struct{ scope contract.Scope }
 
 // Organization registers runners for an organization, by its login: they run jobs
 // of the repositories that their runner group is open to.
 func Organization(login string) RunnerScope {
-	return scopeFunc(func(s *settings.Registration) { s.Organization = login })
+	return RunnerScope{contract.Scope{Kind: contract.ScopeOrganization, Owner: login}}
 }
 
 // Repository registers runners for one repository, by its full name such as
 // "my-org/app".
 func Repository(fullName string) RunnerScope {
-	return scopeFunc(func(s *settings.Registration) { s.Repository = fullName })
+	owner, name, _ := strings.Cut(fullName, "/")
+	return RunnerScope{contract.Scope{Kind: contract.ScopeRepository, Owner: owner, Repository: name}}
 }
 
 // Enterprise registers runners for an enterprise, by its slug. GitHub lets no App
 // do that: it takes [GitHubToken] with a classic personal access token.
 func Enterprise(slug string) RunnerScope {
-	return scopeFunc(func(s *settings.Registration) { s.Enterprise = slug })
+	return RunnerScope{contract.Scope{Kind: contract.ScopeEnterprise, Owner: slug}}
 }
 
 // GitHubCredential says with what runners are registered. Values are made by
 // [GitHubApp] and [GitHubToken].
-type GitHubCredential interface {
-	credential() (kind string, secret awssecretsmanager.ISecret)
-}
-
-type gitHubCredential struct {
-	kind   string
+type GitHubCredential struct {
+	token  bool
 	secret awssecretsmanager.ISecret
 }
-
-func (c gitHubCredential) credential() (string, awssecretsmanager.ISecret) { return c.kind, c.secret }
 
 // GitHubApp is a GitHub App that is installed in the scope. It needs, for an
 // organization, the organization permission "Self-hosted runners" (write), for a
@@ -62,7 +55,7 @@ func (c gitHubCredential) credential() (string, awssecretsmanager.ISecret) { ret
 // Without a secret an empty one is made, to be filled by
 // [RunnerRegistration.CredentialCommand]; until then runners wait and are refused.
 func GitHubApp(secret awssecretsmanager.ISecret) GitHubCredential {
-	return gitHubCredential{settings.CredentialApp, secret}
+	return GitHubCredential{secret: secret}
 }
 
 // GitHubToken is a personal access token: for an organization or a repository a
@@ -76,141 +69,153 @@ func GitHubApp(secret awssecretsmanager.ISecret) GitHubCredential {
 //
 // Without a secret an empty one is made, as by [GitHubApp].
 func GitHubToken(secret awssecretsmanager.ISecret) GitHubCredential {
-	return gitHubCredential{settings.CredentialToken, secret}
+	return GitHubCredential{token: true, secret: secret}
 }
 
 // RunnerRegistrationProps are the settings of a [RunnerRegistration]. Scope and
 // Cluster are required.
 type RunnerRegistrationProps struct {
 	// Scope is where runners are registered. Required.
-	Scope RunnerScope
+	Scope RunnerScope `json:"-"`
 
 	// Cluster on which the tasks of all fleets run that use this registration.
 	// Required.
-	Cluster *RunnerCluster
+	Cluster *RunnerCluster `json:"-"`
 
 	// Credential for GitHub.
 	//
 	// Default: GitHubApp(nil).
-	Credential GitHubCredential
+	Credential GitHubCredential `json:"-"`
 
 	// GitHubURL is the address of GitHub: of an enterprise with data residency, such
 	// as "https://my-enterprise.ghe.com", or of a GitHub Enterprise Server.
 	//
 	// Default: https://github.com.
-	GitHubURL string
+	GitHubURL string `json:"gitHubUrl"`
 
 	// SecretName is the physical name of the new secret. Not allowed with a
 	// Credential that has a secret.
 	//
 	// Default: named by CloudFormation.
-	SecretName string
+	SecretName string `json:"secretName"`
 
 	// Deployment begins the names of the runners, at most 8 lower-case letters and
 	// digits. It keeps apart the runners of two deployments in one organization.
 	//
 	// Default: the first part of the stack's unique id.
-	Deployment string
+	Deployment string `json:"deployment"`
 
 	// TableName is the physical name of the ledger table.
 	//
 	// Default: named by CloudFormation.
-	TableName string
+	TableName string `json:"tableName"`
 
 	// EncryptionKey encrypts the ledger table, which holds names of repositories and
 	// labels.
 	//
 	// Default: a key of DynamoDB's own.
-	EncryptionKey awskms.IKey
+	EncryptionKey awskms.IKey `json:"-"`
 
 	// PointInTimeRecovery keeps continuous backups of the ledger, charged by its
 	// size.
 	//
 	// Default: false.
-	PointInTimeRecovery bool
+	PointInTimeRecovery bool `json:"pointInTimeRecovery"`
 
 	// RemovalPolicy is what becomes of the ledger table when the stack is deleted:
 	// DESTROY or RETAIN. What is in it is worth little then: GitHub knows each job's
 	// state, and items expire within days.
 	//
 	// Default: DESTROY.
-	RemovalPolicy awscdk.RemovalPolicy
+	RemovalPolicy awscdk.RemovalPolicy `json:"removalPolicy"`
 
 	// FunctionName is the physical name of the Lambda function.
 	//
 	// Default: named by CloudFormation.
-	FunctionName string
+	FunctionName string `json:"functionName"`
 
 	// MemorySizeMiB of the function, 128 to 10240. Its share of a processor grows
 	// with it.
 	//
 	// Default: 256.
-	MemorySizeMiB int
+	MemorySizeMiB int `json:"memorySizeMiB"`
 
 	// ReservedConcurrency bounds the function. A runner that is turned away asks
 	// again for ten minutes. 0 turns registration off.
 	//
 	// Default: none.
-	ReservedConcurrency *int
+	ReservedConcurrency *int `json:"reservedConcurrency"`
 
 	// LogRetentionDays of the function's log group, one of the values of CloudWatch
 	// Logs. The log group stays when the stack is deleted.
 	//
 	// Default: 30.
-	LogRetentionDays int
+	LogRetentionDays int `json:"logRetentionDays"`
 
 	// Code replaces the function's program, for those who build it elsewhere. It
 	// must hold an executable named bootstrap for arm64.
 	//
 	// Default: our program, built at synthesis.
-	Code awslambda.Code
+	Code awslambda.Code `json:"-"`
 }
 
-// settings are the props without their references to other resources, with
-// defaults, and what is wrong with either.
-func (p *RunnerRegistrationProps) settings() (settings.Registration, awssecretsmanager.ISecret, settings.Problems) {
-	s := settings.Registration{
-		GitHubURL:           p.GitHubURL,
-		SecretName:          p.SecretName,
-		Deployment:          p.Deployment,
-		TableName:           p.TableName,
-		PointInTimeRecovery: p.PointInTimeRecovery,
-		RemovalPolicy:       strings.ToLower(string(p.RemovalPolicy)),
-		FunctionName:        p.FunctionName,
-		MemorySizeMiB:       p.MemorySizeMiB,
-		ReservedConcurrency: p.ReservedConcurrency,
-		LogRetentionDays:    p.LogRetentionDays,
-	}
-	var problems settings.Problems
-	if p.Cluster == nil {
-		problems.Add("Cluster", settings.Words("none"), "the cluster on which the tasks run")
-	}
-	var secret awssecretsmanager.ISecret
-	if p.Credential != nil {
-		s.Credential, secret = p.Credential.credential()
-	}
-	if secret != nil && p.SecretName != "" {
-		problems.Add("SecretName", p.SecretName, "a name for the new secret only: leave out SecretName or the secret in Credential")
-	}
-	if p.Scope != nil {
-		p.Scope.scope(&s)
-	}
-	s = s.WithDefaults()
-	checked := s.Validate()
-	if p.Scope == nil {
-		checked = slicesWithout(checked, "Organization, Repository, Enterprise")
-		problems.Add("Scope", settings.Words("none"), "Organization, Repository or Enterprise: where the runners are registered")
-	}
-	return s, secret, append(checked, problems...)
+// WithDefaults returns a copy with the defaults filled in.
+func (p RunnerRegistrationProps) WithDefaults() RunnerRegistrationProps {
+	p.GitHubURL = strings.TrimSuffix(cmp.Or(p.GitHubURL, contract.DefaultGitHubURL), "/")
+	p.RemovalPolicy = cmp.Or(p.RemovalPolicy, awscdk.RemovalPolicy_DESTROY)
+	p.MemorySizeMiB = cmp.Or(p.MemorySizeMiB, 256)
+	p.ReservedConcurrency = clone(p.ReservedConcurrency)
+	p.LogRetentionDays = cmp.Or(p.LogRetentionDays, 30)
+	return p
 }
 
-// slicesWithout drops the problems with a path.
-func slicesWithout(problems settings.Problems, path string) settings.Problems {
-	var rest settings.Problems
-	for _, p := range problems {
-		if p.Path != path {
-			rest = append(rest, p)
+// https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/HowItWorks.NamingRulesDataTypes.html
+var tableName = regexp.MustCompile(`^[A-Za-z0-9_.-]{3,255}$`)
+
+// What becomes of a resource when its stack is deleted.
+var removalPolicies = []string{"retain", "destroy"}
+
+// Validate returns an error that names every value that cannot work, or nil. It
+// expects the defaults to be filled in. Limits come from the API references of
+// DynamoDB, Secrets Manager and Lambda. Whether Cluster is given is left to
+// NewRunnerRegistration.
+func (p RunnerRegistrationProps) Validate() error {
+	var l problem.List
+	p.validateScope(&l)
+	if !problem.Unresolved(p.GitHubURL) && (!contract.IsGitHubURL(p.GitHubURL) || !strings.HasPrefix(p.GitHubURL, "https://")) {
+		l.Invalid("GitHubURL", p.GitHubURL, `an https address without a path, such as "https://github.com", "https://my-enterprise.ghe.com" or "https://github.example.com"`)
+	}
+	if p.Scope.scope.Kind == contract.ScopeEnterprise && !p.Credential.token {
+		l.Refused("Credential", "must be a token for an enterprise: GitHub lets no App register runners of an enterprise")
+	}
+	l.Match("SecretName", p.SecretName, secretName, secretNameRule)
+	if p.Credential.secret != nil && p.SecretName != "" {
+		l.Conflict("SecretName", "Credential", "it names the new secret, and the credential has one")
+	}
+	if p.Deployment != "" && !problem.Unresolved(p.Deployment) && !contract.IsDeployment(p.Deployment) {
+		l.Invalid("Deployment", p.Deployment, "1 to 8 lower-case letters and digits")
+	}
+	l.Match("TableName", p.TableName, tableName, "3 to 255 letters, digits and _ . -")
+	l.OneOf("RemovalPolicy", enum.AWS(p.RemovalPolicy), removalPolicies...)
+	validateFunction(&l, p.FunctionName, p.MemorySizeMiB, p.ReservedConcurrency, p.LogRetentionDays)
+	return l.Err()
+}
+
+func (p RunnerRegistrationProps) validateScope(l *problem.List) {
+	switch s := p.Scope.scope; s.Kind {
+	case contract.ScopeOrganization:
+		if !contract.IsOwner(s.Owner) {
+			l.Invalid("Scope", s.Owner, "the login of an organization")
 		}
+	case contract.ScopeRepository:
+		if name := s.Owner + "/" + s.Repository; !contract.IsRepositoryName(name) {
+			l.Invalid("Scope", strings.TrimSuffix(name, "/"), `the full name of a repository, such as "my-org/app"`)
+		}
+	case contract.ScopeEnterprise:
+		if !contract.IsOwner(s.Owner) {
+			l.Invalid("Scope", s.Owner, "the slug of an enterprise")
+		}
+	default:
+		l.Required("Scope", "the organization, repository or enterprise in which the runners are registered")
 	}
-	return rest
 }

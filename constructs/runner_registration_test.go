@@ -145,7 +145,7 @@ func TestRunnerRegistration_TakesItsProps(t *testing.T) {
 	assert.Equal(t, "Minimum", *registration.MetricRateLimitRemaining(nil).Statistic())
 	assert.Equal(t, contract.MetricJobCheckFailures, *registration.MetricJobCheckFailures(nil).MetricName())
 	assert.Equal(t, contract.MetricSwappedJobs, *registration.MetricSwappedJobs(nil).MetricName())
-	assert.Contains(t, cdktest.PanicMessage(t, func() { registration.MetricRequests("lost", nil) }), `outcome: got "lost"; allowed: [registered started released no_work busy refused throttled unavailable failed]`)
+	assert.Contains(t, cdktest.PanicMessage(t, func() { registration.MetricRequests("lost", nil) }), `outcome must be one of [registered started released no_work busy refused throttled unavailable failed], got "lost"`)
 }
 
 func TestRunnerRegistration_FailsWhen(t *testing.T) {
@@ -158,16 +158,16 @@ func TestRunnerRegistration_FailsWhen(t *testing.T) {
 		want  string
 	}{
 		{"nothing is given", nil, `RunnerRegistration "Registration":
-Cluster: got none; allowed: the cluster on which the tasks run
-Scope: got none; allowed: Organization, Repository or Enterprise: where the runners are registered`},
+Scope is required: the organization, repository or enterprise in which the runners are registered
+Cluster is required: the cluster on which the tasks run`},
 		{"an App is to register for an enterprise", &constructs.RunnerRegistrationProps{Scope: constructs.Enterprise("globo"), Cluster: cluster}, `RunnerRegistration "Registration":
-Credential: got "app"; allowed: token with Enterprise: GitHub lets no App register runners of an enterprise`},
+Credential must be a token for an enterprise: GitHub lets no App register runners of an enterprise`},
 		{"a given secret is named, and more", &constructs.RunnerRegistrationProps{
 			Scope: constructs.Repository("app"), Cluster: cluster, Credential: constructs.GitHubApp(secret), SecretName: "s", Deployment: "Too-Long-A-Name",
 		}, `RunnerRegistration "Registration":
-Repository: got "app"; allowed: the full name of a repository, such as "my-org/app"
-Deployment: got "Too-Long-A-Name"; allowed: 1 to 8 lower-case letters and digits
-SecretName: got "s"; allowed: a name for the new secret only: leave out SecretName or the secret in Credential`},
+Scope must be the full name of a repository, such as "my-org/app", got "app"
+SecretName cannot be used with Credential: it names the new secret, and the credential has one
+Deployment must be 1 to 8 lower-case letters and digits, got "Too-Long-A-Name"`},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			assert.Equal(t, test.want, cdktest.PanicMessage(t, func() { constructs.NewRunnerRegistration(stack, "Registration", test.props) }))

@@ -5,7 +5,6 @@ import (
 	"maps"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awscloudwatch"
@@ -21,7 +20,7 @@ import (
 
 	"github.com/ecs-github-runners/ecsrunners/internal/contract"
 	"github.com/ecs-github-runners/ecsrunners/internal/labels"
-	"github.com/ecs-github-runners/ecsrunners/internal/settings"
+	"github.com/ecs-github-runners/ecsrunners/internal/problem"
 )
 
 // WebhookIngress takes GitHub's webhook deliveries: a Lambda function behind a
@@ -34,16 +33,15 @@ import (
 type WebhookIngress struct {
 	constructs.Construct // filled by NewConstruct_Override
 
-	settings       settings.Webhook
-	webhook        contract.Webhook
-	bus            awsevents.IEventBus
-	deadLetters    awssqs.Queue
-	secret         awssecretsmanager.ISecret
-	previousSecret awssecretsmanager.ISecret
-	logGroup       awslogs.LogGroup
-	function       awslambda.Function
-	url            awslambda.FunctionUrl
-	rules          map[string]awsevents.CfnRule // by fleet
+	props       WebhookIngressProps // with defaults
+	webhook     contract.Webhook
+	bus         awsevents.IEventBus
+	deadLetters awssqs.Queue
+	secret      awssecretsmanager.ISecret
+	logGroup    awslogs.LogGroup
+	function    awslambda.Function
+	url         awslambda.FunctionUrl
+	rules       map[string]awsevents.CfnRule // by fleet
 }
 
 var _ awsiam.IGrantable = (*WebhookIngress)(nil)
@@ -54,32 +52,32 @@ func NewWebhookIngress(scope constructs.Construct, id string, props *WebhookIngr
 	if props == nil {
 		props = &WebhookIngressProps{}
 	}
-	s, problems := props.settings()
-	if err := problems.Err(); err != nil {
+	p := props.WithDefaults()
+	if err := p.Validate(); err != nil {
 		panic(fmt.Errorf("WebhookIngress %q:\n%w", id, err))
 	}
 
-	w := &WebhookIngress{settings: s, previousSecret: props.PreviousSecret, rules: map[string]awsevents.CfnRule{}}
+	w := &WebhookIngress{props: p, rules: map[string]awsevents.CfnRule{}}
 	constructs.NewConstruct_Override(w, scope, &id)
-	w.bus = props.EventBus
+	w.bus = p.EventBus
 	if w.bus == nil {
 		w.bus = awsevents.NewEventBus(w, jsii.String("Bus"), &awsevents.EventBusProps{
-			EventBusName: optional(s.EventBusName),
+			EventBusName: optional(p.EventBusName),
 			Description:  jsii.String("GitHub's webhook events, for the runners"),
 		})
 	}
-	if s.SchemaDiscovery {
+	if p.SchemaDiscovery {
 		awseventschemas.NewCfnDiscoverer(w, jsii.String("SchemaDiscoverer"), &awseventschemas.CfnDiscovererProps{
 			SourceArn:    w.bus.EventBusArn(),
 			CrossAccount: jsii.Bool(false),
 			Description:  jsii.String("Schemas of GitHub's webhook events"),
 		})
 	}
-	if s.ArchiveRetention != nil {
+	if p.ArchiveRetention != 0 {
 		awsevents.NewArchive(w, jsii.String("Archive"), &awsevents.ArchiveProps{
 			SourceEventBus: w.bus,
 			EventPattern:   &awsevents.EventPattern{Source: jsii.Strings(contract.SourceGitHub)},
-			Retention:      awscdk.Duration_Days(jsii.Number(time.Duration(*s.ArchiveRetention).Hours() / 24)),
+			Retention:      days(p.ArchiveRetention),
 		})
 	}
 	w.deadLetters = awssqs.NewQueue(w, jsii.String("DeadLetters"), &awssqs.QueueProps{
@@ -87,10 +85,10 @@ func NewWebhookIngress(scope constructs.Construct, id string, props *WebhookIngr
 		EnforceSSL:      jsii.Bool(true),
 		RetentionPeriod: awscdk.Duration_Days(jsii.Number(14)),
 	})
-	w.secret = props.Secret
+	w.secret = p.Secret
 	if w.secret == nil {
 		w.secret = awssecretsmanager.NewSecret(w, jsii.String("Secret"), &awssecretsmanager.SecretProps{
-			SecretName:  optional(s.SecretName),
+			SecretName:  optional(p.SecretName),
 			Description: jsii.String("Secret of the GitHub webhook of the runners"),
 			GenerateSecretString: &awssecretsmanager.SecretStringGenerator{
 				ExcludePunctuation: jsii.Bool(true),
@@ -99,7 +97,7 @@ func NewWebhookIngress(scope constructs.Construct, id string, props *WebhookIngr
 		})
 	}
 	w.webhook = w.newWebhook()
-	w.function = w.newFunction(props.Code)
+	w.function = w.newFunction()
 	w.url = w.function.AddFunctionUrl(&awslambda.FunctionUrlOptions{
 		AuthType:   awslambda.FunctionUrlAuthType_NONE, // GitHub signs with the secret instead
 		InvokeMode: awslambda.InvokeMode_BUFFERED,
@@ -113,9 +111,9 @@ func NewWebhookIngress(scope constructs.Construct, id string, props *WebhookIngr
 // fit into the function's environment. A fleet that never gets a job because
 // earlier ones take them all is warned about.
 func (w *WebhookIngress) AddFleet(fleet *RunnerFleet) {
-	w.addRoute(fleet.settings.Name, fleet.settings.Labels)
+	w.addRoute(fleet.props.Name, fleet.props.Labels)
 	rule := w.newRule(fleet)
-	w.rules[fleet.settings.Name] = rule
+	w.rules[fleet.props.Name] = rule
 	// A job that is routed to a fleet before its rule is there would start nothing.
 	w.function.Node().DefaultChild().(awslambda.CfnFunction).AddResourceDependency(rule, jsii.String("jobs are routed to fleets that have their rules"))
 }
@@ -128,8 +126,8 @@ func (w *WebhookIngress) addRoute(fleet string, fleetLabels []string) {
 	if err != nil {
 		panic(fmt.Errorf("WebhookIngress %q: adding fleet %q: %w", *w.Node().Id(), fleet, err))
 	}
-	if !slices.Contains(w.settings.Events, contract.DetailTypeWorkflowJob) && !slices.Contains(w.settings.Events, contract.AllEvents) {
-		panic(fmt.Errorf("WebhookIngress %q: adding fleet %q: Events: got %q; allowed: a list with workflow_job, or no job reaches a fleet", *w.Node().Id(), fleet, w.settings.Events))
+	if !slices.Contains(w.props.Events, contract.DetailTypeWorkflowJob) && !slices.Contains(w.props.Events, contract.AllEvents) {
+		panic(fmt.Errorf("WebhookIngress %q: adding fleet %q: Events must have workflow_job or no job reaches a fleet, got %q", *w.Node().Id(), fleet, w.props.Events))
 	}
 	environment, err := environmentOf(webhook)
 	if err != nil {
@@ -181,7 +179,7 @@ func (w *WebhookIngress) GrantPutEvents(grantee awsiam.IGrantable) awsiam.Grant 
 // ignored, unauthorized, invalid, unavailable or failed. It panics for others.
 func (w *WebhookIngress) MetricDeliveries(outcome string, props *awscloudwatch.MetricOptions) awscloudwatch.Metric {
 	if !slices.Contains(contract.Outcomes(), contract.Outcome(outcome)) {
-		panic(fmt.Errorf("WebhookIngress %q: outcome: got %q; allowed: %v", *w.Node().Id(), outcome, contract.Outcomes()))
+		panic(fmt.Errorf("WebhookIngress %q: outcome must be one of %v, got %q", *w.Node().Id(), contract.Outcomes(), outcome))
 	}
 	return w.metric(contract.MetricDeliveries, map[string]*string{contract.DimensionOutcome: &outcome}, props)
 }
@@ -219,21 +217,17 @@ func (w *WebhookIngress) MetricDeadLetters(fleet *RunnerFleet, props *awscloudwa
 // https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-monitoring.html
 func (w *WebhookIngress) ruleMetric(fleet *RunnerFleet, name string, props *awscloudwatch.MetricOptions) awscloudwatch.Metric {
 	rule := w.rule(fleet)
-	metric := newMetric(w, "AWS/Events", name, map[string]*string{
+	return metric{namespace: "AWS/Events", name: name, statistic: "Sum", dimensions: map[string]*string{
 		"EventBusName": w.bus.EventBusName(),
 		// The name is the end of the ARN: arn:aws:events:eu-central-1:111122223333:rule/bus/name.
 		"RuleName": awscdk.Fn_Select(jsii.Number(2), awscdk.Fn_Split(jsii.String("/"), rule.AttrArn(), nil)),
-	}, &awscloudwatch.MetricOptions{Statistic: jsii.String("Sum")})
-	if props == nil {
-		return metric
-	}
-	return metric.With(props)
+	}}.of(w, props)
 }
 
 func (w *WebhookIngress) rule(fleet *RunnerFleet) awsevents.CfnRule {
-	rule, added := w.rules[fleet.settings.Name]
+	rule, added := w.rules[fleet.props.Name]
 	if !added {
-		panic(fmt.Errorf("WebhookIngress %q: fleet: got %q; allowed: the fleets that were added", *w.Node().Id(), fleet.settings.Name))
+		panic(fmt.Errorf("WebhookIngress %q: fleet %q was not added", *w.Node().Id(), fleet.props.Name))
 	}
 	return rule
 }
@@ -241,11 +235,7 @@ func (w *WebhookIngress) rule(fleet *RunnerFleet) awsevents.CfnRule {
 func (w *WebhookIngress) metric(name string, dimensions map[string]*string, props *awscloudwatch.MetricOptions) awscloudwatch.Metric {
 	all := map[string]*string{contract.DimensionFunction: w.function.FunctionName()}
 	maps.Copy(all, dimensions)
-	sum := newMetric(w, contract.WebhookMetricNamespace, name, all, &awscloudwatch.MetricOptions{Statistic: jsii.String("Sum")})
-	if props == nil {
-		return sum
-	}
-	return sum.With(props)
+	return metric{namespace: contract.WebhookMetricNamespace, name: name, dimensions: all, statistic: "Sum"}.of(w, props)
 }
 
 // newWebhook is the configuration of the program, without fleets.
@@ -253,14 +243,14 @@ func (w *WebhookIngress) newWebhook() contract.Webhook {
 	webhook := contract.Webhook{
 		EventBus:     *w.bus.EventBusArn(),
 		SecretID:     *w.secret.SecretArn(),
-		SecretTTL:    time.Duration(*w.settings.SecretCacheTTL),
-		Owners:       w.settings.Owners,
-		Repositories: w.settings.Repositories,
-		Events:       w.settings.Events,
-		AllowPublic:  w.settings.AllowPublicRepositories,
+		SecretTTL:    w.props.SecretCacheTTL,
+		Owners:       w.props.Owners,
+		Repositories: w.props.Repositories,
+		Events:       w.props.Events,
+		AllowPublic:  w.props.AllowPublicRepositories,
 	}
-	if w.previousSecret != nil {
-		webhook.PreviousSecretID = *w.previousSecret.SecretArn()
+	if w.props.PreviousSecret != nil {
+		webhook.PreviousSecretID = *w.props.PreviousSecret.SecretArn()
 	}
 	return webhook
 }
@@ -271,7 +261,7 @@ func (w *WebhookIngress) newWebhook() contract.Webhook {
 func environmentOf(webhook contract.Webhook) (map[string]string, error) {
 	largest := webhook
 	for _, name := range []*string{&largest.EventBus, &largest.SecretID, &largest.PreviousSecretID} {
-		if unresolved(*name) {
+		if problem.Unresolved(*name) {
 			*name = strings.Repeat("x", 256)
 		}
 	}
@@ -281,39 +271,26 @@ func environmentOf(webhook contract.Webhook) (map[string]string, error) {
 	return webhook.Environment()
 }
 
-func (w *WebhookIngress) newFunction(code awslambda.Code) awslambda.Function {
-	s := w.settings
+func (w *WebhookIngress) newFunction() awslambda.Function {
 	environment, err := environmentOf(w.webhook)
 	if err != nil {
 		panic(fmt.Errorf("WebhookIngress %q: %w", *w.Node().Id(), err))
 	}
-	if code == nil {
-		code = programCode(w, "lambda/webhook", s.Architecture)
-	}
-	w.logGroup = newFunctionLogs(w, s.FunctionName, s.LogRetentionDays)
-	tracing := awslambda.Tracing_DISABLED
-	if s.Tracing {
-		tracing = awslambda.Tracing_ACTIVE
-	}
-	role := w.newRole()
-	function := awslambda.NewFunction(w, jsii.String("Function"), &awslambda.FunctionProps{
-		FunctionName:                 optional(s.FunctionName),
-		Description:                  jsii.String("Takes GitHub's webhook deliveries and puts them on the event bus"),
-		Runtime:                      awslambda.Runtime_PROVIDED_AL2023(),
-		Architecture:                 lambdaArchitecture[s.Architecture](),
-		Handler:                      jsii.String("bootstrap"),
-		Code:                         code,
-		Environment:                  pointers(environment),
-		MemorySize:                   jsii.Number(s.MemorySizeMiB),
-		Timeout:                      awscdk.Duration_Seconds(jsii.Number(time.Duration(*s.Timeout).Seconds())),
-		ReservedConcurrentExecutions: number(s.ReservedConcurrency),
-		Tracing:                      tracing,
-		LogGroup:                     w.logGroup,
-		LoggingFormat:                awslambda.LoggingFormat_JSON,
-		Role:                         role,
+	w.logGroup = newFunctionLogs(w, w.props.FunctionName, w.props.LogRetentionDays)
+	return newFunction(w, functionProps{
+		program:             "lambda/webhook",
+		name:                w.props.FunctionName,
+		description:         "Takes GitHub's webhook deliveries and puts them on the event bus",
+		architecture:        w.props.Architecture,
+		memorySizeMiB:       w.props.MemorySizeMiB,
+		timeout:             w.props.Timeout,
+		reservedConcurrency: w.props.ReservedConcurrency,
+		tracing:             w.props.Tracing,
+		environment:         environment,
+		logs:                w.logGroup,
+		role:                w.newRole(),
+		code:                w.props.Code,
 	})
-	explainRoleDependency(function)
-	return function
 }
 
 // newRole lets the function put events on the bus, read its secrets, and write
@@ -325,7 +302,7 @@ func (w *WebhookIngress) newRole() awsiam.IRole {
 	})
 	w.bus.GrantPutEventsTo(role, nil)
 	w.logGroup.GrantWrite(role)
-	for _, secret := range []awssecretsmanager.ISecret{w.secret, w.previousSecret} {
+	for _, secret := range []awssecretsmanager.ISecret{w.secret, w.props.PreviousSecret} {
 		if secret != nil {
 			grantReadSecret(role, secret)
 		}

@@ -1,12 +1,18 @@
 package constructs
 
 import (
-	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"cmp"
+	"fmt"
+	"regexp"
+	"slices"
+	"time"
+
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsevents"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awslambda"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awssecretsmanager"
 
-	"github.com/ecs-github-runners/ecsrunners/internal/settings"
+	"github.com/ecs-github-runners/ecsrunners/internal/contract"
+	"github.com/ecs-github-runners/ecsrunners/internal/problem"
 )
 
 // WebhookIngressProps are the settings of a [WebhookIngress]. Owners is
@@ -14,36 +20,36 @@ import (
 type WebhookIngressProps struct {
 	// Owners are the organizations and users whose deliveries are accepted. What
 	// others sign with the same secret is answered but ignored. Required.
-	Owners []string
+	Owners []string `json:"owners"`
 
 	// Repositories are patterns of the full names of repositories whose deliveries
 	// are accepted; * stands for any characters but /: "my-org/service-*".
 	//
 	// Default: all repositories of Owners.
-	Repositories []string
+	Repositories []string `json:"repositories"`
 
 	// Events are the types of GitHub events that are put on the bus, or "*" alone
 	// for all. Runners need workflow_job.
 	//
 	// Default: workflow_job.
-	Events []string
+	Events []string `json:"events"`
 
 	// AllowPublicRepositories accepts deliveries of public repositories. Anybody
 	// can run code on a runner of a public repository with a pull request.
 	//
 	// Default: false.
-	AllowPublicRepositories bool
+	AllowPublicRepositories bool `json:"allowPublicRepositories"`
 
 	// EventBus that gets the events. It must be a classic custom bus, because the
 	// newer kind cannot start ECS tasks.
 	//
 	// Default: a new bus.
-	EventBus awsevents.IEventBus
+	EventBus awsevents.IEventBus `json:"-"`
 
 	// EventBusName is the physical name of the new bus. Not allowed with EventBus.
 	//
 	// Default: named by CloudFormation.
-	EventBusName string
+	EventBusName string `json:"eventBusName"`
 
 	// SchemaDiscovery lets EventBridge derive schemas from the events, a help while
 	// developing rules. Beyond five million events a month it costs extra, it does
@@ -51,70 +57,70 @@ type WebhookIngressProps struct {
 	// the stack is deleted. Events of other accounts are left out.
 	//
 	// Default: false.
-	SchemaDiscovery bool
+	SchemaDiscovery bool `json:"schemaDiscovery"`
 
 	// ArchiveRetention archives the events for that many whole days. A replay of
 	// queued jobs starts tasks for jobs that have long ended: they find no work
 	// and leave, but instances start for them.
 	//
 	// Default: no archive.
-	ArchiveRetention awscdk.Duration
+	ArchiveRetention time.Duration `json:"archiveRetention"`
 
 	// MaximumEventAge is how long EventBridge tries to start a task for a queued job,
 	// 1 minute to 24 hours. The event is in the dead-letter queue afterwards.
 	//
 	// Default: 15 minutes.
-	MaximumEventAge awscdk.Duration
+	MaximumEventAge time.Duration `json:"maximumEventAge"`
 
 	// MaximumRetryAttempts is how often EventBridge tries, 0 to 185.
 	//
 	// Default: 185, as often as MaximumEventAge allows.
-	MaximumRetryAttempts *int
+	MaximumRetryAttempts *int `json:"maximumRetryAttempts"`
 
 	// Secret is the webhook's secret, a plain text.
 	//
 	// Default: a new secret with a random value. It is deleted with the stack.
-	Secret awssecretsmanager.ISecret
+	Secret awssecretsmanager.ISecret `json:"-"`
 
 	// SecretName is the physical name of the new secret. Not allowed with Secret.
 	//
 	// Default: named by CloudFormation.
-	SecretName string
+	SecretName string `json:"secretName"`
 
 	// PreviousSecret is accepted as well, so that the secret can be changed
 	// without a gap: deploy with the new one in Secret and the old one here, change
 	// it at GitHub, deploy without PreviousSecret; only then delete the old one.
 	//
 	// Default: none.
-	PreviousSecret awssecretsmanager.ISecret
+	PreviousSecret awssecretsmanager.ISecret `json:"-"`
 
 	// SecretCacheTTL is how long the function uses a secret before reading it
 	// again, 1 second to 1 hour. A signature that does not match makes it read
 	// earlier, at most once in 10 seconds.
 	//
 	// Default: 5 minutes.
-	SecretCacheTTL awscdk.Duration
+	SecretCacheTTL time.Duration `json:"secretCacheTTL"`
 
 	// FunctionName is the physical name of the Lambda function.
 	//
 	// Default: named by CloudFormation.
-	FunctionName string
+	FunctionName string `json:"functionName"`
 
 	// Architecture of the function.
 	//
 	// Default: ARM64.
-	Architecture Architecture
+	Architecture Architecture `json:"architecture"`
 
 	// MemorySizeMiB of the function, 128 to 10240. Its share of a processor grows
 	// with it.
 	//
 	// Default: 256.
-	MemorySizeMiB int
+	MemorySizeMiB int `json:"memorySizeMiB"`
 
 	// Timeout of the function, 10 to 60 seconds. GitHub waits 10 seconds.
 	//
 	// Default: 10 seconds.
-	Timeout awscdk.Duration
+	Timeout time.Duration `json:"timeout"`
 
 	// ReservedConcurrency bounds the function, and keeps that share of the
 	// account's concurrency for it. A function URL takes ten requests a second for
@@ -125,55 +131,130 @@ type WebhookIngressProps struct {
 	// new accounts with a limit of 10. 0 turns the ingress off.
 	//
 	// Default: none.
-	ReservedConcurrency *int
+	ReservedConcurrency *int `json:"reservedConcurrency"`
 
 	// LogRetentionDays of the function's log group, one of the values of
 	// CloudWatch Logs. The log group stays when the stack is deleted.
 	//
 	// Default: 30.
-	LogRetentionDays int
+	LogRetentionDays int `json:"logRetentionDays"`
 
 	// Tracing sends traces to AWS X-Ray.
 	//
 	// Default: false.
-	Tracing bool
+	Tracing bool `json:"tracing"`
 
 	// Code replaces the function's program, for those who build it elsewhere. It
 	// must hold an executable named bootstrap for Architecture.
 	//
 	// Default: our program, built at synthesis.
-	Code awslambda.Code
+	Code awslambda.Code `json:"-"`
 }
 
-// settings are the props without their references to other resources, with
-// defaults, and what is wrong with either.
-func (p *WebhookIngressProps) settings() (settings.Webhook, settings.Problems) {
-	s := settings.Webhook{
-		Owners:                  p.Owners,
-		Repositories:            p.Repositories,
-		Events:                  p.Events,
-		AllowPublicRepositories: p.AllowPublicRepositories,
-		EventBusName:            p.EventBusName,
-		SchemaDiscovery:         p.SchemaDiscovery,
-		ArchiveRetention:        duration(p.ArchiveRetention),
-		MaximumEventAge:         duration(p.MaximumEventAge),
-		MaximumRetryAttempts:    p.MaximumRetryAttempts,
-		SecretName:              p.SecretName,
-		SecretCacheTTL:          duration(p.SecretCacheTTL),
-		FunctionName:            p.FunctionName,
-		Architecture:            p.Architecture,
-		MemorySizeMiB:           p.MemorySizeMiB,
-		Timeout:                 duration(p.Timeout),
-		ReservedConcurrency:     p.ReservedConcurrency,
-		LogRetentionDays:        p.LogRetentionDays,
-		Tracing:                 p.Tracing,
-	}.WithDefaults()
-	problems := s.Validate()
+// maximumRetryAttempts is EventBridge's own limit and default.
+// https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_RetryPolicy.html
+const maximumRetryAttempts = 185
+
+// WithDefaults returns a copy with the defaults filled in.
+func (p WebhookIngressProps) WithDefaults() WebhookIngressProps {
+	p.Owners, p.Repositories, p.Events = slices.Clone(p.Owners), slices.Clone(p.Repositories), slices.Clone(p.Events)
+	if len(p.Events) == 0 {
+		p.Events = []string{contract.DetailTypeWorkflowJob}
+	}
+	p.MaximumEventAge = cmp.Or(p.MaximumEventAge, 15*time.Minute)
+	p.MaximumRetryAttempts = orDefault(p.MaximumRetryAttempts, maximumRetryAttempts)
+	p.SecretCacheTTL = cmp.Or(p.SecretCacheTTL, contract.DefaultSecretTTL)
+	p.Architecture = cmp.Or(p.Architecture, ARM64)
+	p.MemorySizeMiB = cmp.Or(p.MemorySizeMiB, 256)
+	p.Timeout = cmp.Or(p.Timeout, 10*time.Second)
+	p.ReservedConcurrency = clone(p.ReservedConcurrency)
+	p.LogRetentionDays = cmp.Or(p.LogRetentionDays, 30)
+	return p
+}
+
+var (
+	eventBusName = regexp.MustCompile(`^[A-Za-z0-9._-]{1,256}$`)
+	secretName   = regexp.MustCompile(`^[A-Za-z0-9/_+=.@-]{1,512}$`)
+	functionName = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`)
+
+	// https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutRetentionPolicy.html
+	logRetentionDays = []int{1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653}
+)
+
+const secretNameRule = "at most 512 letters, digits and / _ + = . @ -"
+
+// Validate returns an error that names every value that cannot work, or nil. It
+// expects the defaults to be filled in. Limits come from the API references of
+// Lambda, EventBridge, Secrets Manager and CloudWatch Logs.
+func (p WebhookIngressProps) Validate() error {
+	var l problem.List
+	if len(p.Owners) == 0 {
+		l.Required("Owners", "the organizations and users whose jobs run here, at least one")
+	}
+	for i, owner := range p.Owners {
+		if !contract.IsOwner(owner) {
+			l.Invalid(fmt.Sprintf("Owners[%d]", i), owner, "the login of an organization or a user")
+		}
+	}
+	for i, pattern := range p.Repositories {
+		if !contract.IsRepositoryPattern(pattern) {
+			l.Invalid(fmt.Sprintf("Repositories[%d]", i), pattern, `owner/name, where * stands for any characters but /, such as "my-org/service-*"`)
+		}
+	}
+	for i, event := range p.Events {
+		if !contract.IsEventName(event) && (event != contract.AllEvents || len(p.Events) > 1) {
+			l.Invalid(fmt.Sprintf("Events[%d]", i), event, `the name of a GitHub event, or "*" alone`)
+		}
+	}
+	l.Match("EventBusName", p.EventBusName, eventBusName, "at most 256 letters, digits and . _ -")
+	if p.EventBusName == "default" {
+		l.Refused("EventBusName", `must not be "default": every account has a bus of that name already`)
+	}
 	if p.EventBus != nil && p.EventBusName != "" {
-		problems.Add("EventBusName", p.EventBusName, "a name for the new bus only: leave out EventBus or EventBusName")
+		l.Conflict("EventBusName", "EventBus", "it names the new bus")
 	}
+	l.Match("SecretName", p.SecretName, secretName, secretNameRule)
 	if p.Secret != nil && p.SecretName != "" {
-		problems.Add("SecretName", p.SecretName, "a name for the new secret only: leave out Secret or SecretName")
+		l.Conflict("SecretName", "Secret", "it names the new secret")
 	}
-	return s, problems
+	if d := p.ArchiveRetention; d != 0 {
+		validateDays(&l, "ArchiveRetention", d)
+	}
+	problem.Range(&l, "SecretCacheTTL", p.SecretCacheTTL, time.Second, time.Hour)
+	l.OneOf("Architecture", string(p.Architecture), architectures...)
+	if d := p.Timeout; d < 10*time.Second || d > time.Minute || d%time.Second != 0 {
+		l.Invalid("Timeout", d, "10s to 1m in whole seconds, because the program tries the bus for up to 8s and GitHub waits 10s")
+	}
+	if d := p.MaximumEventAge; d < time.Minute || d > 24*time.Hour || d%time.Second != 0 {
+		l.Invalid("MaximumEventAge", d, "1m to 24h in whole seconds")
+	}
+	problem.Range(&l, "MaximumRetryAttempts", *p.MaximumRetryAttempts, 0, maximumRetryAttempts)
+	validateFunction(&l, p.FunctionName, p.MemorySizeMiB, p.ReservedConcurrency, p.LogRetentionDays)
+	return l.Err()
+}
+
+// validateFunction checks the settings that all functions have.
+func validateFunction(l *problem.List, name string, memorySizeMiB int, reservedConcurrency *int, retentionDays int) {
+	validateFunctionName(l, name)
+	problem.Range(l, "MemorySizeMiB", memorySizeMiB, 128, 10240)
+	if n := reservedConcurrency; n != nil && *n < 0 {
+		l.Invalid("ReservedConcurrency", *n, "0 or more")
+	}
+	validateLogRetention(l, retentionDays)
+}
+
+func validateFunctionName(l *problem.List, name string) {
+	l.Match("FunctionName", name, functionName, "at most 64 letters, digits, - and _")
+}
+
+func validateLogRetention(l *problem.List, days int) {
+	if !slices.Contains(logRetentionDays, days) {
+		l.Invalid("LogRetentionDays", days, "one of "+fmt.Sprint(logRetentionDays))
+	}
+}
+
+func validateDays(l *problem.List, path string, d time.Duration) {
+	if d < 24*time.Hour || d%(24*time.Hour) != 0 {
+		l.Invalid(path, d, "whole days, 24h or more")
+	}
 }

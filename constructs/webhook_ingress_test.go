@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awscloudwatch"
@@ -163,13 +164,13 @@ func TestWebhookIngress_TakesWhatItIsGiven(t *testing.T) {
 		AllowPublicRepositories: true,
 		EventBus:                bus,
 		SchemaDiscovery:         true,
-		ArchiveRetention:        awscdk.Duration_Days(jsii.Number(3)),
+		ArchiveRetention:        3 * 24 * time.Hour,
 		SecretName:              "webhook",
-		SecretCacheTTL:          awscdk.Duration_Seconds(jsii.Number(90)),
+		SecretCacheTTL:          90 * time.Second,
 		FunctionName:            "hook",
 		Architecture:            constructs.X64,
 		MemorySizeMiB:           512,
-		Timeout:                 awscdk.Duration_Seconds(jsii.Number(20)),
+		Timeout:                 20 * time.Second,
 		ReservedConcurrency:     new(0),
 		LogRetentionDays:        90,
 		Tracing:                 true,
@@ -304,34 +305,34 @@ func TestWebhookIngress_FailsWhen(t *testing.T) {
 		props *constructs.WebhookIngressProps
 		want  string
 	}{
-		{"there are no props", nil, `Owners: got an empty list; allowed: the organizations and users whose jobs run here, at least one`},
+		{"there are no props", nil, `Owners is required: the organizations and users whose jobs run here, at least one`},
 		{"names do not fit", &constructs.WebhookIngressProps{
 			Owners: []string{"my org"}, Repositories: []string{"app"}, Events: []string{"Push"},
 			EventBusName: "a b", SecretName: "a b", FunctionName: "a.b",
-		}, `Owners[0]: got "my org"; allowed: the login of an organization or a user
-Repositories[0]: got "app"; allowed: owner/name, where * stands for any characters but /, such as "my-org/service-*"
-Events[0]: got "Push"; allowed: names of GitHub events, or "*" alone
-EventBusName: got "a b"; allowed: at most 256 letters, digits and . _ -, other than "default"
-SecretName: got "a b"; allowed: at most 512 letters, digits and / _ + = . @ -
-FunctionName: got "a.b"; allowed: at most 64 letters, digits, - and _`},
+		}, `Owners[0] must be the login of an organization or a user, got "my org"
+Repositories[0] must be owner/name, where * stands for any characters but /, such as "my-org/service-*", got "app"
+Events[0] must be the name of a GitHub event, or "*" alone, got "Push"
+EventBusName must be at most 256 letters, digits and . _ -, got "a b"
+SecretName must be at most 512 letters, digits and / _ + = . @ -, got "a b"
+FunctionName must be at most 64 letters, digits, - and _, got "a.b"`},
 		{"numbers are out of range", &constructs.WebhookIngressProps{
-			Owners: []string{"o"}, Architecture: "arm", MemorySizeMiB: 64, Timeout: awscdk.Duration_Seconds(jsii.Number(5)),
-			ReservedConcurrency: new(-1), LogRetentionDays: 31, SecretCacheTTL: awscdk.Duration_Millis(jsii.Number(10)),
-			ArchiveRetention: awscdk.Duration_Hours(jsii.Number(30)),
-		}, `ArchiveRetention: got 30h; allowed: whole days, 24h or more
-SecretCacheTTL: got 10ms; allowed: 1s to 1h
-Architecture: got "arm"; allowed: x64, arm64
-Timeout: got 5s; allowed: 10s to 60s in whole seconds: the program tries the bus for up to 8s, and GitHub waits 10s
-MemorySizeMiB: got 64; allowed: 128 to 10240
-ReservedConcurrency: got -1; allowed: 0 or more
-LogRetentionDays: got 31; allowed: [1 3 5 7 14 30 60 90 120 150 180 365 400 545 731 1096 1827 2192 2557 2922 3288 3653]`},
+			Owners: []string{"o"}, Architecture: "arm", MemorySizeMiB: 64, Timeout: 5 * time.Second,
+			ReservedConcurrency: new(-1), LogRetentionDays: 31, SecretCacheTTL: 10 * time.Millisecond,
+			ArchiveRetention: 30 * time.Hour,
+		}, `ArchiveRetention must be whole days, 24h or more, got 30h
+SecretCacheTTL must be 1s to 1h, got 10ms
+Architecture must be x64 or arm64, got "arm"
+Timeout must be 10s to 1m in whole seconds, because the program tries the bus for up to 8s and GitHub waits 10s, got 5s
+MemorySizeMiB must be 128 to 10240, got 64
+ReservedConcurrency must be 0 or more, got -1
+LogRetentionDays must be one of [1 3 5 7 14 30 60 90 120 150 180 365 400 545 731 1096 1827 2192 2557 2922 3288 3653], got 31`},
 		{"given resources are named", &constructs.WebhookIngressProps{
 			Owners: []string{"o"}, EventBus: bus, EventBusName: "b", Secret: secret, SecretName: "s",
-		}, `EventBusName: got "b"; allowed: a name for the new bus only: leave out EventBus or EventBusName
-SecretName: got "s"; allowed: a name for the new secret only: leave out Secret or SecretName`},
+		}, `EventBusName cannot be used with EventBus: it names the new bus
+SecretName cannot be used with Secret: it names the new secret`},
 		{
 			"all events are asked for among others", &constructs.WebhookIngressProps{Owners: []string{"o"}, Events: []string{"push", "*"}},
-			`Events[1]: got "*"; allowed: names of GitHub events, or "*" alone`,
+			`Events[1] must be the name of a GitHub event, or "*" alone, got "*"`,
 		},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -367,7 +368,7 @@ func TestWebhookIngress_Metrics(t *testing.T) {
 		assert.Equal(t, "Sum", *metric.Statistic())
 		assert.Equal(t, "Maximum", *test.metric(&awscloudwatch.MetricOptions{Statistic: jsii.String("Maximum")}).Statistic())
 	}
-	assert.Equal(t, `WebhookIngress "Ingress": outcome: got "lost"; allowed: [accepted ping ignored unauthorized invalid unavailable failed]`,
+	assert.Equal(t, `WebhookIngress "Ingress": outcome must be one of [accepted ping ignored unauthorized invalid unavailable failed], got "lost"`,
 		cdktest.PanicMessage(t, func() { ingress.MetricDeliveries("lost", nil) }))
 }
 
@@ -412,7 +413,7 @@ func TestWebhookIngress_TwoOnOneBusDoNotCollide(t *testing.T) {
 	bus := awsevents.NewEventBus(stack, jsii.String("Given"), nil)
 	for _, id := range []string{"One", "Two"} {
 		props := owners()
-		props.EventBus, props.ArchiveRetention, props.SchemaDiscovery = bus, awscdk.Duration_Days(jsii.Number(1)), true
+		props.EventBus, props.ArchiveRetention, props.SchemaDiscovery = bus, 24*time.Hour, true
 		constructs.NewWebhookIngress(stack, id, props)
 	}
 	assert.Equal(t, 2, cdktest.Inventory(cdktest.Template(stack))["AWS::Events::Archive"])
@@ -422,7 +423,7 @@ func TestWebhookIngress_AddFleet_FailsWhenNoJobIsAccepted(t *testing.T) {
 	props := owners()
 	props.Events = []string{"push"}
 	ingress := constructs.NewWebhookIngress(cdktest.NewStack(t), "Ingress", props)
-	assert.Equal(t, `WebhookIngress "Ingress": adding fleet "linux": Events: got ["push"]; allowed: a list with workflow_job, or no job reaches a fleet`,
+	assert.Equal(t, `WebhookIngress "Ingress": adding fleet "linux": Events must have workflow_job or no job reaches a fleet, got ["push"]`,
 		cdktest.PanicMessage(t, func() { constructs.AddRoute(ingress, "linux", []string{"linux"}) }))
 }
 

@@ -9,8 +9,7 @@ import (
 	"github.com/aws/jsii-runtime-go"
 
 	"github.com/ecs-github-runners/ecsrunners/constructs"
-	"github.com/ecs-github-runners/ecsrunners/internal/config"
-	"github.com/ecs-github-runners/ecsrunners/internal/settings"
+	"github.com/ecs-github-runners/ecsrunners/stacks/config"
 )
 
 // RunnerImageStack builds the image in which jobs run and keeps it fresh. It is a
@@ -26,7 +25,7 @@ type RunnerImageStack struct {
 func NewRunnerImageStack(scope awsconstructs.Construct, c config.Config) *RunnerImageStack {
 	s := &RunnerImageStack{}
 	initialize(s, scope, c.ImageStackName(), "Image of ephemeral GitHub Actions runners on Amazon ECS", c)
-	image := imageProps(*c.Image)
+	image := c.Image.RunnerImagePipelineProps
 	image.Source = s.imageSource(c.Image.Source)
 	topic := func(id, arn string) awssns.ITopic {
 		if arn == "" {
@@ -41,7 +40,7 @@ func NewRunnerImageStack(scope awsconstructs.Construct, c config.Config) *Runner
 	if c.Image.BuildInVPC {
 		image.VPC, image.Subnets = existingVPC(s, c.VPC)
 	}
-	s.pipeline = constructs.NewRunnerImagePipeline(s, "Image", image)
+	s.pipeline = constructs.NewRunnerImagePipeline(s, "Image", &image)
 
 	output(s, "RepositoryURI", "ECR repository with the images", s.pipeline.Repository().RepositoryUri())
 	if source := s.pipeline.SourceRepository(); source != nil {
@@ -57,23 +56,19 @@ func NewRunnerImageStack(scope awsconstructs.Construct, c config.Config) *Runner
 // Pipeline builds the image.
 func (s *RunnerImageStack) Pipeline() *constructs.RunnerImagePipeline { return s.pipeline }
 
-// imageSource is the source of the Dockerfile that the settings stand for.
-func (s *RunnerImageStack) imageSource(source settings.ImageSource) constructs.ImageSource {
+// imageSource is the configured source of the Dockerfile.
+func (s *RunnerImageStack) imageSource(source config.ImageSource) constructs.ImageSource {
 	switch {
 	case source.Folder != nil:
-		return constructs.ImageSourceFolder(source.Folder.Path)
+		return constructs.FolderSource(source.Folder.Path)
 	case source.GitHub != nil:
-		return constructs.ImageSourceGitHub(&constructs.ImageSourceGitHubProps{
-			Repository: source.GitHub.Repository, ConnectionARN: &source.GitHub.ConnectionARN, Branch: source.GitHub.Branch,
-		})
+		return constructs.GitHubSource(source.GitHub)
 	case source.CodeCommit.Existing:
-		return constructs.ImageSourceCodeCommit(&constructs.ImageSourceCodeCommitProps{
+		return constructs.CodeCommitSource(&constructs.CodeCommitSourceProps{
 			Repository: awscodecommit.Repository_FromRepositoryName(s, jsii.String("Dockerfile"), &source.CodeCommit.RepositoryName),
 			Branch:     source.CodeCommit.Branch,
 		})
 	default:
-		return constructs.ImageSourceCodeCommit(&constructs.ImageSourceCodeCommitProps{
-			RepositoryName: source.CodeCommit.RepositoryName, Branch: source.CodeCommit.Branch,
-		})
+		return constructs.CodeCommitSource(&source.CodeCommit.CodeCommitSourceProps)
 	}
 }

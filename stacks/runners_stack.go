@@ -11,8 +11,7 @@ import (
 	"github.com/aws/jsii-runtime-go"
 
 	"github.com/ecs-github-runners/ecsrunners/constructs"
-	"github.com/ecs-github-runners/ecsrunners/internal/config"
-	"github.com/ecs-github-runners/ecsrunners/internal/settings"
+	"github.com/ecs-github-runners/ecsrunners/stacks/config"
 )
 
 // RunnersStack holds everything that runs jobs: the cluster, the ingress that takes
@@ -35,7 +34,7 @@ func NewRunnersStack(scope awsconstructs.Construct, c config.Config, image const
 	s.cluster = s.newCluster(c)
 	output(s, "ClusterName", "The ECS cluster on which jobs run", s.cluster.Cluster().ClusterName())
 	if c.Webhook != nil {
-		s.ingress = constructs.NewWebhookIngress(s, "Ingress", webhookProps(*c.Webhook))
+		s.ingress = constructs.NewWebhookIngress(s, "Ingress", c.Webhook)
 		output(s, "WebhookURL", "Payload URL for the webhook at GitHub", s.ingress.URL())
 		output(s, "WebhookSecretCommand", "Prints the secret for the webhook at GitHub", jsii.String(
 			"aws secretsmanager get-secret-value --query SecretString --output text --secret-id "+*s.ingress.Secret().SecretArn()))
@@ -71,22 +70,18 @@ func (s *RunnersStack) Registration() *constructs.RunnerRegistration { return s.
 // Fleets are the fleets, in the order in which jobs are offered to them.
 func (s *RunnersStack) Fleets() []*constructs.RunnerFleet { return slices.Clone(s.fleets) }
 
-func (s *RunnersStack) newRegistration(r settings.Registration) *constructs.RunnerRegistration {
-	props := registrationProps(r)
-	props.Scope, props.Cluster = scope(r), s.cluster
-	var secret awssecretsmanager.ISecret
+func (s *RunnersStack) newRegistration(r config.Registration) *constructs.RunnerRegistration {
+	props := r.RunnerRegistrationProps
+	props.Cluster = s.cluster
 	if r.SecretARN != "" {
-		secret = awssecretsmanager.Secret_FromSecretCompleteArn(s, jsii.String("Credential"), &r.SecretARN)
+		secret := awssecretsmanager.Secret_FromSecretCompleteArn(s, jsii.String("Credential"), &r.SecretARN)
+		props.Credential = r.GitHubCredential(secret)
 	}
-	props.Credential = constructs.GitHubApp(secret)
-	if r.Credential == settings.CredentialToken {
-		props.Credential = constructs.GitHubToken(secret)
-	}
-	return constructs.NewRunnerRegistration(s, "Registration", props)
+	return constructs.NewRunnerRegistration(s, "Registration", &props)
 }
 
-func (s *RunnersStack) addFleet(f settings.Fleet, image constructs.RunnerImage) {
-	props := fleetProps(f)
+func (s *RunnersStack) addFleet(f config.Fleet, image constructs.RunnerImage) {
+	props := f.RunnerFleetProps
 	props.Registration, props.Image = s.registration, image
 	if f.Image != "" {
 		props.Image = constructs.ImageFromRegistry(f.Image)
@@ -96,19 +91,20 @@ func (s *RunnersStack) addFleet(f settings.Fleet, image constructs.RunnerImage) 
 			props.Capacity = capacity
 		}
 	}
-	fleet := constructs.NewRunnerFleet(s, "Fleet-"+f.Name, props)
+	fleet := constructs.NewRunnerFleet(s, "Fleet-"+f.Name, &props)
 	s.fleets = append(s.fleets, fleet)
 	s.ingress.AddFleet(fleet)
 }
 
 func (s *RunnersStack) newCluster(c config.Config) *constructs.RunnerCluster {
-	props := clusterProps(c.Cluster)
+	props := c.Cluster.RunnerClusterProps
 	if c.VPC != nil {
 		props.VPC, props.Subnets = existingVPC(s, c.VPC)
 	}
-	cluster := constructs.NewRunnerCluster(s, "Cluster", props)
+	cluster := constructs.NewRunnerCluster(s, "Cluster", &props)
 	for _, id := range slices.Sorted(maps.Keys(c.Cluster.Capacities)) {
-		cluster.AddCapacity(id, capacityProps(c.Cluster.Capacities[id]))
+		capacity := c.Cluster.Capacities[id]
+		cluster.AddCapacity(id, &capacity)
 	}
 	return cluster
 }

@@ -14,9 +14,9 @@ import (
 
 	"github.com/ecs-github-runners/ecsrunners/constructs"
 	"github.com/ecs-github-runners/ecsrunners/internal/cdktest"
-	"github.com/ecs-github-runners/ecsrunners/internal/config"
 	"github.com/ecs-github-runners/ecsrunners/internal/snapshot"
 	"github.com/ecs-github-runners/ecsrunners/stacks"
+	"github.com/ecs-github-runners/ecsrunners/stacks/config"
 )
 
 // rich is a configuration as a large organization might write it.

@@ -9,7 +9,7 @@ import (
 	awsconstructs "github.com/aws/constructs-go/constructs/v10"
 	"github.com/aws/jsii-runtime-go"
 
-	"github.com/ecs-github-runners/ecsrunners/internal/config"
+	"github.com/ecs-github-runners/ecsrunners/stacks/config"
 )
 
 // initialize registers a stack of ours, with the configuration's environment and

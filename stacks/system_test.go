@@ -17,9 +17,9 @@ import (
 
 	"github.com/ecs-github-runners/ecsrunners/constructs"
 	"github.com/ecs-github-runners/ecsrunners/internal/cdktest"
-	"github.com/ecs-github-runners/ecsrunners/internal/config"
 	"github.com/ecs-github-runners/ecsrunners/internal/contract"
 	"github.com/ecs-github-runners/ecsrunners/stacks"
+	"github.com/ecs-github-runners/ecsrunners/stacks/config"
 )
 
 // system makes both stacks of a configuration, as cmd/app does, and returns their

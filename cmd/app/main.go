@@ -10,8 +10,8 @@ import (
 	"github.com/aws/jsii-runtime-go"
 
 	"github.com/ecs-github-runners/ecsrunners/constructs"
-	"github.com/ecs-github-runners/ecsrunners/internal/config"
 	"github.com/ecs-github-runners/ecsrunners/stacks"
+	"github.com/ecs-github-runners/ecsrunners/stacks/config"
 )
 
 func main() {

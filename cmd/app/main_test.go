@@ -12,7 +12,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/ecs-github-runners/ecsrunners/internal/config"
+	"github.com/ecs-github-runners/ecsrunners/stacks/config"
 )
 
 // asApp makes this test binary the app.
@@ -88,19 +88,19 @@ func TestApp_FailsWhenTheConfigurationCannotBeUsed_WithAllProblemsOnALineEach(t 
 				"stackName": "EcsRunners",
 			},
 			want: `context key "ecsrunners":
-stackName: got "EcsRunners"; allowed: at most 128 letters, digits and -, beginning with a letter, but not with aws, ecs or fargate in any case: ECS refuses capacity providers that CloudFormation names after such a stack
-cluster.defaultCapacity.minInstances: got 11; allowed: 0 to 10
-cluster.defaultCapacity.targetCapacityPercent: got 101; allowed: 1 to 100
-cluster.capacities["Arm"].instanceTypes[0]: got "m7i.large"; allowed: types of architecture arm64; this one is x64
+stackName must be at most 128 letters, digits and -, beginning with a letter, but not with aws, ecs or fargate in any case, got "EcsRunners": ECS refuses capacity providers that CloudFormation names after such a stack
+cluster.defaultCapacity.minInstances must be 0 to 10, got 11
+cluster.defaultCapacity.targetCapacityPercent must be 1 to 100, got 101
+cluster.capacities["Arm"].instanceTypes[0] must be of architecture arm64, and this type is x64, got "m7i.large"
 `,
 		},
 		{
 			name:          "from the command line, with keys that nobody knows",
 			configuration: `{"clustr": {}, "cluster": {"defaultCapacity": {"maxInstance": 3, "spot": true}}}`,
 			want: `context key "ecsrunners":
-cluster.defaultCapacity.maxInstance: got an unknown key; allowed: a known key; the nearest is "maxInstances"
-cluster.defaultCapacity.spot: got true; allowed: an object
-clustr: got an unknown key; allowed: a known key; the nearest is "cluster"
+cluster.defaultCapacity.maxInstance is not a known key; did you mean "maxInstances"?
+cluster.defaultCapacity.spot must be an object, got true
+clustr is not a known key; did you mean "cluster"?
 `,
 		},
 	} {

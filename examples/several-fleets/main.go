@@ -46,7 +46,7 @@ func main() {
 		MaxInstances: 50,
 		// AWS may take a Spot instance back, and its job with it. One On-Demand
 		// instance comes first, the others are bought on the Spot market.
-		Spot: &constructs.Spot{OnDemandBase: 1},
+		Spot: &constructs.SpotOptions{OnDemandBase: 1},
 	})
 	large := cluster.AddCapacity("Large", &constructs.RunnerCapacityProps{
 		InstanceTypes:     []string{"m7i.4xlarge", "m6i.4xlarge"}, // 16 vCPU, 64 GiB

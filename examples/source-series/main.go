@@ -9,6 +9,8 @@
 package main
 
 import (
+	"time"
+
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awscloudwatch"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsec2"
@@ -36,7 +38,7 @@ func newImage(app awscdk.App) *constructs.RunnerImagePipeline {
 	})
 	return constructs.NewRunnerImagePipeline(stack, "Image", &constructs.RunnerImagePipelineProps{
 		// The series does not tell the name of the repository in CodeCommit.
-		Source: constructs.ImageSourceCodeCommit(&constructs.ImageSourceCodeCommitProps{
+		Source: constructs.CodeCommitSource(&constructs.CodeCommitSourceProps{
 			RepositoryName: "github-actions-self-hosted-runner-debian",
 		}),
 
@@ -90,7 +92,7 @@ func newCluster(app awscdk.App) *constructs.RunnerCluster {
 			TargetCapacityPercent:        80,
 			MinimumScalingStepSize:       1,
 			MaximumScalingStepSize:       1,
-			InstanceWarmupPeriod:         awscdk.Duration_Seconds(jsii.Number(300)),
+			InstanceWarmupPeriod:         new(300 * time.Second),
 			ManagedTerminationProtection: jsii.Bool(false),
 
 			// aws ecs put-cluster-capacity-providers

@@ -9,8 +9,6 @@ import (
 	"strings"
 	"text/template"
 	"time"
-
-	"github.com/ecs-github-runners/ecsrunners/internal/settings"
 )
 
 var (
@@ -26,16 +24,27 @@ var (
 // service and from the ECS agent's introspection port. Render installs it.
 func Firewall() string { return firewall }
 
-// Render returns the user data of a capacity's instances: a bash script for
-// the ECS-optimized Amazon Linux 2023, or for any image with bash, systemd,
-// docker.service, iptables and the ECS agent as ecs.service. The capacity must
-// have its defaults; the cluster name may be a CDK token.
-func Render(clusterName string, capacity settings.Capacity) (string, error) {
+// Host is what the instances of a capacity are told.
+type Host struct {
+	ClusterName       string            // may be a CDK token
+	ReservedMemoryMiB int               // kept from tasks
+	TaskCleanupWait   time.Duration     // until the containers of a stopped task are removed
+	ImagePullBehavior string            // of the ECS agent
+	Privileged        bool              // the agent starts privileged containers
+	Spot              bool              // some instances are Spot
+	WarmPool          bool              // instances wait in a warm pool
+	Extra             map[string]string // further variables of the agent
+}
+
+// Render returns the user data of instances: a bash script for the ECS-optimized
+// Amazon Linux 2023, or for any image with bash, systemd, docker.service, iptables
+// and the ECS agent as ecs.service.
+func Render(h Host) (string, error) {
 	var b strings.Builder
 	err := script.Execute(&b, map[string]any{
 		"Firewall":    firewall,
-		"ClusterName": clusterName,
-		"Agent":       agentConfig(capacity),
+		"ClusterName": h.ClusterName,
+		"Agent":       agentConfig(h),
 	})
 	if err != nil {
 		return "", fmt.Errorf("rendering user data: %w", err)
@@ -45,7 +54,7 @@ func Render(clusterName string, capacity settings.Capacity) (string, error) {
 
 // agentConfig lists the lines of /etc/ecs/ecs.config, sorted, without the
 // cluster. Their meaning: https://github.com/aws/amazon-ecs-agent#environment-variables
-func agentConfig(c settings.Capacity) []string {
+func agentConfig(h Host) []string {
 	variables := map[string]string{
 		// Tasks of the awsvpc mode go around the firewall; this closes theirs.
 		"ECS_AWSVPC_BLOCK_IMDS":    "true",
@@ -53,18 +62,18 @@ func agentConfig(c settings.Capacity) []string {
 		// In the host network mode nothing keeps a container from the metadata
 		// service, so such tasks get no role.
 		"ECS_ENABLE_TASK_IAM_ROLE_NETWORK_HOST": "false",
-		"ECS_DISABLE_PRIVILEGED":                fmt.Sprint(!c.Agent.Privileged),
-		"ECS_ENGINE_TASK_CLEANUP_WAIT_DURATION": time.Duration(*c.Agent.TaskCleanupWait).String(),
-		"ECS_IMAGE_PULL_BEHAVIOR":               c.Agent.ImagePullBehavior,
-		"ECS_RESERVED_MEMORY":                   fmt.Sprint(*c.Agent.ReservedMemoryMiB),
+		"ECS_DISABLE_PRIVILEGED":                fmt.Sprint(!h.Privileged),
+		"ECS_ENGINE_TASK_CLEANUP_WAIT_DURATION": h.TaskCleanupWait.String(),
+		"ECS_IMAGE_PULL_BEHAVIOR":               h.ImagePullBehavior,
+		"ECS_RESERVED_MEMORY":                   fmt.Sprint(h.ReservedMemoryMiB),
 	}
-	if c.Spot != nil {
+	if h.Spot {
 		variables["ECS_ENABLE_SPOT_INSTANCE_DRAINING"] = "true"
 	}
-	if c.WarmPool != nil {
+	if h.WarmPool {
 		variables["ECS_WARM_POOLS_CHECK"] = "true"
 	}
-	for name, value := range c.Agent.Extra {
+	for name, value := range h.Extra {
 		variables[name] = value
 	}
 	lines := make([]string, 0, len(variables))

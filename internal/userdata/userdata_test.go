@@ -1,6 +1,7 @@
 package userdata_test
 
 import (
+	"cmp"
 	"flag"
 	"os"
 	"os/exec"
@@ -15,7 +16,6 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/ecs-github-runners/ecsrunners/internal/settings"
 	"github.com/ecs-github-runners/ecsrunners/internal/userdata"
 )
 
@@ -24,14 +24,14 @@ var update = flag.Bool("update", false, "rewrite the golden scripts instead of c
 func TestRender_GivesTheGoldenScript(t *testing.T) {
 	t.Parallel()
 	const folder = "testdata"
-	goldens := map[string]settings.Capacity{
-		"default.sh":    {},
-		"spot.sh":       {Spot: &settings.Spot{}},
-		"warm-pool.sh":  {WarmPool: &settings.WarmPool{}, InstanceTypes: []string{"m7i.large"}},
-		"privileged.sh": {Agent: settings.Agent{Privileged: true}},
-		"agent.sh": {Agent: settings.Agent{
-			ReservedMemoryMiB: new(0),
-			TaskCleanupWait:   new(settings.Duration(90 * time.Second)),
+	goldens := map[string]userdata.Host{
+		"default.sh":    {ReservedMemoryMiB: 256},
+		"spot.sh":       {ReservedMemoryMiB: 256, Spot: true},
+		"warm-pool.sh":  {ReservedMemoryMiB: 256, WarmPool: true},
+		"privileged.sh": {ReservedMemoryMiB: 256, Privileged: true},
+		"agent.sh": {
+			ReservedMemoryMiB: 0,
+			TaskCleanupWait:   90 * time.Second,
 			ImagePullBehavior: "prefer-cached",
 			Extra: map[string]string{
 				"HTTPS_PROXY":             "http://proxy.example:3128",
@@ -39,7 +39,7 @@ func TestRender_GivesTheGoldenScript(t *testing.T) {
 				"ECS_LOGLEVEL":            "debug",
 				"ECS_INSTANCE_ATTRIBUTES": `{"team": "$HOME", "tick": "` + "`id`" + `"}`,
 			},
-		}},
+		},
 	}
 	for name, capacity := range goldens {
 		got := render(t, capacity)
@@ -62,8 +62,7 @@ func TestRender_GivesTheGoldenScript(t *testing.T) {
 func TestRender_LeavesTokensAndSpecialCharactersAlone(t *testing.T) {
 	t.Parallel()
 	const token = "${Token[TOKEN.123]}<&\"'"
-	capacity := settings.Capacity{Agent: settings.Agent{Extra: map[string]string{"ECS_X": token}}}.WithDefaults()
-	script, err := userdata.Render(token, capacity)
+	script, err := userdata.Render(userdata.Host{ClusterName: token, Extra: map[string]string{"ECS_X": token}})
 	require.NoError(t, err)
 	assert.Contains(t, script, "\nECS_CLUSTER="+token+"\n", "the CDK would not find its token")
 	assert.Contains(t, script, "\nECS_X="+token+"\n")
@@ -80,7 +79,7 @@ var image = map[string]string{
 func TestScript_HardensTheHostBeforeItJoinsTheCluster(t *testing.T) {
 	t.Parallel()
 	h := newHost(t, image)
-	output, err := h.run(render(t, settings.Capacity{}))
+	output, err := h.run(render(t, userdata.Host{ReservedMemoryMiB: 256}))
 	require.NoErrorf(t, err, "%s", output)
 	assert.Empty(t, output)
 
@@ -132,7 +131,7 @@ func TestScript_WritesEveryVariableAsItIs(t *testing.T) {
 	t.Parallel()
 	h := newHost(t, image)
 	attributes := `{"team": "$HOME", "tick": "` + "`id`" + `", "back": "\\n"}`
-	output, err := h.run(render(t, settings.Capacity{Agent: settings.Agent{Extra: map[string]string{"ECS_INSTANCE_ATTRIBUTES": attributes}}}))
+	output, err := h.run(render(t, userdata.Host{Extra: map[string]string{"ECS_INSTANCE_ATTRIBUTES": attributes}}))
 	require.NoErrorf(t, err, "%s", output)
 	assert.Contains(t, h.read("/etc/ecs/ecs.config"), "\nECS_INSTANCE_ATTRIBUTES="+attributes+"\n")
 }
@@ -140,7 +139,7 @@ func TestScript_WritesEveryVariableAsItIs(t *testing.T) {
 func TestScript_MakesTheFoldersThatAnImageMayLack(t *testing.T) {
 	t.Parallel()
 	h := newHost(t, map[string]string{"/etc/systemd/system/.dir": "", "/usr/local/sbin/.dir": ""})
-	output, err := h.run(render(t, settings.Capacity{}))
+	output, err := h.run(render(t, userdata.Host{}))
 	require.NoErrorf(t, err, "%s", output)
 	assert.Contains(t, h.read("/etc/ecs/ecs.config"), "ECS_CLUSTER=runners\n")
 }
@@ -148,7 +147,7 @@ func TestScript_MakesTheFoldersThatAnImageMayLack(t *testing.T) {
 func TestScript_KeepsTheAgentOffWhenAnyStepFails(t *testing.T) {
 	t.Parallel()
 	healthy := newHost(t, image)
-	_, err := healthy.run(render(t, settings.Capacity{}))
+	_, err := healthy.run(render(t, userdata.Host{}))
 	require.NoError(t, err)
 	steps := healthy.calls()
 	require.NotEmpty(t, steps)
@@ -156,7 +155,7 @@ func TestScript_KeepsTheAgentOffWhenAnyStepFails(t *testing.T) {
 		t.Run(strconv.Itoa(i+1)+" "+step, func(t *testing.T) {
 			t.Parallel()
 			h := newHost(t, image)
-			output, err := h.run(render(t, settings.Capacity{}), "FAIL_AT="+strconv.Itoa(i+1))
+			output, err := h.run(render(t, userdata.Host{}), "FAIL_AT="+strconv.Itoa(i+1))
 			assertKeptOff(t, h, output, err)
 			assert.Equal(t, append(steps[:i+1:i+1], "systemctl mask --now --no-block ecs.service", "shutdown -P +10"), h.calls(), "the script went on after a failure")
 		})
@@ -178,14 +177,14 @@ func TestScript_KeepsTheAgentOffWhenAFileCannotBeWritten(t *testing.T) {
 				}
 			}
 			h := newHost(t, files)
-			output, err := h.run(render(t, settings.Capacity{}))
+			output, err := h.run(render(t, userdata.Host{}))
 			assertKeptOff(t, h, output, err)
 		})
 	}
 	t.Run("a folder in place of the configuration", func(t *testing.T) {
 		t.Parallel()
 		h := newHost(t, map[string]string{"/etc/systemd/system/.dir": "", "/usr/local/sbin/.dir": "", "/etc/ecs/ecs.config/.dir": ""})
-		output, err := h.run(render(t, settings.Capacity{}))
+		output, err := h.run(render(t, userdata.Host{}))
 		require.Error(t, err)
 		assert.Contains(t, output, "the ECS agent stays off")
 		assert.Contains(t, h.calls(), "systemctl mask --now --no-block ecs.service")
@@ -271,11 +270,13 @@ func TestFirewall_FailsWhenARuleCannotBeAdded(t *testing.T) {
 	}
 }
 
-func render(t *testing.T, capacity settings.Capacity) string {
+// render renders the user data of a host with what RunnerCapacityProps has for defaults.
+func render(t *testing.T, h userdata.Host) string {
 	t.Helper()
-	capacity = capacity.WithDefaults()
-	require.NoError(t, capacity.Validate().Err())
-	script, err := userdata.Render("runners", capacity)
+	h.ClusterName = "runners"
+	h.TaskCleanupWait = cmp.Or(h.TaskCleanupWait, 10*time.Minute)
+	h.ImagePullBehavior = cmp.Or(h.ImagePullBehavior, "default")
+	script, err := userdata.Render(h)
 	require.NoError(t, err)
 	return script
 }

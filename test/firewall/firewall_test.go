@@ -24,7 +24,6 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/ecs-github-runners/ecsrunners/internal/settings"
 	"github.com/ecs-github-runners/ecsrunners/internal/userdata"
 )
 
@@ -445,7 +444,7 @@ func TestUnits_AreWhatSystemdUnderstands(t *testing.T) {
 		require.NoError(t, os.WriteFile(filepath.Join(units, name), []byte(unit), 0o600))
 	}
 
-	script, err := userdata.Render("runners", settings.Capacity{}.WithDefaults())
+	script, err := userdata.Render(userdata.Host{ClusterName: "runners", ReservedMemoryMiB: 256, TaskCleanupWait: 10 * time.Minute, ImagePullBehavior: "default"})
 	require.NoError(t, err)
 	script = strings.NewReplacer("/usr/local/", root+"/usr/local/", "/etc/", root+"/etc/").Replace(script)
 	cmd := exec.Command("bash", "-c", script)

@@ -1,16 +1,16 @@
-package settings_test
+package instancetype_test
 
 import (
 	"testing"
 
 	"github.com/stretchr/testify/assert"
 
-	"github.com/ecs-github-runners/ecsrunners/internal/settings"
+	"github.com/ecs-github-runners/ecsrunners/internal/instancetype"
 )
 
 func TestSizeOf(t *testing.T) {
 	t.Parallel()
-	for instanceType, want := range map[string]settings.InstanceSize{
+	for instanceType, want := range map[string]instancetype.Size{
 		"t2.nano": {1, 512}, "t2.micro": {1, 1024}, "t2.small": {1, 2048}, "t2.medium": {2, 4096}, "t2.large": {2, 8192}, "t2.xlarge": {4, 16384}, "t2.2xlarge": {8, 32768},
 		"t3.nano": {2, 512}, "t3.micro": {2, 1024}, "t3a.small": {2, 2048}, "t3.medium": {2, 4096}, "t3.2xlarge": {8, 32768},
 		"t4g.nano": {2, 512}, "t4g.large": {2, 8192}, "t4g.xlarge": {4, 16384},
@@ -20,7 +20,7 @@ func TestSizeOf(t *testing.T) {
 		"r5b.large": {2, 16384}, "r7iz.xlarge": {4, 32768}, "r8g.medium": {1, 8192},
 		"m12x.large": {2, 8192}, // a generation to come
 	} {
-		size, known := settings.SizeOf(instanceType)
+		size, known := instancetype.SizeOf(instanceType)
 		assert.Truef(t, known, "%s", instanceType)
 		assert.Equalf(t, want, size, "%s", instanceType)
 	}
@@ -37,7 +37,7 @@ func TestSizeOf_KnowsOnlyWhatFollowsTheRule(t *testing.T) {
 		"a1.medium", "u-6tb1.56xlarge", "u7i-12tb.224xlarge", "mac2-m2.metal", "inf2.xlarge", "trn1n.32xlarge",
 		"m7i.bigxlarge", "m99999999999999999999.large", "m7i", "large", "m.large", "7i.large", "M7I.LARGE", "m7i.large ", "",
 	} {
-		size, known := settings.SizeOf(instanceType)
+		size, known := instancetype.SizeOf(instanceType)
 		assert.Falsef(t, known, "%s", instanceType)
 		assert.Zerof(t, size, "%s", instanceType)
 	}
@@ -45,32 +45,32 @@ func TestSizeOf_KnowsOnlyWhatFollowsTheRule(t *testing.T) {
 
 func TestArchitectureOf(t *testing.T) {
 	t.Parallel()
-	for architecture, instanceTypes := range map[settings.Architecture][]string{
-		settings.X64: {
+	for architecture, instanceTypes := range map[string][]string{
+		"x64": {
 			"t2.micro", "t3.micro", "t3a.micro", "m7i-flex.large", "m6i.large", "m7a.large", "m5zn.large", "c5n.large", "c7i.metal-24xl", "r8i.large",
 			"g4dn.xlarge", "g4ad.xlarge", "g5.xlarge", "g6.xlarge", "gr6.4xlarge", "p5.48xlarge", "i7ie.large", "x2iedn.xlarge",
 			"u-6tb1.56xlarge", "u-24tb1.112xlarge", "u7i-12tb.224xlarge", "inf2.xlarge", "trn1n.32xlarge", "hpc6id.32xlarge", "vt1.3xlarge",
 		},
-		settings.ARM64: {
+		"arm64": {
 			"a1.medium", "t4g.nano", "m6g.large", "m7gd.large", "m8g.metal-48xl", "c6gn.large", "c7gn.large", "r8g.large",
 			"g5g.xlarge", "is4gen.large", "im4gn.large", "i8g.large", "x2gd.medium", "hpc7g.4xlarge", "p6e-gb200.36xlarge",
 		},
 	} {
 		for _, instanceType := range instanceTypes {
-			got, known := settings.ArchitectureOf(instanceType)
+			got, known := instancetype.ArchitectureOf(instanceType)
 			assert.Truef(t, known, "%s", instanceType)
 			assert.Equalf(t, architecture, got, "%s", instanceType)
 		}
 	}
 	for _, text := range []string{"", "m7i", "large", "m7i.", ".large", "m.large", "M7I.large", "m7i large", "m7i.large.large", "m7i.large\n"} {
-		got, known := settings.ArchitectureOf(text)
+		got, known := instancetype.ArchitectureOf(text)
 		assert.Falsef(t, known, "%q", text)
 		assert.Emptyf(t, got, "%q", text)
 	}
 }
 
-func TestInstanceSize_String(t *testing.T) {
+func TestSize_String(t *testing.T) {
 	t.Parallel()
-	assert.Equal(t, "2 vCPU, 8 GiB", settings.InstanceSize{VCPU: 2, MemoryMiB: 8192}.String())
-	assert.Equal(t, "2 vCPU, 0.5 GiB", settings.InstanceSize{VCPU: 2, MemoryMiB: 512}.String())
+	assert.Equal(t, "2 vCPU, 8 GiB", instancetype.Size{VCPU: 2, MemoryMiB: 8192}.String())
+	assert.Equal(t, "2 vCPU, 0.5 GiB", instancetype.Size{VCPU: 2, MemoryMiB: 512}.String())
 }

@@ -1,0 +1,19 @@
+package enum_test
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+
+	"github.com/ecs-github-runners/ecsrunners/internal/enum"
+)
+
+func TestNames(t *testing.T) {
+	t.Parallel()
+	for aws, cdk := range map[string]string{
+		"price-capacity-optimized": "PRICE_CAPACITY_OPTIMIZED", "x2-large": "X2_LARGE", "bridge": "BRIDGE", "awsvpc": "AWS_VPC", "": "",
+	} {
+		assert.Equal(t, aws, enum.AWS(cdk))
+		assert.Equal(t, cdk, enum.CDK(aws))
+	}
+}
