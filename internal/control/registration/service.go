@@ -252,7 +252,7 @@ func (s *search) check(ctx context.Context, job ledger.Job) (checked, error) {
 	}
 	switch at.Status {
 	case github.StatusQueued:
-		if !s.covers(at.Labels) {
+		if !labels.Covers(s.caller.Fleet.Labels, at.Labels) {
 			s.service.Log.WarnContext(ctx, "a job's labels are not the fleet's", slog.String("job_id", job.ID), slog.String("labels", labels.Join(at.Labels)), slog.String("fleet", job.Fleet))
 			return checked{job: job}, nil
 		}
@@ -312,16 +312,6 @@ func (s *search) note(ctx context.Context, job ledger.Job) error {
 		return nil
 	}
 	return err
-}
-
-// covers tells whether the fleet's runners may run a job with these labels.
-func (s *search) covers(job []string) bool {
-	routes, err := labels.NewRoutes([]contract.Fleet{{Name: s.caller.Fleet.Name, Labels: s.caller.Fleet.Labels}})
-	if err != nil {
-		return false
-	}
-	_, ok := routes.Fleet(job)
-	return ok
 }
 
 // swapped frees the job whose runner has taken another one, unless that has been
