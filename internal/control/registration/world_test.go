@@ -15,6 +15,7 @@ import (
 	"github.com/ecs-github-runners/ecsrunners/internal/contract"
 	"github.com/ecs-github-runners/ecsrunners/internal/control/github"
 	"github.com/ecs-github-runners/ecsrunners/internal/control/ledger"
+	"github.com/ecs-github-runners/ecsrunners/internal/control/ledger/ledgertest"
 	"github.com/ecs-github-runners/ecsrunners/internal/control/registration"
 	"github.com/ecs-github-runners/ecsrunners/internal/labels"
 )
@@ -36,7 +37,7 @@ var linux = contract.RegisteredFleet{
 }
 
 func newWorld() *world {
-	w := &world{clock: &stillClock{now: start}, ledger: ledger.NewMemory(), github: newGitHub()}
+	w := &world{clock: &stillClock{now: start}, ledger: ledgertest.NewMemory(), github: newGitHub()}
 	nonces, tokens := 0, 0
 	var mu sync.Mutex
 	count := func(n *int) func() {
