@@ -70,27 +70,30 @@ func newHandler(ctx context.Context, lookup func(string) (string, bool), stdout 
 	if !ok {
 		function = "local"
 	}
-	handler := &registration.Handler{
-		Identity:  identity,
+	counts := &registration.Metrics{
+		Emitter:  metrics.NewEmitter(stdout, contract.RegistrationMetricNamespace, system),
+		Function: function,
+		Log:      log,
+	}
+	return &registration.Handler{
+		Identity: identity,
+		Service: &registration.Service{
+			Deployment: service.Deployment,
+			Scope:      service.Scope,
+			Ledger:     ledger.NewTable(dynamodb.NewFromConfig(aws), service.Ledger),
+			GitHub:     client,
+			Clock:      system,
+			Nonce:      func() string { return registration.Nonce(rand.IntN) },
+			Token:      func() contract.Secret { return contract.Secret(cryptorand.Text()) },
+			Log:        log,
+			Swapped:    counts.Count(contract.MetricSwappedJobs),
+			Unchecked:  counts.Count(contract.MetricJobCheckFailures),
+		},
 		Clock:     system,
 		Log:       log,
-		Metrics:   metrics.NewEmitter(stdout, contract.RegistrationMetricNamespace, system),
-		Function:  function,
+		Metrics:   counts,
 		Remaining: client.Remaining,
-	}
-	handler.Service = &registration.Service{
-		Deployment: service.Deployment,
-		Scope:      service.Scope,
-		Ledger:     ledger.NewTable(dynamodb.NewFromConfig(aws), service.Ledger),
-		GitHub:     client,
-		Clock:      system,
-		Nonce:      func() string { return registration.Nonce(rand.IntN) },
-		Token:      func() contract.Secret { return contract.Secret(cryptorand.Text()) },
-		Log:        log,
-		Swapped:    handler.Count(contract.MetricSwappedJobs),
-		Unchecked:  handler.Count(contract.MetricJobCheckFailures),
-	}
-	return handler, nil
+	}, nil
 }
 
 // checkFleets checks names and labels as the ingress does.

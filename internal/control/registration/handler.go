@@ -46,9 +46,7 @@ type Handler struct {
 	Service  *Service
 	Clock    clock.Clock
 	Log      *slog.Logger
-	Metrics  *metrics.Emitter
-	// Function is the name of the function in the dimensions of the metrics.
-	Function string
+	Metrics  *Metrics
 	// Remaining tells what is left of GitHub's rate limit, and false if that is not
 	// known.
 	Remaining func() (int, bool)
@@ -233,31 +231,14 @@ func (h *Handler) record(ctx context.Context, r *http.Request, caller Caller, a 
 	}
 	h.Log.LogAttrs(ctx, level, "registration request", attributes...)
 
-	function := metrics.Dimension{Name: contract.DimensionFunction, Value: h.Function}
 	sets := []metrics.Set{{
-		Dimensions: []metrics.Dimension{function, {Name: contract.DimensionOutcome, Value: string(a.outcome)}},
+		Dimensions: h.Metrics.dimensions(metrics.Dimension{Name: contract.DimensionOutcome, Value: string(a.outcome)}),
 		Counts:     []metrics.Count{{Name: contract.MetricRequests, Value: 1}},
 	}}
 	if remaining, known := h.Remaining(); known {
 		sets = append(sets, metrics.Set{
-			Dimensions: []metrics.Dimension{function}, Counts: []metrics.Count{{Name: contract.MetricRateLimitRemaining, Value: remaining}},
+			Dimensions: h.Metrics.dimensions(), Counts: []metrics.Count{{Name: contract.MetricRateLimitRemaining, Value: remaining}},
 		})
 	}
-	h.emit(ctx, sets...)
-}
-
-// Count returns a function that counts one of a metric, for Service.
-func (h *Handler) Count(metric string) func() {
-	return func() {
-		h.emit(context.Background(), metrics.Set{
-			Dimensions: []metrics.Dimension{{Name: contract.DimensionFunction, Value: h.Function}},
-			Counts:     []metrics.Count{{Name: metric, Value: 1}},
-		})
-	}
-}
-
-func (h *Handler) emit(ctx context.Context, sets ...metrics.Set) {
-	if err := h.Metrics.Emit(sets...); err != nil {
-		h.Log.ErrorContext(ctx, "writing metrics", slog.String("error", err.Error()))
-	}
+	h.Metrics.emit(ctx, sets...)
 }

@@ -95,8 +95,10 @@ func newAPI(t *testing.T) *api {
 	log := slog.New(slog.NewJSONHandler(&a.log, nil))
 	a.Log = log
 	a.handler = &registration.Handler{
-		Identity: identity, Service: a.Service, Clock: a.clock, Log: log, Function: "register",
-		Metrics:   metrics.NewEmitter(&a.metrics, contract.RegistrationMetricNamespace, a.clock),
+		Identity: identity, Service: a.Service, Clock: a.clock, Log: log,
+		Metrics: &registration.Metrics{
+			Emitter: metrics.NewEmitter(&a.metrics, contract.RegistrationMetricNamespace, a.clock), Function: "register", Log: log,
+		},
 		Remaining: func() (int, bool) { return 4711, true },
 	}
 	a.github.queue("1", "linux")
