@@ -65,21 +65,6 @@ func startListener(reaper *reaper, img image, config contract.Secret, out io.Wri
 	return p, nil
 }
 
-// hasSudo tells whether the image is made for jobs that become root.
-func (img image) hasSudo() bool {
-	_, err := os.Stat(img.sudo)
-	return err == nil
-}
-
-// credential returns the user to become, or nil if that is who we are.
-func (img image) credential() *syscall.Credential {
-	if os.Geteuid() == img.uid {
-		return nil
-	}
-	id := uint32(img.uid) //nolint:gosec // 1001, or a test's own
-	return &syscall.Credential{Uid: id, Gid: id}
-}
-
 // listenerEnvironment returns the environment of the listener, and so of the job:
 // ours, without what only concerns the supervisor.
 func listenerEnvironment(environ []string, img image, config contract.Secret) []string {

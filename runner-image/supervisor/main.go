@@ -15,9 +15,7 @@
 package main
 
 import (
-	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"log/slog"
@@ -72,29 +70,6 @@ type exitError struct {
 }
 
 func (e exitError) Error() string { return fmt.Sprintf("%s ended with code %d", e.what, e.code) }
-
-// image says where things are in the image, and who the runner is.
-type image struct {
-	root    string // of actions/runner, and the runner's home
-	scripts string // our hook scripts
-	hooks   string // the customer's hooks, in a folder for each hook
-	socket  string // of the supervisor
-	uid     int    // of the runner, and its group id
-	sudo    string // where an image has sudo that lets jobs become root
-	owner   int    // user that the supervisor must be: root, but in tests
-}
-
-// standard returns the image that our Dockerfile builds.
-func standard() image {
-	return image{
-		root:    contract.RunnerRoot,
-		scripts: contract.SupervisorRoot,
-		hooks:   contract.HooksRoot,
-		socket:  contract.SupervisorSocket,
-		uid:     contract.RunnerUID,
-		sudo:    "/usr/bin/sudo",
-	}
-}
 
 // run runs one runner and returns the exit code of the container.
 func run(img image, clock registration.Clock, stdout io.Writer) contract.ExitCode {
@@ -164,20 +139,3 @@ type systemClock struct{}
 
 func (systemClock) Now() time.Time                         { return time.Now() }
 func (systemClock) After(d time.Duration) <-chan time.Time { return time.After(d) }
-
-// checkCommand runs the check command.
-func checkCommand(args []string, img image) error {
-	flags := flag.NewFlagSet("check", flag.ContinueOnError)
-	want := flags.String("runner-version", "", "version of actions/runner that the image must have")
-	if err := flags.Parse(args); err != nil {
-		return fmt.Errorf("reading the arguments: %w", err)
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-	defer cancel()
-	version, err := check(ctx, img, *want)
-	if err != nil {
-		return err
-	}
-	fmt.Printf("image is complete: actions/runner %s, contract version %d\n", version, contract.Version)
-	return nil
-}
