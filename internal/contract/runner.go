@@ -258,9 +258,8 @@ func ParseRunnerName(name string) (RunnerName, error) {
 		Task:       parts[last-1],
 		Nonce:      parts[last],
 	}
-	_, jobErr := strconv.ParseUint(n.JobID, 10, 64)
 	_, taskErr := strconv.ParseUint(n.Task, 16, 32)
-	if n.Deployment == "" || n.Fleet == "" || n.Nonce == "" || jobErr != nil || taskErr != nil || len(n.Task) != TaskIDPart {
+	if n.Deployment == "" || n.Fleet == "" || n.Nonce == "" || !IsJobID(n.JobID) || taskErr != nil || len(n.Task) != TaskIDPart {
 		return RunnerName{}, fmt.Errorf("%w: %q", ErrRunnerName, name)
 	}
 	return n, nil

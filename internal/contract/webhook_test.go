@@ -166,21 +166,3 @@ func TestWebhookVariables_DescribeWhatTheEnvironmentCarries(t *testing.T) {
 	}
 	assert.ElementsMatch(t, described, carried)
 }
-
-func TestIsEventName(t *testing.T) {
-	for _, name := range []string{"push", "workflow_job", "a1"} {
-		assert.True(t, contract.IsEventName(name), name)
-	}
-	for _, name := range []string{"", "Push", "a b", "push,push", strings.Repeat("a", 65), "*"} {
-		assert.False(t, contract.IsEventName(name), name)
-	}
-}
-
-func TestIsRepositoryName(t *testing.T) {
-	for _, name := range []string{"my-org/app", "A/b.c_d"} {
-		assert.True(t, contract.IsRepositoryName(name), name)
-	}
-	for _, name := range []string{"", "app", "/app", "my-org/", "a/b/c", "a/b c", "a/\u212a", "a/b,c", "a/" + strings.Repeat("b", 199)} {
-		assert.False(t, contract.IsRepositoryName(name), name)
-	}
-}

@@ -175,7 +175,7 @@ func (i *Identity) check(task types.Task, fleet contract.RegisteredFleet, id str
 	switch {
 	case named != fleet.Name:
 		return refuse("task %s was started for fleet %q, its role is that of %s", id, named, fleet.Name)
-	case !isNumber(caller.Job):
+	case !contract.IsJobID(caller.Job):
 		return refuse("task %s was started for job %q, which is no id", id, caller.Job)
 	case !contract.IsRepositoryName(caller.Repository) || !i.scope.Covers(caller.Repository):
 		return refuse("task %s was started for repository %q, which is not in %s", id, caller.Repository, i.scope)
@@ -189,5 +189,3 @@ func familyOf(taskDefinition string) string {
 	family, _, _ := strings.Cut(resource, ":")
 	return family
 }
-
-func isNumber(s string) bool { return s != "" && len(s) <= 19 && strings.Trim(s, "0123456789") == "" }
