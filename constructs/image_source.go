@@ -14,7 +14,7 @@ import (
 
 	"github.com/ecs-github-runners/ecsrunners"
 	"github.com/ecs-github-runners/ecsrunners/internal/bundle"
-	"github.com/ecs-github-runners/ecsrunners/internal/contract"
+	imagebuildcontract "github.com/ecs-github-runners/ecsrunners/internal/contract/imagebuild"
 	"github.com/ecs-github-runners/ecsrunners/internal/settings"
 )
 
@@ -93,7 +93,7 @@ func (c codeCommitSource) bind(p *RunnerImagePipeline, s settings.ImageSource) b
 	}
 	return boundSource{
 		source: awscodebuild.Source_CodeCommit(&awscodebuild.CodeCommitSourceProps{
-			Identifier:  jsii.String(contract.ImageSourceIdentifier),
+			Identifier:  jsii.String(imagebuildcontract.SourceIdentifier),
 			Repository:  repository,
 			BranchOrRef: branch,
 			CloneDepth:  jsii.Number(1),
@@ -146,7 +146,7 @@ func (f folderSource) bind(p *RunnerImagePipeline, _ settings.ImageSource) bound
 	asset := awss3assets.NewAsset(p, jsii.String("Source"), &awss3assets.AssetProps{Path: jsii.String(string(f))})
 	return boundSource{
 		source: awscodebuild.Source_S3(&awscodebuild.S3SourceProps{
-			Identifier: jsii.String(contract.ImageSourceIdentifier),
+			Identifier: jsii.String(imagebuildcontract.SourceIdentifier),
 			Bucket:     asset.Bucket(),
 			Path:       asset.S3ObjectKey(),
 		}),
@@ -200,7 +200,7 @@ func (g gitHubSource) bind(_ *RunnerImagePipeline, s settings.ImageSource) bound
 	owner, name, _ := strings.Cut(g.props.Repository, "/")
 	return boundSource{
 		source: awscodebuild.Source_GitHub(&awscodebuild.GitHubSourceProps{
-			Identifier:        jsii.String(contract.ImageSourceIdentifier),
+			Identifier:        jsii.String(imagebuildcontract.SourceIdentifier),
 			Owner:             &owner,
 			Repo:              &name,
 			BranchOrRef:       &s.GitHub.Branch,

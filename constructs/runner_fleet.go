@@ -14,7 +14,8 @@ import (
 	"github.com/aws/constructs-go/constructs/v10"
 	"github.com/aws/jsii-runtime-go"
 
-	"github.com/ecs-github-runners/ecsrunners/internal/contract"
+	registrationcontract "github.com/ecs-github-runners/ecsrunners/internal/contract/registration"
+	runnercontract "github.com/ecs-github-runners/ecsrunners/internal/contract/runner"
 	"github.com/ecs-github-runners/ecsrunners/internal/settings"
 )
 
@@ -141,7 +142,7 @@ func ecsTasks(scope constructs.Construct) awsiam.IPrincipal {
 }
 
 func leaseSeconds(s settings.Fleet) int {
-	return int(contract.Lease(time.Duration(*s.StartTimeout), time.Duration(*s.IdleTimeout)).Seconds())
+	return int(registrationcontract.Lease(time.Duration(*s.StartTimeout), time.Duration(*s.IdleTimeout)).Seconds())
 }
 
 func (f *RunnerFleet) newLogGroup(props *RunnerFleetProps) awslogs.LogGroup {
@@ -206,7 +207,7 @@ func (f *RunnerFleet) environment() *map[string]*string {
 	if variables == nil {
 		variables = map[string]string{}
 	}
-	maps.Copy(variables, contract.Runner{
+	maps.Copy(variables, runnercontract.Config{
 		RegistrationURL:    *f.registration.URL(),
 		RegistrationRegion: *awscdk.Stack_Of(f.registration).Region(),
 		IdleTimeout:        time.Duration(*s.IdleTimeout),

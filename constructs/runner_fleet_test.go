@@ -22,6 +22,8 @@ import (
 	"github.com/ecs-github-runners/ecsrunners/constructs"
 	"github.com/ecs-github-runners/ecsrunners/internal/cdktest"
 	"github.com/ecs-github-runners/ecsrunners/internal/contract"
+	registrationcontract "github.com/ecs-github-runners/ecsrunners/internal/contract/registration"
+	runnercontract "github.com/ecs-github-runners/ecsrunners/internal/contract/runner"
 )
 
 // system is everything that a fleet needs, in one stack unless a test spreads it.
@@ -124,22 +126,22 @@ func TestRunnerFleet_ByDefaultRunsOneUnprivilegedJobAnInstance(t *testing.T) {
 		{"Secrets", nil, "nothing here needs a secret"},
 	})
 	assert.Equal(t, map[string]string{
-		contract.EnvContract:           "1",
-		contract.EnvRegistrationURL:    fmt.Sprint(resolved(s.stack, s.registration.URL())),
-		contract.EnvRegistrationRegion: fmt.Sprint(resolved(s.stack, s.stack.Region())),
-		contract.EnvIdleTimeout:        "5m0s",
-		contract.EnvLifetime:           "6h30m0s",
-		contract.EnvStartTimeout:       "5m0s",
-		contract.EnvStopTimeout:        "2m0s",
+		runnercontract.EnvContract:           "1",
+		runnercontract.EnvRegistrationURL:    fmt.Sprint(resolved(s.stack, s.registration.URL())),
+		runnercontract.EnvRegistrationRegion: fmt.Sprint(resolved(s.stack, s.stack.Region())),
+		runnercontract.EnvIdleTimeout:        "5m0s",
+		runnercontract.EnvLifetime:           "6h30m0s",
+		runnercontract.EnvStartTimeout:       "5m0s",
+		runnercontract.EnvStopTimeout:        "2m0s",
 	}, containerVariables(runner), "the supervisor would refuse to start, or a job would see what it should not")
 	lookup := func(name string) (string, bool) {
 		all := containerVariables(runner)
-		all[contract.EnvRegistrationURL] = "https://registration.example.com/" // known at deployment
-		all[contract.EnvFleet], all[contract.EnvJobID] = "linux", "1"          // set by the rule
+		all[runnercontract.EnvRegistrationURL] = "https://registration.example.com/" // known at deployment
+		all[runnercontract.EnvFleet], all[runnercontract.EnvJobID] = "linux", "1"    // set by the rule
 		v, ok := all[name]
 		return v, ok
 	}
-	_, err := contract.ParseRunner(lookup)
+	_, err := runnercontract.Parse(lookup)
 	require.NoError(t, err, "the supervisor would refuse its environment")
 	assertAt(t, cdktest.Properties(t, template, fleet.LogGroup()), []expectation{{"RetentionInDays", 30.0, "logs would be kept, and paid for, for ever"}})
 	assert.Empty(t, cdktest.Warnings(s.stack))
@@ -175,7 +177,7 @@ func TestRunnerFleet_TheTaskRoleIsATasksIdentity(t *testing.T) {
 	}, statements, "jobs may register their task and nothing else; past the URL they could pass for any task")
 
 	service := registrationService(t, template, s)
-	assert.Equal(t, []contract.RegisteredFleet{{
+	assert.Equal(t, []registrationcontract.Fleet{{
 		Name: "linux", Labels: []string{"self-hosted", "Linux", "x64"}, Family: *fleet.TaskDefinition().Family(), LeaseSeconds: 900,
 		RoleID: fmt.Sprintf("${%s.RoleId}", cdktest.LogicalID(t, fleet.TaskRole())),
 	}}, service.Fleets, "the function would not know the fleet's tasks")
@@ -196,13 +198,13 @@ func statementsOf(t *testing.T, template map[string]any, stack awscdk.Stack, rol
 
 // registrationService reads the function's variables as the program does; what
 // CloudFormation fills in is spelled as in Fn::Sub.
-func registrationService(t *testing.T, template map[string]any, s system) contract.RegistrationService {
+func registrationService(t *testing.T, template map[string]any, s system) registrationcontract.Config {
 	t.Helper()
 	all, _ := cdktest.At(cdktest.Properties(t, template, s.registration.Function()), "Environment.Variables").(map[string]any)
-	service, err := contract.ParseRegistrationService(func(name string) (string, bool) {
+	service, err := registrationcontract.Parse(func(name string) (string, bool) {
 		value, found := all[name]
 		switch name {
-		case contract.EnvDeployment:
+		case registrationcontract.EnvDeployment:
 			if _, literal := value.(string); !literal {
 				return "later", found
 			}
@@ -269,7 +271,7 @@ func TestRunnerFleet_TakesItsProps(t *testing.T) {
 	})
 	got := containerVariables(runner)
 	for name, want := range map[string]string{
-		"GOPROXY": "https://proxy.example.com", contract.EnvIdleTimeout: "20m0s", contract.EnvLifetime: "2h0m0s", contract.EnvStartTimeout: "10m0s", contract.EnvStopTimeout: "30m0s",
+		"GOPROXY": "https://proxy.example.com", runnercontract.EnvIdleTimeout: "20m0s", runnercontract.EnvLifetime: "2h0m0s", runnercontract.EnvStartTimeout: "10m0s", runnercontract.EnvStopTimeout: "30m0s",
 	} {
 		assert.Equal(t, want, got[name], name)
 	}

@@ -24,6 +24,7 @@ import (
 	"github.com/ecs-github-runners/ecsrunners/constructs"
 	"github.com/ecs-github-runners/ecsrunners/internal/cdktest"
 	"github.com/ecs-github-runners/ecsrunners/internal/contract"
+	webhookcontract "github.com/ecs-github-runners/ecsrunners/internal/contract/webhook"
 )
 
 // fleet is a fleet as far as the route table is concerned.
@@ -37,10 +38,10 @@ func owners() *constructs.WebhookIngressProps {
 }
 
 // environment reads the function's variables as the program does.
-func environment(t *testing.T, template map[string]any) contract.Webhook {
+func environment(t *testing.T, template map[string]any) webhookcontract.Config {
 	t.Helper()
 	variables, _ := cdktest.At(template, "Environment.Variables").(map[string]any)
-	webhook, err := contract.ParseWebhook(func(name string) (string, bool) {
+	webhook, err := webhookcontract.Parse(func(name string) (string, bool) {
 		value, found := variables[name]
 		if !found {
 			return "", false
@@ -82,10 +83,10 @@ func TestWebhookIngress_ByDefaultIsADoorForSignedDeliveriesOnly(t *testing.T) {
 		{"LoggingConfig.LogGroup", resolved(stack, ingress.LogGroup().LogGroupName()), "Lambda would make a log group that keeps logs for ever"},
 		{"FunctionName", nil, "a second stack would collide"},
 	})
-	assert.Equal(t, contract.Webhook{
+	assert.Equal(t, webhookcontract.Config{
 		EventBus:  fmt.Sprint(resolved(stack, ingress.Bus().EventBusArn())),
 		SecretID:  fmt.Sprint(resolved(stack, ingress.Secret().SecretArn())),
-		SecretTTL: contract.DefaultSecretTTL,
+		SecretTTL: webhookcontract.DefaultSecretTTL,
 		Owners:    []string{"my-org"},
 		Events:    []string{"workflow_job"},
 		Fleets:    []contract.Fleet{},

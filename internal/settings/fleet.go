@@ -11,7 +11,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/ecs-github-runners/ecsrunners/internal/contract"
+	registrationcontract "github.com/ecs-github-runners/ecsrunners/internal/contract/registration"
+	runnercontract "github.com/ecs-github-runners/ecsrunners/internal/contract/runner"
 	"github.com/ecs-github-runners/ecsrunners/internal/labels"
 )
 
@@ -67,9 +68,9 @@ func (f Fleet) WithDefaults() Fleet {
 	f.Labels = slices.Clone(f.Labels)
 	set(&f.NetworkMode, NetworkBridge)
 	f.TmpfsMiB = maps.Clone(f.TmpfsMiB)
-	setPointer(&f.IdleTimeout, Duration(contract.DefaultIdleTimeout))
-	setPointer(&f.Lifetime, Duration(contract.DefaultLifetime))
-	setPointer(&f.StartTimeout, Duration(contract.DefaultStartTimeout))
+	setPointer(&f.IdleTimeout, Duration(runnercontract.DefaultIdleTimeout))
+	setPointer(&f.Lifetime, Duration(runnercontract.DefaultLifetime))
+	setPointer(&f.StartTimeout, Duration(runnercontract.DefaultStartTimeout))
 	setPointer(&f.StopTimeout, Duration(DefaultStopTimeout))
 	f.Environment = maps.Clone(f.Environment)
 	set(&f.ContainerName, "runner")
@@ -144,7 +145,7 @@ func (f Fleet) validateTimes(ps *Problems) {
 	within("IdleTimeout", f.IdleTimeout, 30*time.Second, 24*time.Hour, ", after which GitHub cancels jobs")
 	within("Lifetime", f.Lifetime, 10*time.Minute, 6*24*time.Hour, ": GitHub ends a job after five days")
 	within("StartTimeout", f.StartTimeout, 30*time.Second, time.Hour, "")
-	within("StopTimeout", f.StopTimeout, contract.StopReserve+10*time.Second, 6*24*time.Hour, ", of which the last "+Duration(contract.StopReserve).String()+" are for cancelling a job")
+	within("StopTimeout", f.StopTimeout, runnercontract.StopReserve+10*time.Second, 6*24*time.Hour, ", of which the last "+Duration(runnercontract.StopReserve).String()+" are for cancelling a job")
 	if time.Duration(*f.Lifetime) <= time.Duration(*f.IdleTimeout)+time.Duration(*f.StartTimeout) {
 		ps.Add("Lifetime", *f.Lifetime, fmt.Sprintf("more than IdleTimeout (%s) and StartTimeout (%s) together", *f.IdleTimeout, *f.StartTimeout))
 	}
@@ -155,8 +156,8 @@ func (f Fleet) validateTimes(ps *Problems) {
 func ValidateVariable(ps *Problems, field, name string) {
 	path := fmt.Sprintf("%s[%q]", field, name)
 	switch {
-	case strings.HasPrefix(name, contract.EnvPrefix):
-		ps.Add(path, Words("a variable of ecsrunners"), "names that do not begin with "+contract.EnvPrefix+": those tell the supervisor what to do")
+	case strings.HasPrefix(name, runnercontract.EnvPrefix):
+		ps.Add(path, Words("a variable of ecsrunners"), "names that do not begin with "+runnercontract.EnvPrefix+": those tell the supervisor what to do")
 	case strings.HasPrefix(name, runnerInputPrefix):
 		ps.Add(path, Words("an argument of actions/runner"), "names that do not begin with "+runnerInputPrefix+": the supervisor sets those")
 	case !variableName.MatchString(name):
@@ -218,7 +219,7 @@ func (c Capacity) OneJobAnInstance() TaskSize {
 type Surroundings struct {
 	Capacity      Capacity
 	PublicSubnets bool // of the capacity's instances
-	Scope         contract.Scope
+	Scope         registrationcontract.Scope
 }
 
 // Fit completes CPU and MemoryMiB for a capacity and names what does not fit the
@@ -232,7 +233,7 @@ func (f Fleet) Fit(s Surroundings) (Fleet, Problems) {
 	if f.NetworkMode == NetworkAwsVPC && s.PublicSubnets {
 		ps.Add("NetworkMode", f.NetworkMode, "bridge in public subnets: tasks in awsvpc mode on EC2 get no public address, and so no way to GitHub")
 	}
-	if f.RunnerGroup != "" && s.Scope.Kind == contract.ScopeRepository {
+	if f.RunnerGroup != "" && s.Scope.Kind == registrationcontract.ScopeRepository {
 		ps.Add("RunnerGroup", f.RunnerGroup, "none: a repository has no runner groups")
 	}
 	whole := c.OneJobAnInstance()

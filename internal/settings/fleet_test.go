@@ -7,7 +7,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 
-	"github.com/ecs-github-runners/ecsrunners/internal/contract"
+	registrationcontract "github.com/ecs-github-runners/ecsrunners/internal/contract/registration"
 	"github.com/ecs-github-runners/ecsrunners/internal/settings"
 )
 
@@ -143,7 +143,7 @@ func TestFleet_Fit_ShowsTheArithmetic(t *testing.T) {
 		},
 		{
 			"a group in a repository", func(f *settings.Fleet) { f.RunnerGroup = "g" },
-			settings.Surroundings{Capacity: large, Scope: contract.Scope{Kind: contract.ScopeRepository}},
+			settings.Surroundings{Capacity: large, Scope: registrationcontract.Scope{Kind: registrationcontract.ScopeRepository}},
 			`RunnerGroup: got "g"; allowed: none: a repository has no runner groups`,
 		},
 	} {

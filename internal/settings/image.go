@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/ecs-github-runners/ecsrunners/internal/contract"
+	imagebuildcontract "github.com/ecs-github-runners/ecsrunners/internal/contract/imagebuild"
 )
 
 // Image is the pipeline that builds the runner image. What each field means is
@@ -138,7 +139,7 @@ func (i Image) WithDefaults() Image {
 	}
 	i.Architectures = slices.Clone(i.Architectures)
 	i.RunnerSHA256 = maps.Clone(i.RunnerSHA256)
-	set(&i.Channel, contract.DefaultImageChannel)
+	set(&i.Channel, imagebuildcontract.DefaultChannel)
 	set(&i.MaxImageCount, 5)
 	setPointer(&i.UntaggedImageAge, Duration(7*24*time.Hour))
 	set(&i.RemovalPolicy, RemovalRetain)

@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"github.com/ecs-github-runners/ecsrunners/internal/contract"
+	registrationcontract "github.com/ecs-github-runners/ecsrunners/internal/contract/registration"
+	runnercontract "github.com/ecs-github-runners/ecsrunners/internal/contract/runner"
 )
 
 // Registration is the service that registers runners at GitHub. What each field
@@ -41,7 +43,7 @@ var credentials = []string{CredentialApp, CredentialToken}
 
 // WithDefaults returns a copy with every absent value filled in.
 func (r Registration) WithDefaults() Registration {
-	set(&r.GitHubURL, contract.DefaultGitHubURL)
+	set(&r.GitHubURL, registrationcontract.DefaultGitHubURL)
 	r.GitHubURL = strings.TrimSuffix(r.GitHubURL, "/")
 	set(&r.Credential, CredentialApp)
 	set(&r.RemovalPolicy, RemovalDestroy)
@@ -53,20 +55,20 @@ func (r Registration) WithDefaults() Registration {
 
 // Scope is where runners are registered: what Organization, Repository and
 // Enterprise say. It is the zero scope unless exactly one of them is set.
-func (r Registration) Scope() contract.Scope {
-	var scopes []contract.Scope
+func (r Registration) Scope() registrationcontract.Scope {
+	var scopes []registrationcontract.Scope
 	if r.Organization != "" {
-		scopes = append(scopes, contract.Scope{Kind: contract.ScopeOrganization, Owner: r.Organization})
+		scopes = append(scopes, registrationcontract.Scope{Kind: registrationcontract.ScopeOrganization, Owner: r.Organization})
 	}
 	if r.Repository != "" {
 		owner, name, _ := strings.Cut(r.Repository, "/")
-		scopes = append(scopes, contract.Scope{Kind: contract.ScopeRepository, Owner: owner, Repository: name})
+		scopes = append(scopes, registrationcontract.Scope{Kind: registrationcontract.ScopeRepository, Owner: owner, Repository: name})
 	}
 	if r.Enterprise != "" {
-		scopes = append(scopes, contract.Scope{Kind: contract.ScopeEnterprise, Owner: r.Enterprise})
+		scopes = append(scopes, registrationcontract.Scope{Kind: registrationcontract.ScopeEnterprise, Owner: r.Enterprise})
 	}
 	if len(scopes) != 1 {
-		return contract.Scope{}
+		return registrationcontract.Scope{}
 	}
 	return scopes[0]
 }
@@ -83,7 +85,7 @@ var (
 func (r Registration) Validate() Problems {
 	var ps Problems
 	r.validateScope(&ps)
-	if !unresolved(r.GitHubURL) && (!contract.IsGitHubURL(r.GitHubURL) || !strings.HasPrefix(r.GitHubURL, "https://")) {
+	if !unresolved(r.GitHubURL) && (!registrationcontract.IsGitHubURL(r.GitHubURL) || !strings.HasPrefix(r.GitHubURL, "https://")) {
 		ps.Add("GitHubURL", r.GitHubURL, `an https address without a path, such as "https://github.com", "https://my-enterprise.ghe.com" or "https://github.example.com"`)
 	}
 	if !slices.Contains(credentials, r.Credential) {
@@ -96,7 +98,7 @@ func (r Registration) Validate() Problems {
 	if r.SecretARN != "" && r.SecretName != "" {
 		ps.Add("SecretName", r.SecretName, "a name for the new secret only: leave out SecretARN or SecretName")
 	}
-	if r.Deployment != "" && !unresolved(r.Deployment) && !contract.IsDeployment(r.Deployment) {
+	if r.Deployment != "" && !unresolved(r.Deployment) && !runnercontract.IsDeployment(r.Deployment) {
 		ps.Add("Deployment", r.Deployment, "1 to 8 lower-case letters and digits")
 	}
 	validateName(&ps, "TableName", r.TableName, tableName, "3 to 255 letters, digits and _ . -")

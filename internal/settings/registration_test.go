@@ -5,7 +5,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 
-	"github.com/ecs-github-runners/ecsrunners/internal/contract"
+	registrationcontract "github.com/ecs-github-runners/ecsrunners/internal/contract/registration"
 	"github.com/ecs-github-runners/ecsrunners/internal/settings"
 )
 
@@ -28,7 +28,7 @@ func TestRegistration_Scope(t *testing.T) {
 		assert.Equal(t, want, r.Scope().String())
 	}
 	assert.Zero(t, settings.Registration{Organization: "a", Repository: "b/c"}.Scope())
-	assert.Equal(t, contract.Scope{}, settings.Registration{}.Scope())
+	assert.Equal(t, registrationcontract.Scope{}, settings.Registration{}.Scope())
 }
 
 func TestRegistration_Validate_NamesTheFieldTheValueAndWhatIsAllowed(t *testing.T) {

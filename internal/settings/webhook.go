@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/ecs-github-runners/ecsrunners/internal/contract"
+	webhookcontract "github.com/ecs-github-runners/ecsrunners/internal/contract/webhook"
 )
 
 // Webhook is the ingress of GitHub's deliveries. What each field means is told
@@ -43,7 +44,7 @@ func (w Webhook) WithDefaults() Webhook {
 	}
 	setPointer(&w.MaximumEventAge, Duration(15*time.Minute))
 	setPointer(&w.MaximumRetryAttempts, maximumRetryAttempts)
-	setPointer(&w.SecretCacheTTL, Duration(contract.DefaultSecretTTL))
+	setPointer(&w.SecretCacheTTL, Duration(webhookcontract.DefaultSecretTTL))
 	set(&w.Architecture, ARM64)
 	set(&w.MemorySizeMiB, 256)
 	setPointer(&w.Timeout, Duration(10*time.Second))
@@ -83,7 +84,7 @@ func (w Webhook) Validate() Problems {
 		}
 	}
 	for i, event := range w.Events {
-		if !contract.IsEventName(event) && (event != contract.AllEvents || len(w.Events) > 1) {
+		if !contract.IsEventName(event) && (event != webhookcontract.AllEvents || len(w.Events) > 1) {
 			ps.Add(fmt.Sprintf("Events[%d]", i), event, `names of GitHub events, or "*" alone`)
 		}
 	}

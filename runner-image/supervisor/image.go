@@ -12,7 +12,7 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/ecs-github-runners/ecsrunners/internal/contract"
+	runnercontract "github.com/ecs-github-runners/ecsrunners/internal/contract/runner"
 )
 
 // image says where things are in the image, and who the runner is.
@@ -29,11 +29,11 @@ type image struct {
 // standard returns the image that our Dockerfile builds.
 func standard() image {
 	return image{
-		root:    contract.RunnerRoot,
-		scripts: contract.SupervisorRoot,
-		hooks:   contract.HooksRoot,
-		socket:  contract.SupervisorSocket,
-		uid:     contract.RunnerUID,
+		root:    runnercontract.Root,
+		scripts: runnercontract.SupervisorRoot,
+		hooks:   runnercontract.HooksRoot,
+		socket:  runnercontract.SupervisorSocket,
+		uid:     runnercontract.UID,
 		sudo:    "/usr/bin/sudo",
 	}
 }
@@ -66,7 +66,7 @@ func checkCommand(args []string, img image) error {
 	if err != nil {
 		return err
 	}
-	fmt.Printf("image is complete: actions/runner %s, contract version %d\n", version, contract.Version)
+	fmt.Printf("image is complete: actions/runner %s, contract version %d\n", version, runnercontract.Version)
 	return nil
 }
 
@@ -77,7 +77,7 @@ func check(ctx context.Context, img image, want string) (string, error) {
 	if os.Geteuid() != img.owner {
 		errs = append(errs, fmt.Errorf("%w: the image must end with USER root", errNotRoot))
 	}
-	for _, hook := range []contract.Hook{contract.HookJobStarted, contract.HookJobCompleted} {
+	for _, hook := range []runnercontract.Hook{runnercontract.HookJobStarted, runnercontract.HookJobCompleted} {
 		script := filepath.Join(img.scripts, string(hook)+".sh")
 		if info, err := os.Stat(script); err != nil {
 			errs = append(errs, fmt.Errorf("looking for a hook script: %w", err))

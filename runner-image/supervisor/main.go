@@ -26,7 +26,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials/endpointcreds"
 
-	"github.com/ecs-github-runners/ecsrunners/internal/contract"
+	runnercontract "github.com/ecs-github-runners/ecsrunners/internal/contract/runner"
 	"github.com/ecs-github-runners/ecsrunners/runner-image/supervisor/lifecycle"
 	"github.com/ecs-github-runners/ecsrunners/runner-image/supervisor/registration"
 )
@@ -60,7 +60,7 @@ func command(args []string, img image, clock registration.Clock) int {
 	if errors.As(err, &failed) {
 		return failed.code
 	}
-	return int(contract.ExitMisconfigured)
+	return int(runnercontract.ExitMisconfigured)
 }
 
 // exitError is a failure that another program has already explained.
@@ -72,11 +72,11 @@ type exitError struct {
 func (e exitError) Error() string { return fmt.Sprintf("%s ended with code %d", e.what, e.code) }
 
 // run runs one runner and returns the exit code of the container.
-func run(img image, clock registration.Clock, stdout io.Writer) contract.ExitCode {
+func run(img image, clock registration.Clock, stdout io.Writer) runnercontract.ExitCode {
 	out := &console{w: stdout}
 	log := slog.New(slog.NewJSONHandler(out, nil))
 	begun := clock.Now()
-	config, err := contract.ParseRunner(os.LookupEnv)
+	config, err := runnercontract.Parse(os.LookupEnv)
 	if err == nil {
 		var summary lifecycle.Summary
 		if summary, err = supervise(config, img, clock, out, log); err == nil {
@@ -86,12 +86,12 @@ func run(img image, clock registration.Clock, stdout io.Writer) contract.ExitCod
 	}
 	took := lifecycle.Seconds(clock.Now().Sub(begun))
 	out.last(config, lifecycle.Summary{
-		Reason:    contract.ReasonMisconfigured,
-		ExitCode:  contract.ExitMisconfigured,
+		Reason:    runnercontract.ReasonMisconfigured,
+		ExitCode:  runnercontract.ExitMisconfigured,
 		Detail:    err.Error(),
 		Durations: lifecycle.Durations{End: took, Total: took},
 	})
-	return contract.ExitMisconfigured
+	return runnercontract.ExitMisconfigured
 }
 
 // Variables in which ECS says where the credentials of the task role are.
@@ -117,7 +117,7 @@ func taskCredentials(lookup func(string) (string, bool)) (aws.CredentialsProvide
 }
 
 // newClient returns the client of the registration service.
-func newClient(config contract.Runner, clock registration.Clock, log *slog.Logger) (*registration.Client, error) {
+func newClient(config runnercontract.Config, clock registration.Clock, log *slog.Logger) (*registration.Client, error) {
 	credentials, err := taskCredentials(os.LookupEnv)
 	if err != nil {
 		return nil, err

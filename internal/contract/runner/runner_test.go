@@ -1,4 +1,4 @@
-package contract_test
+package runner_test
 
 import (
 	"encoding/json"
@@ -10,12 +10,12 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/ecs-github-runners/ecsrunners/internal/contract"
+	runnercontract "github.com/ecs-github-runners/ecsrunners/internal/contract/runner"
 )
 
 func TestRunner_EnvironmentIsReadBack(t *testing.T) {
 	t.Parallel()
-	want := contract.Runner{
+	want := runnercontract.Config{
 		RegistrationURL:    "https://abc.lambda-url.eu-west-1.on.aws",
 		RegistrationRegion: "eu-west-1",
 		IdleTimeout:        time.Minute,
@@ -26,17 +26,17 @@ func TestRunner_EnvironmentIsReadBack(t *testing.T) {
 		JobID:              "29679449526",
 	}
 	env := want.Environment()
-	env[contract.EnvFleet], env[contract.EnvJobID] = want.Fleet, want.JobID
-	got, err := contract.ParseRunner(lookupIn(env))
+	env[runnercontract.EnvFleet], env[runnercontract.EnvJobID] = want.Fleet, want.JobID
+	got, err := runnercontract.Parse(lookupIn(env))
 	require.NoError(t, err)
 	assert.Equal(t, want, got)
 }
 
 func TestParseRunner_NamesEveryVariableThatIsMissingOrWrong(t *testing.T) {
 	t.Parallel()
-	_, err := contract.ParseRunner(lookupIn(nil))
-	require.ErrorIs(t, err, contract.ErrRunnerEnvironment)
-	for _, v := range contract.RunnerVariables() {
+	_, err := runnercontract.Parse(lookupIn(nil))
+	require.ErrorIs(t, err, runnercontract.ErrEnvironment)
+	for _, v := range runnercontract.Variables() {
 		if v.Default == "required" {
 			assert.ErrorContains(t, err, v.Name+" is required")
 		} else {
@@ -44,35 +44,35 @@ func TestParseRunner_NamesEveryVariableThatIsMissingOrWrong(t *testing.T) {
 		}
 	}
 
-	good := contract.Runner{RegistrationURL: "https://example.org", RegistrationRegion: "eu-west-1"}.Environment()
-	good[contract.EnvFleet], good[contract.EnvJobID] = "linux", "1"
+	good := runnercontract.Config{RegistrationURL: "https://example.org", RegistrationRegion: "eu-west-1"}.Environment()
+	good[runnercontract.EnvFleet], good[runnercontract.EnvJobID] = "linux", "1"
 	for name, value := range map[string]string{
-		contract.EnvContract:        "2",
-		contract.EnvRegistrationURL: "example.org",
-		contract.EnvIdleTimeout:     "5",
-		contract.EnvLifetime:        "-1h",
+		runnercontract.EnvContract:        "2",
+		runnercontract.EnvRegistrationURL: "example.org",
+		runnercontract.EnvIdleTimeout:     "5",
+		runnercontract.EnvLifetime:        "-1h",
 	} {
 		env := maps.Clone(good)
 		env[name] = value
-		_, err := contract.ParseRunner(lookupIn(env))
+		_, err := runnercontract.Parse(lookupIn(env))
 		assert.ErrorContains(t, err, fmt.Sprintf("%s is %q", name, value))
 	}
 }
 
 func TestReason_HasOneExitCode(t *testing.T) {
 	t.Parallel()
-	seen := map[contract.Reason]bool{}
-	for _, end := range contract.RunnerEnds() {
+	seen := map[runnercontract.Reason]bool{}
+	for _, end := range runnercontract.Ends() {
 		assert.False(t, seen[end.Reason], "%s is listed twice", end.Reason)
 		seen[end.Reason] = true
 		assert.Equal(t, end.Code, end.Reason.ExitCode())
 	}
-	assert.Equal(t, contract.ExitListenerFailed, contract.Reason("unheard of").ExitCode())
+	assert.Equal(t, runnercontract.ExitListenerFailed, runnercontract.Reason("unheard of").ExitCode())
 }
 
 func TestJITConfig_IsNotFormatted(t *testing.T) {
 	t.Parallel()
-	registration := contract.Registration{RunnerName: "r", JITConfig: "s3cret"}
+	registration := runnercontract.Registration{RunnerName: "r", JITConfig: "s3cret"}
 	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q"} {
 		assert.NotContains(t, fmt.Sprintf(verb, registration), "s3cret", verb)
 	}
@@ -83,7 +83,7 @@ func TestJITConfig_IsNotFormatted(t *testing.T) {
 
 func TestRunnerName_IsReadBack(t *testing.T) {
 	t.Parallel()
-	name := contract.RunnerName{
+	name := runnercontract.Name{
 		Deployment: "prod",
 		Fleet:      "linux-x64",
 		JobID:      "29679449526",
@@ -91,14 +91,14 @@ func TestRunnerName_IsReadBack(t *testing.T) {
 		Nonce:      "k3",
 	}
 	assert.Equal(t, "prod-linux-x64-29679449526-01234567-k3", name.String())
-	got, err := contract.ParseRunnerName(name.String())
+	got, err := runnercontract.ParseName(name.String())
 	require.NoError(t, err)
-	name.Task = name.Task[:contract.TaskIDPart]
+	name.Task = name.Task[:runnercontract.TaskIDPart]
 	assert.Equal(t, name, got)
 
 	for _, foreign := range []string{"", "my-laptop", "a-b-c-d-e", "prod-linux-12x-01234567-k3", "prod-linux-12-0123456-k3", "-linux-12-01234567-k3"} {
-		_, err := contract.ParseRunnerName(foreign)
-		assert.ErrorIs(t, err, contract.ErrRunnerName, "%q must be left alone by clean-up", foreign)
+		_, err := runnercontract.ParseName(foreign)
+		assert.ErrorIs(t, err, runnercontract.ErrName, "%q must be left alone by clean-up", foreign)
 	}
 }
 

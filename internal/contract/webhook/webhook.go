@@ -1,4 +1,6 @@
-package contract
+// Package webhook is what the webhook function and its construct agree on: the
+// environment variables and the metrics.
+package webhook
 
 import (
 	"encoding/json"
@@ -7,9 +9,12 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/ecs-github-runners/ecsrunners/internal/contract"
+	"github.com/ecs-github-runners/ecsrunners/internal/contract/env"
 )
 
-// Environment variables of the webhook program. WebhookVariables explains them.
+// Environment variables of the webhook program. Variables explains them.
 const (
 	EnvEventBus            = "ECSRUNNERS_EVENT_BUS"
 	EnvSecretID            = "ECSRUNNERS_WEBHOOK_SECRET_ID"
@@ -27,15 +32,11 @@ const (
 	AllEvents = "*"
 	// DefaultSecretTTL is how long the program uses a secret it has read.
 	DefaultSecretTTL = 5 * time.Minute
-	// MaxEnvironmentSize is the most that our environment variables may take
-	// together. Lambda allows 4 KiB; the rest is for what is added to a function
-	// from outside.
-	MaxEnvironmentSize = 3584
 )
 
-// Metrics of the webhook program, in the namespace WebhookMetricNamespace.
+// Metrics of the webhook program, in the namespace MetricNamespace.
 const (
-	WebhookMetricNamespace = "ECSRunners/Webhook"
+	MetricNamespace = "ECSRunners/Webhook"
 	// MetricDeliveries counts deliveries, by DimensionFunction and DimensionOutcome.
 	MetricDeliveries = "Deliveries"
 	// MetricPutFailures counts calls of PutEvents that failed, those included that
@@ -48,9 +49,6 @@ const (
 	// MetricGitHubHostedJobs counts queued jobs meant for GitHub's own runners.
 	// They are not among the uncovered ones.
 	MetricGitHubHostedJobs = "GitHubHostedJobs"
-
-	DimensionFunction = "FunctionName"
-	DimensionOutcome  = "Outcome"
 )
 
 // Outcome is what became of a delivery: the value of DimensionOutcome.
@@ -75,17 +73,10 @@ func Outcomes() []Outcome {
 	}
 }
 
-// Fleet is one line of the route table: jobs whose labels are all among the
-// fleet's labels go to the fleet.
-type Fleet struct {
-	Name   string   `json:"name"`
-	Labels []string `json:"labels"`
-}
-
-// Webhook is the configuration of the webhook program. The construct turns it
+// Config is the configuration of the webhook program. The construct turns it
 // into environment variables with Environment, the program reads them back with
-// ParseWebhook.
-type Webhook struct {
+// Parse.
+type Config struct {
 	// EventBus is the name or ARN of the bus. Required.
 	EventBus string
 	// SecretID is the name or ARN of the webhook secret. Required.
@@ -110,41 +101,32 @@ type Webhook struct {
 	AllowPublic bool
 	// Fleets is the route table; the first fleet that covers a job takes it.
 	// The labels package checks it.
-	Fleets []Fleet
+	Fleets []contract.Fleet
 }
 
-var (
-	// ErrMissing says that a required setting of the webhook is missing.
-	ErrMissing = errors.New("is required")
-	// ErrSetting says that a setting of the webhook has a value it cannot have.
-	ErrSetting = errors.New("is not valid")
-	// ErrEnvironmentSize says that the settings do not fit into the environment.
-	ErrEnvironmentSize = errors.New("environment is too large")
-)
-
 // withDefaults returns w with every default filled in.
-func (w Webhook) withDefaults() Webhook {
+func (w Config) withDefaults() Config {
 	if w.SecretTTL == 0 {
 		w.SecretTTL = DefaultSecretTTL
 	}
 	if len(w.Events) == 0 {
-		w.Events = []string{DetailTypeWorkflowJob}
+		w.Events = []string{contract.DetailTypeWorkflowJob}
 	}
 	return w
 }
 
 // Validate reports every setting that is missing or wrong. Fleets are checked by
 // the labels package.
-func (w Webhook) Validate() error {
+func (w Config) Validate() error {
 	w = w.withDefaults()
 	var errs []error
 	require := func(name string, ok bool) {
 		if !ok {
-			errs = append(errs, fmt.Errorf("%s %w", name, ErrMissing))
+			errs = append(errs, fmt.Errorf("%s %w", name, env.ErrMissing))
 		}
 	}
 	reject := func(name, value, want string) {
-		errs = append(errs, fmt.Errorf("%s %w: %q, want %s", name, ErrSetting, value, want))
+		errs = append(errs, fmt.Errorf("%s %w: %q, want %s", name, env.ErrInvalid, value, want))
 	}
 	require(EnvEventBus, w.EventBus != "")
 	require(EnvSecretID, w.SecretID != "")
@@ -153,17 +135,17 @@ func (w Webhook) Validate() error {
 		reject(EnvSecretTTL, w.SecretTTL.String(), "at least 1s")
 	}
 	for _, owner := range w.Owners {
-		if !IsOwner(owner) {
+		if !contract.IsOwner(owner) {
 			reject(EnvAllowedOwners, owner, "the login of an organization or a user")
 		}
 	}
 	for _, pattern := range w.Repositories {
-		if !IsRepositoryPattern(pattern) {
+		if !contract.IsRepositoryPattern(pattern) {
 			reject(EnvAllowedRepositories, pattern, "owner/name, where * stands for any characters but /")
 		}
 	}
 	for _, event := range w.Events {
-		if !IsEventName(event) && (event != AllEvents || len(w.Events) > 1) {
+		if !contract.IsEventName(event) && (event != AllEvents || len(w.Events) > 1) {
 			reject(EnvAllowedEvents, event, "names of events, or * alone")
 		}
 	}
@@ -172,7 +154,7 @@ func (w Webhook) Validate() error {
 
 // Environment returns the environment variables that carry w. Variables with
 // nothing to say are left out. It fails when w is not valid or does not fit.
-func (w Webhook) Environment() (map[string]string, error) {
+func (w Config) Environment() (map[string]string, error) {
 	if err := w.Validate(); err != nil {
 		return nil, err
 	}
@@ -184,7 +166,7 @@ func (w Webhook) Environment() (map[string]string, error) {
 		}
 	}
 	w = w.withDefaults()
-	env := map[string]string{
+	variables := map[string]string{
 		EnvEventBus:            w.EventBus,
 		EnvSecretID:            w.SecretID,
 		EnvPreviousSecretID:    w.PreviousSecretID,
@@ -195,36 +177,26 @@ func (w Webhook) Environment() (map[string]string, error) {
 		EnvAllowPublic:         strconv.FormatBool(w.AllowPublic),
 		EnvFleets:              string(fleets),
 	}
-	for name, value := range env {
+	for name, value := range variables {
 		if value == "" {
-			delete(env, name)
+			delete(variables, name)
 		}
 	}
-	if size := EnvironmentSize(env); size > MaxEnvironmentSize {
+	if size := env.Size(variables); size > env.MaxSize {
 		return nil, fmt.Errorf("%w: %d bytes, at most %d: use fewer or shorter labels and repository patterns, or a second webhook for some of the %d fleets",
-			ErrEnvironmentSize, size, MaxEnvironmentSize, len(w.Fleets))
+			env.ErrTooLarge, size, env.MaxSize, len(w.Fleets))
 	}
-	return env, nil
+	return variables, nil
 }
 
-// EnvironmentSize is what a set of environment variables counts towards Lambda's
-// limit: the bytes of all names and values.
-func EnvironmentSize(env map[string]string) int {
-	size := 0
-	for name, value := range env {
-		size += len(name) + len(value)
-	}
-	return size
-}
-
-// ParseWebhook reads the configuration with a function like os.LookupEnv. Its
+// Parse reads the configuration with a function like os.LookupEnv. Its
 // error names every variable that is missing or wrong.
-func ParseWebhook(lookup func(string) (string, bool)) (Webhook, error) {
+func Parse(lookup func(string) (string, bool)) (Config, error) {
 	value := func(name string) string {
 		v, _ := lookup(name)
 		return strings.TrimSpace(v)
 	}
-	w := Webhook{
+	w := Config{
 		EventBus:         value(EnvEventBus),
 		SecretID:         value(EnvSecretID),
 		PreviousSecretID: value(EnvPreviousSecretID),
@@ -234,7 +206,7 @@ func ParseWebhook(lookup func(string) (string, bool)) (Webhook, error) {
 	}
 	var errs []error
 	reject := func(name, value, want string) {
-		errs = append(errs, fmt.Errorf("%s %w: %q, want %s", name, ErrSetting, value, want))
+		errs = append(errs, fmt.Errorf("%s %w: %q, want %s", name, env.ErrInvalid, value, want))
 	}
 	if v := value(EnvSecretTTL); v != "" {
 		ttl, err := time.ParseDuration(v)
@@ -260,20 +232,14 @@ func ParseWebhook(lookup func(string) (string, bool)) (Webhook, error) {
 	}
 	w = w.withDefaults()
 	if err := errors.Join(append(errs, w.Validate())...); err != nil {
-		return Webhook{}, fmt.Errorf("reading the environment: %w", err)
+		return Config{}, fmt.Errorf("reading the environment: %w", err)
 	}
 	return w, nil
 }
 
-// Variable describes an environment variable to people.
-type Variable struct {
-	Name string
-	Text string
-}
-
-// WebhookVariables describes the environment variables of the webhook program.
-func WebhookVariables() []Variable {
-	return []Variable{
+// Variables describes the environment variables of the webhook program.
+func Variables() []env.Variable {
+	return []env.Variable{
 		{EnvEventBus, "name or ARN of the event bus (required)"},
 		{EnvSecretID, "name or ARN of the webhook secret in Secrets Manager (required)"},
 		{EnvPreviousSecretID, "a second secret that is accepted while secrets are being replaced"},

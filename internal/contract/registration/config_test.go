@@ -1,4 +1,4 @@
-package contract_test
+package registration_test
 
 import (
 	"strings"
@@ -8,18 +8,20 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/ecs-github-runners/ecsrunners/internal/contract"
+	"github.com/ecs-github-runners/ecsrunners/internal/contract/env"
+	registrationcontract "github.com/ecs-github-runners/ecsrunners/internal/contract/registration"
+	runnercontract "github.com/ecs-github-runners/ecsrunners/internal/contract/runner"
 )
 
-func someService() contract.RegistrationService {
-	return contract.RegistrationService{
+func someService() registrationcontract.Config {
+	return registrationcontract.Config{
 		Deployment:   "farm",
 		Cluster:      "arn:aws:ecs:eu-central-1:111122223333:cluster/runners",
 		Ledger:       "ledger",
 		CredentialID: "credential",
 		GitHubURL:    "https://octo.ghe.com",
-		Scope:        contract.Scope{Kind: contract.ScopeRepository, Owner: "octo", Repository: "app"},
-		Fleets: []contract.RegisteredFleet{{
+		Scope:        registrationcontract.Scope{Kind: registrationcontract.ScopeRepository, Owner: "octo", Repository: "app"},
+		Fleets: []registrationcontract.Fleet{{
 			Name: "linux", Labels: []string{"self-hosted"}, RoleID: "AROACKCEVSQ6C2EXAMPLE", Family: "linux", RunnerGroup: "42", LeaseSeconds: 901,
 		}},
 	}
@@ -29,7 +31,7 @@ func TestRegistrationService_ReadsWhatItWrites(t *testing.T) {
 	t.Parallel()
 	env, err := someService().Environment()
 	require.NoError(t, err)
-	got, err := contract.ParseRegistrationService(lookup(env))
+	got, err := registrationcontract.Parse(lookup(env))
 	require.NoError(t, err)
 	assert.Equal(t, someService(), got)
 
@@ -37,13 +39,13 @@ func TestRegistrationService_ReadsWhatItWrites(t *testing.T) {
 	small.GitHubURL, small.Fleets = "", nil
 	env, err = small.Environment()
 	require.NoError(t, err)
-	got, err = contract.ParseRegistrationService(lookup(env))
+	got, err = registrationcontract.Parse(lookup(env))
 	require.NoError(t, err)
-	assert.Equal(t, contract.DefaultGitHubURL, got.GitHubURL)
+	assert.Equal(t, registrationcontract.DefaultGitHubURL, got.GitHubURL)
 	assert.Empty(t, got.Fleets)
 
 	documented := map[string]bool{}
-	for _, v := range contract.RegistrationVariables() {
+	for _, v := range registrationcontract.Variables() {
 		documented[v.Name] = true
 	}
 	for name := range env {
@@ -53,14 +55,14 @@ func TestRegistrationService_ReadsWhatItWrites(t *testing.T) {
 
 func TestParseRegistrationService_NamesEverythingThatIsWrong(t *testing.T) {
 	t.Parallel()
-	_, err := contract.ParseRegistrationService(lookup(nil))
-	for _, name := range []string{contract.EnvDeployment, contract.EnvCluster, contract.EnvLedger, contract.EnvCredentialID, contract.EnvScope} {
+	_, err := registrationcontract.Parse(lookup(nil))
+	for _, name := range []string{registrationcontract.EnvDeployment, registrationcontract.EnvCluster, registrationcontract.EnvLedger, registrationcontract.EnvCredentialID, registrationcontract.EnvScope} {
 		assert.ErrorContains(t, err, name)
 	}
-	_, err = contract.ParseRegistrationService(lookup(map[string]string{
-		contract.EnvDeployment: "Farm", contract.EnvCluster: "c", contract.EnvLedger: "l", contract.EnvCredentialID: "s",
-		contract.EnvScope: "org/my-org", contract.EnvGitHubURL: "http://github.example.com",
-		contract.EnvFleets: `[{"name":"linux","rank":1}]`,
+	_, err = registrationcontract.Parse(lookup(map[string]string{
+		registrationcontract.EnvDeployment: "Farm", registrationcontract.EnvCluster: "c", registrationcontract.EnvLedger: "l", registrationcontract.EnvCredentialID: "s",
+		registrationcontract.EnvScope: "org/my-org", registrationcontract.EnvGitHubURL: "http://github.example.com",
+		registrationcontract.EnvFleets: `[{"name":"linux","rank":1}]`,
 	}))
 	for _, want := range []string{
 		`ECSRUNNERS_DEPLOYMENT is not valid: "Farm", want 1 to 8 lower-case letters and digits`,
@@ -73,15 +75,15 @@ func TestParseRegistrationService_NamesEverythingThatIsWrong(t *testing.T) {
 	assert.NotContains(t, err.Error(), "reported-already")
 
 	odd := someService()
-	odd.Fleets = []contract.RegisteredFleet{{Name: "linux", LeaseSeconds: -1}}
+	odd.Fleets = []registrationcontract.Fleet{{Name: "linux", LeaseSeconds: -1}}
 	_, err = odd.Environment()
 	assert.ErrorContains(t, err, "ECSRUNNERS_FLEETS[0] is not valid: role_id and family must be set")
 	assert.ErrorContains(t, err, "ECSRUNNERS_FLEETS[0].lease_seconds is not valid: -1, want 0 or more")
 
 	large := someService()
-	large.Fleets[0].Labels = []string{strings.Repeat("x", contract.MaxEnvironmentSize)}
+	large.Fleets[0].Labels = []string{strings.Repeat("x", env.MaxSize)}
 	_, err = large.Environment()
-	assert.ErrorIs(t, err, contract.ErrEnvironmentSize)
+	assert.ErrorIs(t, err, env.ErrTooLarge)
 }
 
 func TestScope(t *testing.T) {
@@ -91,7 +93,7 @@ func TestScope(t *testing.T) {
 		"repos/octo/app":    {"octo/app": true, "Octo/App": true, "octo/app2": false, "other/app": false},
 		"enterprises/globo": {"octo/app": true, "octo": false},
 	} {
-		scope, err := contract.ParseScope(text)
+		scope, err := registrationcontract.ParseScope(text)
 		require.NoError(t, err)
 		assert.Equal(t, text, scope.String())
 		for repository, want := range covers {
@@ -99,25 +101,32 @@ func TestScope(t *testing.T) {
 		}
 	}
 	for _, text := range []string{"", "octo", "orgs", "orgs/", "orgs/octo/app", "repos/octo", "repos/octo/", "repos/octo/app/x", "users/octo", "orgs/a b", "repos/../app"} {
-		_, err := contract.ParseScope(text)
-		assert.ErrorIsf(t, err, contract.ErrScope, "%q", text)
+		_, err := registrationcontract.ParseScope(text)
+		assert.ErrorIsf(t, err, registrationcontract.ErrScope, "%q", text)
 	}
 }
 
 func TestIsGitHubURL(t *testing.T) {
 	t.Parallel()
 	for _, ok := range []string{"https://github.com", "https://github.com/", "https://octo.ghe.com", "https://github.example.com:8443", "http://127.0.0.1:8080"} {
-		assert.True(t, contract.IsGitHubURL(ok), ok)
+		assert.True(t, registrationcontract.IsGitHubURL(ok), ok)
 	}
 	for _, odd := range []string{"", "github.com", "http://github.com", "https://u:p@github.com", "https://github.com/api/v3", "https://github.com?a", "https://github.com#a", "ftp://github.com"} {
-		assert.False(t, contract.IsGitHubURL(odd), odd)
+		assert.False(t, registrationcontract.IsGitHubURL(odd), odd)
 	}
 }
 
 func TestLease_OutlastsAWaitingRunner(t *testing.T) {
 	t.Parallel()
-	assert.Equal(t, contract.MinLease, contract.Lease(contract.DefaultStartTimeout, contract.DefaultIdleTimeout))
-	assert.Equal(t, time.Hour+10*time.Minute, contract.Lease(5*time.Minute, time.Hour))
-	assert.Equal(t, contract.MinLease, contract.RegisteredFleet{}.Lease())
-	assert.Equal(t, time.Hour, contract.RegisteredFleet{LeaseSeconds: 3600}.Lease())
+	assert.Equal(t, registrationcontract.MinLease, registrationcontract.Lease(runnercontract.DefaultStartTimeout, runnercontract.DefaultIdleTimeout))
+	assert.Equal(t, time.Hour+10*time.Minute, registrationcontract.Lease(5*time.Minute, time.Hour))
+	assert.Equal(t, registrationcontract.MinLease, registrationcontract.Fleet{}.Lease())
+	assert.Equal(t, time.Hour, registrationcontract.Fleet{LeaseSeconds: 3600}.Lease())
+}
+
+func lookup(env map[string]string) func(string) (string, bool) {
+	return func(name string) (string, bool) {
+		value, ok := env[name]
+		return value, ok
+	}
 }

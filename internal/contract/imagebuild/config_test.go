@@ -1,4 +1,4 @@
-package contract_test
+package imagebuild_test
 
 import (
 	"testing"
@@ -6,11 +6,12 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/ecs-github-runners/ecsrunners/internal/contract"
+	"github.com/ecs-github-runners/ecsrunners/internal/contract/env"
+	imagebuildcontract "github.com/ecs-github-runners/ecsrunners/internal/contract/imagebuild"
 )
 
-func projects() contract.ImageBuild {
-	return contract.ImageBuild{Projects: []contract.ImageProject{
+func projects() imagebuildcontract.Config {
+	return imagebuildcontract.Config{Projects: []imagebuildcontract.Project{
 		{Project: "build", Parameter: "/waiting", Repository: "runner", Tag: "latest-x64"},
 		{Project: "build-arm64", Parameter: "/waiting-arm64", Repository: "runner", Tag: "latest-arm64"},
 	}}
@@ -19,11 +20,11 @@ func projects() contract.ImageBuild {
 func TestImageBuild_TravelsThroughTheEnvironment(t *testing.T) {
 	env, err := projects().Environment()
 	require.NoError(t, err)
-	got, err := contract.ParseImageBuild(lookup(env))
+	got, err := imagebuildcontract.Parse(lookup(env))
 	require.NoError(t, err)
 	assert.Equal(t, projects(), got)
-	require.Len(t, contract.ImageBuildVariables(), len(env))
-	for _, variable := range contract.ImageBuildVariables() {
+	require.Len(t, imagebuildcontract.Variables(), len(env))
+	for _, variable := range imagebuildcontract.Variables() {
 		assert.Contains(t, env, variable.Name)
 	}
 }
@@ -32,7 +33,7 @@ func TestParseImageBuild_FailsWhen(t *testing.T) {
 	incomplete := projects()
 	incomplete.Projects[1].Tag = ""
 	_, err := incomplete.Environment()
-	require.ErrorIs(t, err, contract.ErrMissing)
+	require.ErrorIs(t, err, env.ErrMissing)
 	assert.ErrorContains(t, err, "ECSRUNNERS_IMAGE_PROJECTS[1].tag is required")
 
 	for name, test := range map[string]struct{ value, want string }{
@@ -45,12 +46,19 @@ func TestParseImageBuild_FailsWhen(t *testing.T) {
 		"a project has no project": {`[{"parameter":"w","repository":"r","tag":"t"}]`, "reading the environment: ECSRUNNERS_IMAGE_PROJECTS[0].project is required"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := contract.ParseImageBuild(lookup(map[string]string{contract.EnvImageProjects: test.value}))
+			_, err := imagebuildcontract.Parse(lookup(map[string]string{imagebuildcontract.EnvProjects: test.value}))
 			assert.EqualError(t, err, test.want)
 		})
 	}
 }
 
 func TestImageChannelTag(t *testing.T) {
-	assert.Equal(t, "latest-arm64", contract.ImageChannelTag(contract.DefaultImageChannel, "arm64"))
+	assert.Equal(t, "latest-arm64", imagebuildcontract.ChannelTag(imagebuildcontract.DefaultChannel, "arm64"))
+}
+
+func lookup(env map[string]string) func(string) (string, bool) {
+	return func(name string) (string, bool) {
+		value, ok := env[name]
+		return value, ok
+	}
 }

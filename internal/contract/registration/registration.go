@@ -1,4 +1,7 @@
-package contract
+// Package registration is what the registration function and its construct agree
+// on: the environment variables, the ledger table and the metrics. What it agrees
+// on with the runners is in package runner.
+package registration
 
 import (
 	"encoding/json"
@@ -8,11 +11,13 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/ecs-github-runners/ecsrunners/internal/contract/env"
+	runnercontract "github.com/ecs-github-runners/ecsrunners/internal/contract/runner"
 )
 
-// Environment variables of the registration program. RegistrationVariables
-// explains them. The fleets are in EnvFleets, with more to each than the webhook
-// program knows.
+// Environment variables of the registration program. Variables
+// explains them.
 const (
 	EnvDeployment   = "ECSRUNNERS_DEPLOYMENT"
 	EnvCluster      = "ECSRUNNERS_CLUSTER"
@@ -20,6 +25,7 @@ const (
 	EnvCredentialID = "ECSRUNNERS_GITHUB_CREDENTIAL_ID"
 	EnvGitHubURL    = "ECSRUNNERS_GITHUB_URL"
 	EnvScope        = "ECSRUNNERS_GITHUB_SCOPE"
+	EnvFleets       = "ECSRUNNERS_FLEETS"
 )
 
 const (
@@ -38,27 +44,10 @@ func Lease(start, idle time.Duration) time.Duration {
 	return max(MinLease, start+idle+5*time.Minute)
 }
 
-// Attributes and index of the ledger table. It holds an item for each job, whose
-// key is LedgerJob and the job's id, and one for each task that has claimed a
-// job, whose key is LedgerTask and the task's id.
-const (
-	LedgerKey  = "id"
-	LedgerJob  = "job#"
-	LedgerTask = "task#"
-	// LedgerExpires is when DynamoDB may delete an item, in Unix seconds.
-	LedgerExpires = "expires_at"
-	// LedgerIndex lists the jobs of a fleet in a state: its partition key is
-	// LedgerFleetState, the name of the fleet and the state with # between them, its
-	// sort key LedgerQueuedAt, in Unix milliseconds.
-	LedgerIndex      = "fleet-state"
-	LedgerFleetState = "fleet_state"
-	LedgerQueuedAt   = "queued_at"
-)
-
 // Metrics of the registration program, in the namespace
-// RegistrationMetricNamespace.
+// MetricNamespace.
 const (
-	RegistrationMetricNamespace = "ECSRunners/Registration"
+	MetricNamespace = "ECSRunners/Registration"
 	// MetricRequests counts requests, by DimensionFunction and DimensionOutcome.
 	MetricRequests = "Requests"
 	// MetricJobCheckFailures counts jobs for which a runner was registered although
@@ -72,111 +61,33 @@ const (
 	MetricRateLimitRemaining = "RateLimitRemaining"
 )
 
-// RegistrationOutcome is what became of a request to the registration API: the
+// Outcome is what became of a request to the registration API: the
 // value of DimensionOutcome.
-type RegistrationOutcome string
+type Outcome string
 
 // Outcomes of requests, with the status codes that the supervisor is answered.
 const (
-	RegistrationRegistered  RegistrationOutcome = "registered"  // 200: a runner for a job
-	RegistrationStarted     RegistrationOutcome = "started"     // 204: the listener starts
-	RegistrationReleased    RegistrationOutcome = "released"    // 204: the runner is removed
-	RegistrationNoWork      RegistrationOutcome = "no_work"     // 204: the fleet has no open job
-	RegistrationBusy        RegistrationOutcome = "busy"        // 409: the runner has a job
-	RegistrationRefused     RegistrationOutcome = "refused"     // 400, 403, 404, 405, 409, 426: asking again is of no use
-	RegistrationThrottled   RegistrationOutcome = "throttled"   // 429: GitHub's rate limit
-	RegistrationUnavailable RegistrationOutcome = "unavailable" // 503: to be asked again
-	RegistrationFailed      RegistrationOutcome = "failed"      // 500: a defect of the program
+	OutcomeRegistered  Outcome = "registered"  // 200: a runner for a job
+	OutcomeStarted     Outcome = "started"     // 204: the listener starts
+	OutcomeReleased    Outcome = "released"    // 204: the runner is removed
+	OutcomeNoWork      Outcome = "no_work"     // 204: the fleet has no open job
+	OutcomeBusy        Outcome = "busy"        // 409: the runner has a job
+	OutcomeRefused     Outcome = "refused"     // 400, 403, 404, 405, 409, 426: asking again is of no use
+	OutcomeThrottled   Outcome = "throttled"   // 429: GitHub's rate limit
+	OutcomeUnavailable Outcome = "unavailable" // 503: to be asked again
+	OutcomeFailed      Outcome = "failed"      // 500: a defect of the program
 )
 
-// RegistrationOutcomes lists every outcome.
-func RegistrationOutcomes() []RegistrationOutcome {
-	return []RegistrationOutcome{
-		RegistrationRegistered, RegistrationStarted, RegistrationReleased, RegistrationNoWork, RegistrationBusy,
-		RegistrationRefused, RegistrationThrottled, RegistrationUnavailable, RegistrationFailed,
+// Outcomes lists every outcome.
+func Outcomes() []Outcome {
+	return []Outcome{
+		OutcomeRegistered, OutcomeStarted, OutcomeReleased, OutcomeNoWork, OutcomeBusy,
+		OutcomeRefused, OutcomeThrottled, OutcomeUnavailable, OutcomeFailed,
 	}
 }
 
-// ScopeKind is the level at GitHub at which runners are registered.
-type ScopeKind string
-
-// Levels, in the words of GitHub's REST API.
-const (
-	ScopeOrganization ScopeKind = "orgs"
-	ScopeRepository   ScopeKind = "repos"
-	ScopeEnterprise   ScopeKind = "enterprises"
-)
-
-// Scope is where at GitHub runners are registered.
-type Scope struct {
-	Kind ScopeKind
-	// Owner is the login of the organization or of the repository's owner, or the
-	// slug of the enterprise. Repository is the name of the repository without its
-	// owner, and empty at the other levels.
-	Owner, Repository string
-}
-
-// ErrScope says that a text is no scope.
-var ErrScope = errors.New("is no scope")
-
-// ParseScope reads what Scope.String writes.
-func ParseScope(s string) (Scope, error) {
-	kind, rest, _ := strings.Cut(s, "/")
-	scope := Scope{Kind: ScopeKind(kind), Owner: rest}
-	if scope.Kind == ScopeRepository {
-		scope.Owner, scope.Repository, _ = strings.Cut(rest, "/")
-	}
-	if err := scope.Validate(); err != nil {
-		return Scope{}, err
-	}
-	return scope, nil
-}
-
-// Validate checks that the scope can be one.
-func (s Scope) Validate() error {
-	ok := IsOwner(s.Owner)
-	switch s.Kind {
-	case ScopeRepository:
-		ok = ok && IsOwner(s.Repository)
-	case ScopeOrganization, ScopeEnterprise:
-		ok = ok && s.Repository == ""
-	default:
-		ok = false
-	}
-	if !ok {
-		return fmt.Errorf("%q %w: want orgs/my-org, repos/my-org/app or enterprises/my-enterprise", s.String(), ErrScope)
-	}
-	return nil
-}
-
-// String is the scope as paths of GitHub's REST API begin: "orgs/my-org",
-// "repos/my-org/app" or "enterprises/my-enterprise".
-func (s Scope) String() string {
-	text := string(s.Kind) + "/" + s.Owner
-	if s.Repository != "" {
-		text += "/" + s.Repository
-	}
-	return text
-}
-
-// Covers reports whether a runner in the scope can run jobs of a repository,
-// owner/name. Which organizations an enterprise has is GitHub's to know.
-func (s Scope) Covers(repository string) bool {
-	owner, name, ok := strings.Cut(repository, "/")
-	switch {
-	case !ok:
-		return false
-	case s.Kind == ScopeEnterprise:
-		return true
-	case s.Kind == ScopeRepository:
-		return strings.EqualFold(owner, s.Owner) && strings.EqualFold(name, s.Repository)
-	default:
-		return strings.EqualFold(owner, s.Owner)
-	}
-}
-
-// RegisteredFleet is what the registration program knows of a fleet.
-type RegisteredFleet struct {
+// Fleet is what the registration program knows of a fleet.
+type Fleet struct {
 	Name   string   `json:"name"`
 	Labels []string `json:"labels"`
 	// RoleID is the unique id of the fleet's task role, such as
@@ -192,17 +103,17 @@ type RegisteredFleet struct {
 }
 
 // Lease is how long a claim of the fleet's tasks lasts.
-func (f RegisteredFleet) Lease() time.Duration {
+func (f Fleet) Lease() time.Duration {
 	if f.LeaseSeconds == 0 {
 		return MinLease
 	}
 	return time.Duration(f.LeaseSeconds) * time.Second
 }
 
-// RegistrationService is the configuration of the registration program. The
+// Config is the configuration of the registration program. The
 // construct turns it into environment variables with Environment, the program
-// reads them back with ParseRegistrationService.
-type RegistrationService struct {
+// reads them back with Parse.
+type Config struct {
 	// Deployment begins the names of the runners. Required.
 	Deployment string
 	// Cluster is the ARN of the ECS cluster with the tasks. Required.
@@ -218,34 +129,34 @@ type RegistrationService struct {
 	Scope Scope
 	// Fleets are the fleets whose tasks are served. The labels package checks their
 	// names and labels.
-	Fleets []RegisteredFleet
+	Fleets []Fleet
 }
 
 // Validate reports every setting that is missing or wrong.
-func (r RegistrationService) Validate() error {
+func (r Config) Validate() error {
 	var errs []error
 	for _, required := range []struct{ name, value string }{
 		{EnvDeployment, r.Deployment}, {EnvCluster, r.Cluster}, {EnvLedger, r.Ledger}, {EnvCredentialID, r.CredentialID},
 	} {
 		if required.value == "" {
-			errs = append(errs, fmt.Errorf("%s %w", required.name, ErrMissing))
+			errs = append(errs, fmt.Errorf("%s %w", required.name, env.ErrMissing))
 		}
 	}
-	if r.Deployment != "" && !IsDeployment(r.Deployment) {
-		errs = append(errs, fmt.Errorf("%s %w: %q, want 1 to %d lower-case letters and digits", EnvDeployment, ErrSetting, r.Deployment, MaxDeployment))
+	if r.Deployment != "" && !runnercontract.IsDeployment(r.Deployment) {
+		errs = append(errs, fmt.Errorf("%s %w: %q, want 1 to %d lower-case letters and digits", EnvDeployment, env.ErrInvalid, r.Deployment, runnercontract.MaxDeployment))
 	}
 	if r.GitHubURL != "" && !IsGitHubURL(r.GitHubURL) {
-		errs = append(errs, fmt.Errorf("%s %w: %q, want an address such as %s, without a path", EnvGitHubURL, ErrSetting, r.GitHubURL, DefaultGitHubURL))
+		errs = append(errs, fmt.Errorf("%s %w: %q, want an address such as %s, without a path", EnvGitHubURL, env.ErrInvalid, r.GitHubURL, DefaultGitHubURL))
 	}
 	if err := r.Scope.Validate(); err != nil {
 		errs = append(errs, fmt.Errorf("%s: %w", EnvScope, err))
 	}
 	for i, fleet := range r.Fleets {
 		if fleet.RoleID == "" || fleet.Family == "" {
-			errs = append(errs, fmt.Errorf("%s[%d] %w: role_id and family must be set", EnvFleets, i, ErrSetting))
+			errs = append(errs, fmt.Errorf("%s[%d] %w: role_id and family must be set", EnvFleets, i, env.ErrInvalid))
 		}
 		if fleet.LeaseSeconds < 0 {
-			errs = append(errs, fmt.Errorf("%s[%d].lease_seconds %w: %d, want 0 or more", EnvFleets, i, ErrSetting, fleet.LeaseSeconds))
+			errs = append(errs, fmt.Errorf("%s[%d].lease_seconds %w: %d, want 0 or more", EnvFleets, i, env.ErrInvalid, fleet.LeaseSeconds))
 		}
 	}
 	return errors.Join(errs...)
@@ -253,7 +164,7 @@ func (r RegistrationService) Validate() error {
 
 // Environment returns the environment variables that carry r. It fails when r is
 // not valid or does not fit.
-func (r RegistrationService) Environment() (map[string]string, error) {
+func (r Config) Environment() (map[string]string, error) {
 	if err := r.Validate(); err != nil {
 		return nil, err
 	}
@@ -267,7 +178,7 @@ func (r RegistrationService) Environment() (map[string]string, error) {
 	if r.GitHubURL == "" {
 		r.GitHubURL = DefaultGitHubURL
 	}
-	env := map[string]string{
+	variables := map[string]string{
 		EnvDeployment:   r.Deployment,
 		EnvCluster:      r.Cluster,
 		EnvLedger:       r.Ledger,
@@ -276,21 +187,21 @@ func (r RegistrationService) Environment() (map[string]string, error) {
 		EnvScope:        r.Scope.String(),
 		EnvFleets:       string(fleets),
 	}
-	if size := EnvironmentSize(env); size > MaxEnvironmentSize {
+	if size := env.Size(variables); size > env.MaxSize {
 		return nil, fmt.Errorf("%w: %d bytes, at most %d: use fewer or shorter labels, or a second registration for some of the %d fleets",
-			ErrEnvironmentSize, size, MaxEnvironmentSize, len(r.Fleets))
+			env.ErrTooLarge, size, env.MaxSize, len(r.Fleets))
 	}
-	return env, nil
+	return variables, nil
 }
 
-// ParseRegistrationService reads the configuration with a function like
+// Parse reads the configuration with a function like
 // os.LookupEnv. Its error names every variable that is missing or wrong.
-func ParseRegistrationService(lookup func(string) (string, bool)) (RegistrationService, error) {
+func Parse(lookup func(string) (string, bool)) (Config, error) {
 	value := func(name string) string {
 		v, _ := lookup(name)
 		return strings.TrimSpace(v)
 	}
-	r := RegistrationService{
+	r := Config{
 		Deployment:   value(EnvDeployment),
 		Cluster:      value(EnvCluster),
 		Ledger:       value(EnvLedger),
@@ -314,22 +225,22 @@ func ParseRegistrationService(lookup func(string) (string, bool)) (RegistrationS
 		decoder := json.NewDecoder(strings.NewReader(v))
 		decoder.DisallowUnknownFields()
 		if err := decoder.Decode(&r.Fleets); err != nil || decoder.More() {
-			errs = append(errs, fmt.Errorf("%s %w: %q, want JSON such as %s", EnvFleets, ErrSetting, v, registeredFleetsExample))
+			errs = append(errs, fmt.Errorf("%s %w: %q, want JSON such as %s", EnvFleets, env.ErrInvalid, v, registeredFleetsExample))
 		}
 	}
 	if err := errors.Join(append(errs, r.Validate())...); err != nil {
-		return RegistrationService{}, fmt.Errorf("reading the environment: %w", err)
+		return Config{}, fmt.Errorf("reading the environment: %w", err)
 	}
 	return r, nil
 }
 
 const registeredFleetsExample = `[{"name":"linux","labels":["self-hosted","linux"],"role_id":"AROACKCEVSQ6C2EXAMPLE","family":"linux"}]`
 
-// RegistrationVariables describes the environment variables of the registration
+// Variables describes the environment variables of the registration
 // program.
-func RegistrationVariables() []Variable {
-	return []Variable{
-		{EnvDeployment, "begins the names of the runners, at most " + strconv.Itoa(MaxDeployment) + " characters (required)"},
+func Variables() []env.Variable {
+	return []env.Variable{
+		{EnvDeployment, "begins the names of the runners, at most " + strconv.Itoa(runnercontract.MaxDeployment) + " characters (required)"},
 		{EnvCluster, "ARN of the ECS cluster with the tasks (required)"},
 		{EnvLedger, "name of the DynamoDB table with the ledger (required)"},
 		{EnvCredentialID, "name or ARN of the secret with GitHub's credential in Secrets Manager (required)"},
@@ -337,11 +248,6 @@ func RegistrationVariables() []Variable {
 		{EnvScope, "where runners are registered: orgs/my-org, repos/my-org/app or enterprises/my-enterprise (required)"},
 		{EnvFleets, "fleets, such as " + registeredFleetsExample},
 	}
-}
-
-// IsDeployment reports whether s can begin the names of runners.
-func IsDeployment(s string) bool {
-	return s != "" && len(s) <= MaxDeployment && strings.Trim(s, "abcdefghijklmnopqrstuvwxyz0123456789") == ""
 }
 
 // IsGitHubURL reports whether s can be the address of GitHub: GitHub.com, an
