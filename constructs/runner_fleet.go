@@ -207,14 +207,18 @@ func (f *RunnerFleet) environment() *map[string]*string {
 	if variables == nil {
 		variables = map[string]string{}
 	}
-	maps.Copy(variables, runnercontract.Config{
+	ours, err := runnercontract.Config{
 		RegistrationURL:    *f.registration.URL(),
 		RegistrationRegion: *awscdk.Stack_Of(f.registration).Region(),
 		IdleTimeout:        time.Duration(*s.IdleTimeout),
 		Lifetime:           time.Duration(*s.Lifetime),
 		StartTimeout:       time.Duration(*s.StartTimeout),
 		StopTimeout:        time.Duration(*s.StopTimeout),
-	}.Environment())
+	}.Environment()
+	if err != nil {
+		panic(fmt.Errorf("RunnerFleet %q: %w", *f.Node().Id(), err))
+	}
+	maps.Copy(variables, ours)
 	return pointers(variables)
 }
 

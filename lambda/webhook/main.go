@@ -169,8 +169,6 @@ func usage(flags *flag.FlagSet) {
 	fmt.Fprintln(w, "Usage: webhook [-listen address [-secret-file file]]")
 	flags.PrintDefaults()
 	fmt.Fprintln(w, "\nEnvironment variables:")
-	for _, v := range webhookcontract.Variables() {
-		fmt.Fprintf(w, "  %s\n    \t%s\n", v.Name, v.Text)
-	}
+	webhookcontract.Variables().Usage(w)
 	fmt.Fprintln(w, "\nRegion, credentials and endpoints of AWS come from the variables of the AWS SDK.")
 }

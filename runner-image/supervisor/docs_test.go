@@ -41,7 +41,10 @@ func TestDocs_Variables(t *testing.T) {
 	var want []string
 	for _, v := range runnercontract.Variables() {
 		value := " "
-		if v.Default != "" {
+		switch {
+		case v.Required:
+			value = " required "
+		case v.Default != "":
 			value = " " + v.Default + " "
 		}
 		want = append(want, fmt.Sprintf("| `%s` |%s| %s |", v.Name, value, v.Text))

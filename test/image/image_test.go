@@ -477,7 +477,9 @@ func start(t *testing.T, root string, env []string, script string) *running {
 		"sh", "-c", `mount -t proc proc "$1/proc" && exec chroot "$1" /opt/ecsrunners/supervisor`, "sh", root)
 	r.cmd.Env = append(slices.Clone(env), "FAKE_LISTENER="+script, "AWS_CONTAINER_CREDENTIALS_FULL_URI="+r.server.URL+"/credentials",
 		runnercontract.EnvFleet+"=linux", runnercontract.EnvJobID+"=1")
-	for name, value := range (runnercontract.Config{RegistrationURL: r.server.URL, RegistrationRegion: "eu-west-1"}).Environment() {
+	variables, err := runnercontract.Config{RegistrationURL: r.server.URL, RegistrationRegion: "eu-west-1"}.Environment()
+	require.NoError(t, err)
+	for name, value := range variables {
 		r.cmd.Env = append(r.cmd.Env, name+"="+value)
 	}
 	r.cmd.Stdout, r.cmd.Stderr = r, r

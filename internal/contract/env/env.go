@@ -1,33 +1,125 @@
-// Package env is how a program's configuration travels in environment variables.
+// Package env carries the configuration of a program in environment variables.
+//
+// A program lists its variables once, in a Table that binds each to a field of its
+// configuration. A construct renders the table, the program parses it when it
+// starts, and its help prints it.
 package env
 
-import "errors"
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+)
 
-// MaxSize is the most that our environment variables may take together. Lambda
-// allows 4 KiB; the rest is for what is added to a function from outside.
+// MaxSize is the most bytes that our environment variables may take together.
+// Lambda allows 4 KiB; the rest is for what is added to a function from outside.
 const MaxSize = 3584
 
 var (
-	// ErrMissing says that a required setting of the webhook is missing.
+	// ErrMissing says that a required variable is not set, or says nothing.
 	ErrMissing = errors.New("is required")
-	// ErrInvalid says that a setting of the webhook has a value it cannot have.
+	// ErrInvalid says that a variable has a value it cannot have.
 	ErrInvalid = errors.New("is not valid")
-	// ErrTooLarge says that the settings do not fit into the environment.
+	// ErrTooLarge says that the variables do not fit into the environment.
 	ErrTooLarge = errors.New("environment is too large")
 )
 
-// Size is what a set of environment variables counts towards Lambda's
-// limit: the bytes of all names and values.
-func Size(env map[string]string) int {
-	size := 0
-	for name, value := range env {
-		size += len(name) + len(value)
-	}
-	return size
+// Missing returns the error for a required variable, or a part of one, that is
+// not set.
+func Missing(name string) error { return fmt.Errorf("%s %w", name, ErrMissing) }
+
+// Invalid returns the error for a variable, or a part of one, that cannot have the
+// value it got.
+func Invalid(name, got, want string) error {
+	return fmt.Errorf("%s %w: %q, want %s", name, ErrInvalid, got, want)
 }
 
-// Variable describes an environment variable to people.
+// Variable is an environment variable that carries one field of a configuration.
 type Variable struct {
 	Name string
+	// Text says what the variable means.
 	Text string
+	// Required makes a variable that says nothing an error.
+	Required bool
+	// Default is the value of a variable that says nothing. Default: none.
+	Default string
+	Value   Value
+}
+
+// Table lists the variables of a program.
+type Table []Variable
+
+// Parse returns the configuration whose variables it reads with a function like
+// os.LookupEnv. Its error names every variable that is missing or wrong.
+func Parse[C any](table func(*C) Table, lookup func(string) (string, bool)) (C, error) {
+	var parsed, none C
+	var errs []error
+	for _, v := range table(&parsed) {
+		text, _ := lookup(v.Name)
+		text = cmp.Or(strings.TrimSpace(text), v.Default)
+		var err error
+		if text != "" {
+			if err = v.Value.Set(v.Name, text); err == nil {
+				err = v.Value.Check(v.Name)
+			}
+		}
+		if err == nil && v.Required && (text == "" || v.Value.String() == "") {
+			err = Missing(v.Name)
+		}
+		errs = append(errs, err)
+	}
+	if err := errors.Join(errs...); err != nil {
+		return none, fmt.Errorf("reading the environment: %w", err)
+	}
+	return parsed, nil
+}
+
+// Render returns the variables that carry the fields, without those that say
+// nothing. Its error names every variable that is missing or wrong.
+func (t Table) Render() (map[string]string, error) {
+	variables := make(map[string]string, len(t))
+	var errs []error
+	for _, v := range t {
+		text, err := cmp.Or(v.Value.String(), v.Default), v.Value.Check(v.Name)
+		if err == nil && v.Required && text == "" {
+			err = Missing(v.Name)
+		}
+		errs = append(errs, err)
+		if text != "" {
+			variables[v.Name] = text
+		}
+	}
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
+	}
+	return variables, nil
+}
+
+// Usage prints what the variables mean.
+func (t Table) Usage(w io.Writer) {
+	for _, v := range t {
+		note := ""
+		switch {
+		case v.Required:
+			note = " (required)"
+		case v.Default != "":
+			note = " (default " + v.Default + ")"
+		}
+		fmt.Fprintf(w, "  %s\n    \t%s%s\n", v.Name, v.Text, note)
+	}
+}
+
+// Fit fails with ErrTooLarge and the advice if variables take more than MaxSize:
+// Lambda counts the bytes of all names and values.
+func Fit(variables map[string]string, advice string) error {
+	size := 0
+	for name, value := range variables {
+		size += len(name) + len(value)
+	}
+	if size > MaxSize {
+		return fmt.Errorf("%w: %d bytes, at most %d: %s", ErrTooLarge, size, MaxSize, advice)
+	}
+	return nil
 }

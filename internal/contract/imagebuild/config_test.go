@@ -10,6 +10,8 @@ import (
 	imagebuildcontract "github.com/ecs-github-runners/ecsrunners/internal/contract/imagebuild"
 )
 
+const example = `[{"project":"p","parameter":"/p","repository":"r","tag":"latest-x64"}]`
+
 func projects() imagebuildcontract.Config {
 	return imagebuildcontract.Config{Projects: []imagebuildcontract.Project{
 		{Project: "build", Parameter: "/waiting", Repository: "runner", Tag: "latest-x64"},
@@ -17,19 +19,15 @@ func projects() imagebuildcontract.Config {
 	}}
 }
 
-func TestImageBuild_TravelsThroughTheEnvironment(t *testing.T) {
+func TestConfig_TravelsThroughTheEnvironment(t *testing.T) {
 	env, err := projects().Environment()
 	require.NoError(t, err)
 	got, err := imagebuildcontract.Parse(lookup(env))
 	require.NoError(t, err)
 	assert.Equal(t, projects(), got)
-	require.Len(t, imagebuildcontract.Variables(), len(env))
-	for _, variable := range imagebuildcontract.Variables() {
-		assert.Contains(t, env, variable.Name)
-	}
 }
 
-func TestParseImageBuild_FailsWhen(t *testing.T) {
+func TestParse_FailsWhen(t *testing.T) {
 	incomplete := projects()
 	incomplete.Projects[1].Tag = ""
 	_, err := incomplete.Environment()
@@ -39,9 +37,9 @@ func TestParseImageBuild_FailsWhen(t *testing.T) {
 	for name, test := range map[string]struct{ value, want string }{
 		"it is missing":            {" ", "reading the environment: ECSRUNNERS_IMAGE_PROJECTS is required"},
 		"it is empty":              {"[]", "reading the environment: ECSRUNNERS_IMAGE_PROJECTS is required"},
-		"it is no JSON":            {"build", `reading the environment: ECSRUNNERS_IMAGE_PROJECTS is not valid: "build", want a JSON list of projects`},
-		"it has more than a list":  {"[] []", `reading the environment: ECSRUNNERS_IMAGE_PROJECTS is not valid: "[] []", want a JSON list of projects`},
-		"a member is not known":    {`[{"url":"x"}]`, `reading the environment: ECSRUNNERS_IMAGE_PROJECTS is not valid: "[{\"url\":\"x\"}]", want a JSON list of projects`},
+		"it is no JSON":            {"build", `reading the environment: ECSRUNNERS_IMAGE_PROJECTS is not valid: "build", want JSON such as ` + example},
+		"it has more than a list":  {"[] []", `reading the environment: ECSRUNNERS_IMAGE_PROJECTS is not valid: "[] []", want JSON such as ` + example},
+		"a member is not known":    {`[{"url":"x"}]`, `reading the environment: ECSRUNNERS_IMAGE_PROJECTS is not valid: "[{\"url\":\"x\"}]", want JSON such as ` + example},
 		"a project has no tag":     {`[{"project":"p","parameter":"w","repository":"r"}]`, "reading the environment: ECSRUNNERS_IMAGE_PROJECTS[0].tag is required"},
 		"a project has no project": {`[{"parameter":"w","repository":"r","tag":"t"}]`, "reading the environment: ECSRUNNERS_IMAGE_PROJECTS[0].project is required"},
 	} {
@@ -52,7 +50,7 @@ func TestParseImageBuild_FailsWhen(t *testing.T) {
 	}
 }
 
-func TestImageChannelTag(t *testing.T) {
+func TestChannelTag(t *testing.T) {
 	assert.Equal(t, "latest-arm64", imagebuildcontract.ChannelTag(imagebuildcontract.DefaultChannel, "arm64"))
 }
 

@@ -4,10 +4,7 @@
 package imagebuild
 
 import (
-	"encoding/json"
 	"errors"
-	"fmt"
-	"strings"
 
 	"github.com/ecs-github-runners/ecsrunners/internal/contract/env"
 )
@@ -25,29 +22,27 @@ const (
 	EnvSudo           = "SUDO"
 )
 
-// TriggerSchedule is the value of EnvTrigger in builds that nobody has
-// asked for.
+// TriggerSchedule is the value of EnvTrigger in builds that nobody has asked for.
 const TriggerSchedule = "schedule"
 
-// SourceIdentifier names the source with the customer's Dockerfile, the
-// second of the build: CodeBuild puts it where the variable CODEBUILD_SRC_DIR_image
-// says. The first source is this library's.
+// SourceIdentifier names the source with the customer's Dockerfile, the second of
+// the build: CodeBuild puts it where the variable CODEBUILD_SRC_DIR_image says. The
+// first source is this library's.
 const SourceIdentifier = "image"
 
 // DefaultChannel begins the tags from which tasks start.
 const DefaultChannel = "latest"
 
-// ChannelTag is the tag from which tasks of an architecture start. A build
-// moves it to each image that has passed its check; every other tag stays where
-// it is.
+// ChannelTag is the tag from which tasks of an architecture start. A build moves
+// it to each image that has passed its check; every other tag stays where it is.
 func ChannelTag(channel, architecture string) string { return channel + "-" + architecture }
 
-// EnvProjects is the environment variable of the program that makes a
-// deployment wait for the image.
+// EnvProjects is the environment variable of the program that makes a deployment
+// wait for the image: the projects that build it, as JSON.
 const EnvProjects = "ECSRUNNERS_IMAGE_PROJECTS"
 
 // Properties of the custom resource that stands for an image in a template. When
-// one of them changes, the image is built anew.
+// one of them changes, the image is built again.
 const (
 	// PropertyProject is the CodeBuild project that builds the image.
 	PropertyProject = "Project"
@@ -71,12 +66,11 @@ const (
 	// DimensionProject. It is written when a build has ended, which happens at
 	// least once a day.
 	MetricImageAge = "ImageAge"
-
+	// DimensionProject is the name of the CodeBuild project.
 	DimensionProject = "ProjectName"
 )
 
-// Project is a CodeBuild project that builds the image, for one
-// architecture.
+// Project is a CodeBuild project that builds the image, for one architecture.
 type Project struct {
 	// Project is the name of the CodeBuild project.
 	Project string `json:"project"`
@@ -88,64 +82,40 @@ type Project struct {
 	Tag        string `json:"tag"`
 }
 
-// Config is the configuration of the program that makes a deployment wait
-// for the image. The construct turns it into environment variables with
-// Environment, the program reads them back with Parse.
+// Config is the configuration of the program that makes a deployment wait for the
+// image. The construct turns it into environment variables with Environment, the
+// program reads them back with Parse.
 type Config struct {
+	// Projects are the projects whose builds deployments wait for. At least one.
 	Projects []Project
 }
 
-// Validate reports every setting that is missing.
-func (b Config) Validate() error {
-	if len(b.Projects) == 0 {
-		return fmt.Errorf("%s %w", EnvProjects, env.ErrMissing)
+// variables binds the variables to the fields of c.
+func (c *Config) variables() env.Table {
+	const example = `[{"project":"p","parameter":"/p","repository":"r","tag":"latest-x64"}]`
+	return env.Table{
+		{Name: EnvProjects, Text: "projects, such as " + example, Required: true, Value: env.JSON(&c.Projects, example, checkProject)},
 	}
+}
+
+func checkProject(name string, p Project) error {
 	var errs []error
-	for i, p := range b.Projects {
-		for name, value := range map[string]string{
-			"project": p.Project, "parameter": p.Parameter, "repository": p.Repository, "tag": p.Tag,
-		} {
-			if value == "" {
-				errs = append(errs, fmt.Errorf("%s[%d].%s %w", EnvProjects, i, name, env.ErrMissing))
-			}
+	for _, member := range []struct{ name, value string }{
+		{"project", p.Project}, {"parameter", p.Parameter}, {"repository", p.Repository}, {"tag", p.Tag},
+	} {
+		if member.value == "" {
+			errs = append(errs, env.Missing(name+"."+member.name))
 		}
 	}
 	return errors.Join(errs...)
 }
 
-// Environment returns the environment variables that carry b.
-func (b Config) Environment() (map[string]string, error) {
-	if err := b.Validate(); err != nil {
-		return nil, err
-	}
-	projects, err := json.Marshal(b.Projects)
-	if err != nil {
-		return nil, fmt.Errorf("encoding projects: %w", err)
-	}
-	return map[string]string{EnvProjects: string(projects)}, nil
-}
+// Environment returns the environment variables that carry c. Its error names
+// every setting that is missing.
+func (c Config) Environment() (map[string]string, error) { return c.variables().Render() }
 
-// Parse reads the configuration with a function like os.LookupEnv.
+// Parse reads the configuration with a function like os.LookupEnv. Its error names
+// everything that is missing or wrong.
 func Parse(lookup func(string) (string, bool)) (Config, error) {
-	var b Config
-	value, _ := lookup(EnvProjects)
-	if value = strings.TrimSpace(value); value != "" {
-		decoder := json.NewDecoder(strings.NewReader(value))
-		decoder.DisallowUnknownFields()
-		if err := decoder.Decode(&b.Projects); err != nil || decoder.More() {
-			return Config{}, fmt.Errorf("reading the environment: %s %w: %q, want a JSON list of projects", EnvProjects, env.ErrInvalid, value)
-		}
-	}
-	if err := b.Validate(); err != nil {
-		return Config{}, fmt.Errorf("reading the environment: %w", err)
-	}
-	return b, nil
-}
-
-// Variables describes the environment variables of the program that
-// makes a deployment wait for the image.
-func Variables() []env.Variable {
-	return []env.Variable{
-		{EnvProjects, `projects, such as [{"project":"p","parameter":"/p","repository":"r","tag":"latest-x64"}] (required)`},
-	}
+	return env.Parse((*Config).variables, lookup)
 }

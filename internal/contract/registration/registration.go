@@ -4,7 +4,6 @@
 package registration
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/url"
@@ -16,8 +15,7 @@ import (
 	runnercontract "github.com/ecs-github-runners/ecsrunners/internal/contract/runner"
 )
 
-// Environment variables of the registration program. Variables
-// explains them.
+// Environment variables of the registration program.
 const (
 	EnvDeployment   = "ECSRUNNERS_DEPLOYMENT"
 	EnvCluster      = "ECSRUNNERS_CLUSTER"
@@ -44,14 +42,13 @@ func Lease(start, idle time.Duration) time.Duration {
 	return max(MinLease, start+idle+5*time.Minute)
 }
 
-// Metrics of the registration program, in the namespace
-// MetricNamespace.
+// Metrics of the registration program, in the namespace MetricNamespace.
 const (
 	MetricNamespace = "ECSRunners/Registration"
-	// MetricRequests counts requests, by DimensionFunction and DimensionOutcome.
+	// MetricRequests counts requests, by function and outcome.
 	MetricRequests = "Requests"
 	// MetricJobCheckFailures counts jobs for which a runner was registered although
-	// GitHub did not tell their state; by DimensionFunction, like those below.
+	// GitHub did not tell their state; by function, like those below.
 	MetricJobCheckFailures = "JobCheckFailures"
 	// MetricSwappedJobs counts jobs that were found on a runner registered for
 	// another job.
@@ -61,8 +58,8 @@ const (
 	MetricRateLimitRemaining = "RateLimitRemaining"
 )
 
-// Outcome is what became of a request to the registration API: the
-// value of DimensionOutcome.
+// Outcome is what became of a request to the registration API: the value of
+// contract.DimensionOutcome.
 type Outcome string
 
 // Outcomes of requests, with the status codes that the supervisor is answered.
@@ -110,9 +107,9 @@ func (f Fleet) Lease() time.Duration {
 	return time.Duration(f.LeaseSeconds) * time.Second
 }
 
-// Config is the configuration of the registration program. The
-// construct turns it into environment variables with Environment, the program
-// reads them back with Parse.
+// Config is the configuration of the registration program. The construct turns it
+// into environment variables with Environment, the program reads them back with
+// Parse.
 type Config struct {
 	// Deployment begins the names of the runners. Required.
 	Deployment string
@@ -132,122 +129,62 @@ type Config struct {
 	Fleets []Fleet
 }
 
-// Validate reports every setting that is missing or wrong.
-func (r Config) Validate() error {
+// variables binds the variables to the fields of c.
+func (c *Config) variables() env.Table {
+	const example = `[{"name":"linux","labels":["self-hosted","linux"],"role_id":"AROACKCEVSQ6C2EXAMPLE","family":"linux"}]`
+	return env.Table{
+		{
+			Name: EnvDeployment, Text: "begins the names of the runners", Required: true,
+			Value: env.TextOf(&c.Deployment, runnercontract.IsDeployment, fmt.Sprintf("1 to %d lower-case letters and digits", runnercontract.MaxDeployment)),
+		},
+		{Name: EnvCluster, Text: "ARN of the ECS cluster with the tasks", Required: true, Value: env.Text(&c.Cluster)},
+		{Name: EnvLedger, Text: "name of the DynamoDB table with the ledger", Required: true, Value: env.Text(&c.Ledger)},
+		{
+			Name: EnvCredentialID, Text: "name or ARN of the secret with GitHub's credential in Secrets Manager",
+			Required: true, Value: env.Text(&c.CredentialID),
+		},
+		{
+			Name: EnvGitHubURL, Text: "address of GitHub", Default: DefaultGitHubURL,
+			Value: env.TextOf(&c.GitHubURL, IsGitHubURL, "an address such as "+DefaultGitHubURL+", without a path"),
+		},
+		{
+			Name: EnvScope, Text: "where runners are registered: " + scopes, Required: true,
+			Value: env.Of(&c.Scope, Scope.String, ParseScope, scopes),
+		},
+		{Name: EnvFleets, Text: "fleets, such as " + example, Default: "[]", Value: env.JSON(&c.Fleets, example, checkFleet)},
+	}
+}
+
+// checkFleet checks what the labels package does not.
+func checkFleet(name string, fleet Fleet) error {
 	var errs []error
-	for _, required := range []struct{ name, value string }{
-		{EnvDeployment, r.Deployment}, {EnvCluster, r.Cluster}, {EnvLedger, r.Ledger}, {EnvCredentialID, r.CredentialID},
-	} {
-		if required.value == "" {
-			errs = append(errs, fmt.Errorf("%s %w", required.name, env.ErrMissing))
-		}
+	if fleet.RoleID == "" {
+		errs = append(errs, env.Missing(name+".role_id"))
 	}
-	if r.Deployment != "" && !runnercontract.IsDeployment(r.Deployment) {
-		errs = append(errs, fmt.Errorf("%s %w: %q, want 1 to %d lower-case letters and digits", EnvDeployment, env.ErrInvalid, r.Deployment, runnercontract.MaxDeployment))
+	if fleet.Family == "" {
+		errs = append(errs, env.Missing(name+".family"))
 	}
-	if r.GitHubURL != "" && !IsGitHubURL(r.GitHubURL) {
-		errs = append(errs, fmt.Errorf("%s %w: %q, want an address such as %s, without a path", EnvGitHubURL, env.ErrInvalid, r.GitHubURL, DefaultGitHubURL))
-	}
-	if err := r.Scope.Validate(); err != nil {
-		errs = append(errs, fmt.Errorf("%s: %w", EnvScope, err))
-	}
-	for i, fleet := range r.Fleets {
-		if fleet.RoleID == "" || fleet.Family == "" {
-			errs = append(errs, fmt.Errorf("%s[%d] %w: role_id and family must be set", EnvFleets, i, env.ErrInvalid))
-		}
-		if fleet.LeaseSeconds < 0 {
-			errs = append(errs, fmt.Errorf("%s[%d].lease_seconds %w: %d, want 0 or more", EnvFleets, i, env.ErrInvalid, fleet.LeaseSeconds))
-		}
+	if fleet.LeaseSeconds < 0 {
+		errs = append(errs, env.Invalid(name+".lease_seconds", strconv.Itoa(fleet.LeaseSeconds), "0 or more"))
 	}
 	return errors.Join(errs...)
 }
 
-// Environment returns the environment variables that carry r. It fails when r is
-// not valid or does not fit.
-func (r Config) Environment() (map[string]string, error) {
-	if err := r.Validate(); err != nil {
+// Environment returns the environment variables that carry c. Its error names
+// every setting that is missing or wrong, or is env.ErrTooLarge.
+func (c Config) Environment() (map[string]string, error) {
+	variables, err := c.variables().Render()
+	if err != nil {
 		return nil, err
 	}
-	fleets := []byte("[]")
-	if len(r.Fleets) > 0 {
-		var err error
-		if fleets, err = json.Marshal(r.Fleets); err != nil {
-			return nil, fmt.Errorf("encoding fleets: %w", err)
-		}
-	}
-	if r.GitHubURL == "" {
-		r.GitHubURL = DefaultGitHubURL
-	}
-	variables := map[string]string{
-		EnvDeployment:   r.Deployment,
-		EnvCluster:      r.Cluster,
-		EnvLedger:       r.Ledger,
-		EnvCredentialID: r.CredentialID,
-		EnvGitHubURL:    r.GitHubURL,
-		EnvScope:        r.Scope.String(),
-		EnvFleets:       string(fleets),
-	}
-	if size := env.Size(variables); size > env.MaxSize {
-		return nil, fmt.Errorf("%w: %d bytes, at most %d: use fewer or shorter labels, or a second registration for some of the %d fleets",
-			env.ErrTooLarge, size, env.MaxSize, len(r.Fleets))
-	}
-	return variables, nil
+	return variables, env.Fit(variables, fmt.Sprintf(
+		"use fewer or shorter labels, or a second registration for some of the %d fleets", len(c.Fleets)))
 }
 
-// Parse reads the configuration with a function like
-// os.LookupEnv. Its error names every variable that is missing or wrong.
+// Parse reads the configuration with a function like os.LookupEnv. Its error names
+// every variable that is missing or wrong.
 func Parse(lookup func(string) (string, bool)) (Config, error) {
-	value := func(name string) string {
-		v, _ := lookup(name)
-		return strings.TrimSpace(v)
-	}
-	r := Config{
-		Deployment:   value(EnvDeployment),
-		Cluster:      value(EnvCluster),
-		Ledger:       value(EnvLedger),
-		CredentialID: value(EnvCredentialID),
-		GitHubURL:    value(EnvGitHubURL),
-	}
-	if r.GitHubURL == "" {
-		r.GitHubURL = DefaultGitHubURL
-	}
-	var errs []error
-	// Without a scope its zero value is refused below.
-	if v := value(EnvScope); v != "" {
-		scope, err := ParseScope(v)
-		if err != nil {
-			errs = append(errs, fmt.Errorf("%s: %w", EnvScope, err))
-			scope = Scope{Kind: ScopeOrganization, Owner: "reported-already"}
-		}
-		r.Scope = scope
-	}
-	if v := value(EnvFleets); v != "" {
-		decoder := json.NewDecoder(strings.NewReader(v))
-		decoder.DisallowUnknownFields()
-		if err := decoder.Decode(&r.Fleets); err != nil || decoder.More() {
-			errs = append(errs, fmt.Errorf("%s %w: %q, want JSON such as %s", EnvFleets, env.ErrInvalid, v, registeredFleetsExample))
-		}
-	}
-	if err := errors.Join(append(errs, r.Validate())...); err != nil {
-		return Config{}, fmt.Errorf("reading the environment: %w", err)
-	}
-	return r, nil
-}
-
-const registeredFleetsExample = `[{"name":"linux","labels":["self-hosted","linux"],"role_id":"AROACKCEVSQ6C2EXAMPLE","family":"linux"}]`
-
-// Variables describes the environment variables of the registration
-// program.
-func Variables() []env.Variable {
-	return []env.Variable{
-		{EnvDeployment, "begins the names of the runners, at most " + strconv.Itoa(runnercontract.MaxDeployment) + " characters (required)"},
-		{EnvCluster, "ARN of the ECS cluster with the tasks (required)"},
-		{EnvLedger, "name of the DynamoDB table with the ledger (required)"},
-		{EnvCredentialID, "name or ARN of the secret with GitHub's credential in Secrets Manager (required)"},
-		{EnvGitHubURL, "address of GitHub (default " + DefaultGitHubURL + ")"},
-		{EnvScope, "where runners are registered: orgs/my-org, repos/my-org/app or enterprises/my-enterprise (required)"},
-		{EnvFleets, "fleets, such as " + registeredFleetsExample},
-	}
+	return env.Parse((*Config).variables, lookup)
 }
 
 // IsGitHubURL reports whether s can be the address of GitHub: GitHub.com, an

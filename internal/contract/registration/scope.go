@@ -37,28 +37,22 @@ func ParseScope(s string) (Scope, error) {
 	if scope.Kind == ScopeRepository {
 		scope.Owner, scope.Repository, _ = strings.Cut(rest, "/")
 	}
-	if err := scope.Validate(); err != nil {
-		return Scope{}, err
-	}
-	return scope, nil
-}
-
-// Validate checks that the scope can be one.
-func (s Scope) Validate() error {
-	ok := contract.IsOwner(s.Owner)
-	switch s.Kind {
+	ok := contract.IsOwner(scope.Owner)
+	switch scope.Kind {
 	case ScopeRepository:
-		ok = ok && contract.IsOwner(s.Repository)
+		ok = ok && contract.IsOwner(scope.Repository)
 	case ScopeOrganization, ScopeEnterprise:
-		ok = ok && s.Repository == ""
 	default:
 		ok = false
 	}
 	if !ok {
-		return fmt.Errorf("%q %w: want orgs/my-org, repos/my-org/app or enterprises/my-enterprise", s.String(), ErrScope)
+		return Scope{}, fmt.Errorf("%q %w: want %s", s, ErrScope, scopes)
 	}
-	return nil
+	return scope, nil
 }
+
+// scopes are examples of what ParseScope reads.
+const scopes = "orgs/my-org, repos/my-org/app or enterprises/my-enterprise"
 
 // String is the scope as paths of GitHub's REST API begin: "orgs/my-org",
 // "repos/my-org/app" or "enterprises/my-enterprise".

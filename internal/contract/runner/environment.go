@@ -1,12 +1,13 @@
 package runner
 
 import (
-	"errors"
 	"fmt"
 	"net/url"
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/ecs-github-runners/ecsrunners/internal/contract/env"
 )
 
 // Environment variables of the runner container. The first group is the same for
@@ -80,117 +81,69 @@ type Config struct {
 	DeliveryID string
 }
 
-// ErrEnvironment says that the environment of a runner container lacks a
-// variable or has one that cannot be used.
-var ErrEnvironment = errors.New("the environment does not fit")
-
-// Environment returns the variables of the task definition that carry r.
-func (r Config) Environment() map[string]string {
-	r = r.withDefaults()
-	return map[string]string{
-		EnvContract:           strconv.Itoa(Version),
-		EnvRegistrationURL:    r.RegistrationURL,
-		EnvRegistrationRegion: r.RegistrationRegion,
-		EnvIdleTimeout:        r.IdleTimeout.String(),
-		EnvLifetime:           r.Lifetime.String(),
-		EnvStartTimeout:       r.StartTimeout.String(),
-		EnvStopTimeout:        r.StopTimeout.String(),
+// definition binds the variables of the task definition to the fields of c.
+func (c *Config) definition() env.Table {
+	version := Version
+	return env.Table{
+		{
+			Name: EnvContract, Text: "Version of the contract the task definition was written for.", Required: true,
+			Value: env.Of(&version, strconv.Itoa, parseVersion,
+				fmt.Sprintf("%d, the version of this image: rebuild the image, or deploy the stacks that belong to it", Version)),
+		},
+		{Name: EnvRegistrationURL, Text: "Address of the registration service.", Required: true, Value: address{env.Text(&c.RegistrationURL)}},
+		{Name: EnvRegistrationRegion, Text: "Region for which requests to it are signed.", Required: true, Value: env.Text(&c.RegistrationRegion)},
+		limit(EnvIdleTimeout, &c.IdleTimeout, DefaultIdleTimeout, "How long a runner waits for a job."),
+		limit(EnvLifetime, &c.Lifetime, DefaultLifetime, "How long a task lives. It ends jobs: one that is still running is cancelled."),
+		limit(EnvStartTimeout, &c.StartTimeout, DefaultStartTimeout, "How long Runner.Listener may take until it listens for jobs."),
+		limit(EnvStopTimeout, &c.StopTimeout, DefaultStopTimeout, "The container's stop timeout. A running job may use all of it but the last "+StopReserve.String()+"."),
 	}
 }
 
-// withDefaults returns r with every default filled in.
-func (r Config) withDefaults() Config {
-	for _, limit := range []struct {
-		value *time.Duration
-		alt   time.Duration
-	}{
-		{&r.IdleTimeout, DefaultIdleTimeout},
-		{&r.Lifetime, DefaultLifetime},
-		{&r.StartTimeout, DefaultStartTimeout},
-		{&r.StopTimeout, DefaultStopTimeout},
-	} {
-		if *limit.value == 0 {
-			*limit.value = limit.alt
-		}
+// task binds the variables of one task to the fields of c.
+func (c *Config) task() env.Table {
+	return env.Table{
+		{Name: EnvFleet, Text: "Fleet the task works for.", Required: true, Value: env.Text(&c.Fleet)},
+		{Name: EnvJobID, Text: "Job the task was started for.", Required: true, Value: env.Text(&c.JobID)},
+		{Name: EnvRepository, Text: "Repository of that job; for the log.", Value: env.Text(&c.Repository)},
+		{Name: EnvAttempt, Text: "Which dispatch of that job started the task; for the log.", Value: env.Text(&c.Attempt)},
+		{Name: EnvDeliveryID, Text: "GitHub's delivery that started the task; for the log.", Value: env.Text(&c.DeliveryID)},
 	}
-	return r
 }
 
-// Parse reads the configuration with a function like os.LookupEnv. Its
-// error names every variable that is missing or wrong.
+// variables binds all variables to the fields of c.
+func (c *Config) variables() env.Table { return append(c.definition(), c.task()...) }
+
+func limit(name string, p *time.Duration, alt time.Duration, text string) env.Variable {
+	return env.Variable{Name: name, Text: text, Default: alt.String(), Value: env.Duration(p, time.Millisecond)}
+}
+
+func parseVersion(s string) (int, error) {
+	if s != strconv.Itoa(Version) {
+		return 0, env.ErrInvalid
+	}
+	return Version, nil
+}
+
+// address is the value of an HTTP address. It is checked where it is read: in the
+// construct it is known at deployment only.
+type address struct{ env.Value }
+
+func (a address) Set(name, text string) error {
+	if u, err := url.Parse(text); err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" {
+		return env.Invalid(name, text, "an http or https address")
+	}
+	return a.Value.Set(name, strings.TrimRight(text, "/"))
+}
+
+// Environment returns the variables of the task definition that carry c. Its error
+// names every setting that is missing or wrong.
+func (c Config) Environment() (map[string]string, error) { return c.definition().Render() }
+
+// Parse reads the configuration with a function like os.LookupEnv. Its error names
+// every variable that is missing or wrong.
 func Parse(lookup func(string) (string, bool)) (Config, error) {
-	var errs []error
-	optional := func(name string) string {
-		v, _ := lookup(name)
-		return strings.TrimSpace(v)
-	}
-	required := func(name string) string {
-		v := optional(name)
-		if v == "" {
-			errs = append(errs, fmt.Errorf("%s is required", name))
-		}
-		return v
-	}
-	duration := func(name string) time.Duration {
-		v := optional(name)
-		if v == "" {
-			return 0
-		}
-		d, err := time.ParseDuration(v)
-		if err != nil || d <= 0 {
-			errs = append(errs, fmt.Errorf("%s is %q, want a positive duration such as 5m", name, v))
-		}
-		return d
-	}
-	if v := required(EnvContract); v != "" && v != strconv.Itoa(Version) {
-		errs = append(errs, fmt.Errorf("%s is %q, this image speaks version %d: rebuild the image, or deploy the stacks that belong to it", EnvContract, v, Version))
-	}
-	r := Config{
-		RegistrationURL:    strings.TrimRight(required(EnvRegistrationURL), "/"),
-		RegistrationRegion: required(EnvRegistrationRegion),
-		IdleTimeout:        duration(EnvIdleTimeout),
-		Lifetime:           duration(EnvLifetime),
-		StartTimeout:       duration(EnvStartTimeout),
-		StopTimeout:        duration(EnvStopTimeout),
-		Fleet:              required(EnvFleet),
-		JobID:              required(EnvJobID),
-		Repository:         optional(EnvRepository),
-		Attempt:            optional(EnvAttempt),
-		DeliveryID:         optional(EnvDeliveryID),
-	}
-	if u, err := url.Parse(r.RegistrationURL); r.RegistrationURL != "" &&
-		(err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http") {
-		errs = append(errs, fmt.Errorf("%s is %q, want an http or https address", EnvRegistrationURL, r.RegistrationURL))
-	}
-	if len(errs) > 0 {
-		return Config{}, fmt.Errorf("%w: %w", ErrEnvironment, errors.Join(errs...))
-	}
-	return r.withDefaults(), nil
-}
-
-// Variable describes an environment variable of the runner container.
-type Variable struct {
-	Name string
-	// Default is the value when it is not set: "required" if it must be.
-	Default string
-	Text    string
+	return env.Parse((*Config).variables, lookup)
 }
 
 // Variables describes the environment variables of the runner container.
-func Variables() []Variable {
-	const required = "required"
-	return []Variable{
-		{EnvContract, required, "Version of the contract the task definition was written for."},
-		{EnvRegistrationURL, required, "Address of the registration service."},
-		{EnvRegistrationRegion, required, "Region for which requests to it are signed."},
-		{EnvIdleTimeout, DefaultIdleTimeout.String(), "How long a runner waits for a job."},
-		{EnvLifetime, DefaultLifetime.String(), "How long a task lives. It ends jobs: one that is still running is cancelled."},
-		{EnvStartTimeout, DefaultStartTimeout.String(), "How long Runner.Listener may take until it listens for jobs."},
-		{EnvStopTimeout, DefaultStopTimeout.String(), "The container's stop timeout. A running job may use all of it but the last " + StopReserve.String() + "."},
-		{EnvFleet, required, "Fleet the task works for."},
-		{EnvJobID, required, "Job the task was started for."},
-		{EnvRepository, "", "Repository of that job; for the log."},
-		{EnvAttempt, "", "Which dispatch of that job started the task; for the log."},
-		{EnvDeliveryID, "", "GitHub's delivery that started the task; for the log."},
-	}
-}
+func Variables() env.Table { return new(Config).variables() }

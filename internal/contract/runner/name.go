@@ -13,7 +13,6 @@ import (
 const (
 	MaxName       = 64
 	MaxDeployment = 8
-	MaxFleetName  = 24
 	// TaskIDPart is how much of the task id stands in the name.
 	TaskIDPart = 8
 )

@@ -10,10 +10,11 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/ecs-github-runners/ecsrunners/internal/contract/env"
 	runnercontract "github.com/ecs-github-runners/ecsrunners/internal/contract/runner"
 )
 
-func TestRunner_EnvironmentIsReadBack(t *testing.T) {
+func TestConfig_IsReadBack(t *testing.T) {
 	t.Parallel()
 	want := runnercontract.Config{
 		RegistrationURL:    "https://abc.lambda-url.eu-west-1.on.aws",
@@ -25,26 +26,28 @@ func TestRunner_EnvironmentIsReadBack(t *testing.T) {
 		Fleet:              "linux-x64",
 		JobID:              "29679449526",
 	}
-	env := want.Environment()
-	env[runnercontract.EnvFleet], env[runnercontract.EnvJobID] = want.Fleet, want.JobID
-	got, err := runnercontract.Parse(lookupIn(env))
+	variables, err := want.Environment()
+	require.NoError(t, err)
+	variables[runnercontract.EnvFleet], variables[runnercontract.EnvJobID] = want.Fleet, want.JobID
+	got, err := runnercontract.Parse(lookupIn(variables))
 	require.NoError(t, err)
 	assert.Equal(t, want, got)
 }
 
-func TestParseRunner_NamesEveryVariableThatIsMissingOrWrong(t *testing.T) {
+func TestParse_NamesEveryVariableThatIsMissingOrWrong(t *testing.T) {
 	t.Parallel()
 	_, err := runnercontract.Parse(lookupIn(nil))
-	require.ErrorIs(t, err, runnercontract.ErrEnvironment)
+	require.ErrorIs(t, err, env.ErrMissing)
 	for _, v := range runnercontract.Variables() {
-		if v.Default == "required" {
+		if v.Required {
 			assert.ErrorContains(t, err, v.Name+" is required")
 		} else {
 			assert.NotContains(t, err.Error(), v.Name)
 		}
 	}
 
-	good := runnercontract.Config{RegistrationURL: "https://example.org", RegistrationRegion: "eu-west-1"}.Environment()
+	good, err := runnercontract.Config{RegistrationURL: "https://example.org", RegistrationRegion: "eu-west-1"}.Environment()
+	require.NoError(t, err)
 	good[runnercontract.EnvFleet], good[runnercontract.EnvJobID] = "linux", "1"
 	for name, value := range map[string]string{
 		runnercontract.EnvContract:        "2",
@@ -52,10 +55,10 @@ func TestParseRunner_NamesEveryVariableThatIsMissingOrWrong(t *testing.T) {
 		runnercontract.EnvIdleTimeout:     "5",
 		runnercontract.EnvLifetime:        "-1h",
 	} {
-		env := maps.Clone(good)
-		env[name] = value
-		_, err := runnercontract.Parse(lookupIn(env))
-		assert.ErrorContains(t, err, fmt.Sprintf("%s is %q", name, value))
+		bad := maps.Clone(good)
+		bad[name] = value
+		_, err := runnercontract.Parse(lookupIn(bad))
+		assert.ErrorContains(t, err, fmt.Sprintf("%s is not valid: %q, want ", name, value))
 	}
 }
 
@@ -81,7 +84,7 @@ func TestJITConfig_IsNotFormatted(t *testing.T) {
 	assert.Contains(t, string(body), `"jit_config":"s3cret"`, "the service could not hand it over")
 }
 
-func TestRunnerName_IsReadBack(t *testing.T) {
+func TestName_IsReadBack(t *testing.T) {
 	t.Parallel()
 	name := runnercontract.Name{
 		Deployment: "prod",

@@ -2,7 +2,6 @@ package webhook_test
 
 import (
 	"fmt"
-	"strings"
 	"testing"
 	"time"
 
@@ -25,7 +24,7 @@ func lookup(env map[string]string) func(string) (string, bool) {
 	}
 }
 
-func TestWebhook_TravelsThroughTheEnvironment(t *testing.T) {
+func TestConfig_TravelsThroughTheEnvironment(t *testing.T) {
 	full := webhookcontract.Config{
 		EventBus:         "arn:aws:events:eu-central-1:123456789012:event-bus/runners",
 		SecretID:         "arn:aws:secretsmanager:eu-central-1:123456789012:secret:current-AbCdEf",
@@ -61,7 +60,7 @@ func TestWebhook_TravelsThroughTheEnvironment(t *testing.T) {
 	}
 }
 
-func TestWebhook_Validate(t *testing.T) {
+func TestEnvironment_FailsWhen(t *testing.T) {
 	for name, test := range map[string]struct {
 		change  func(*webhookcontract.Config)
 		want    error
@@ -84,26 +83,25 @@ func TestWebhook_Validate(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			w := valid()
 			test.change(&w)
-			err := w.Validate()
-			require.ErrorIs(t, err, test.want)
+			_, err := w.Environment()
+			require.ErrorIs(t, err, test.want, "the environment of settings that are not valid must not be deployed")
 			assert.ErrorContains(t, err, test.mention)
-			_, err = w.Environment()
-			assert.ErrorIs(t, err, test.want, "the environment of settings that are not valid must not be deployed")
 		})
 	}
 	all := valid()
 	all.Events = []string{webhookcontract.AllEvents}
-	assert.NoError(t, all.Validate())
+	_, err := all.Environment()
+	assert.NoError(t, err)
 }
 
-func TestWebhook_ValidateReportsEverythingAtOnce(t *testing.T) {
-	err := webhookcontract.Config{Events: []string{"!"}}.Validate()
+func TestEnvironment_ReportsEverythingAtOnce(t *testing.T) {
+	_, err := webhookcontract.Config{Events: []string{"!"}}.Environment()
 	for _, name := range []string{webhookcontract.EnvEventBus, webhookcontract.EnvSecretID, webhookcontract.EnvAllowedOwners, webhookcontract.EnvAllowedEvents} {
 		assert.ErrorContains(t, err, name)
 	}
 }
 
-func TestWebhook_EnvironmentFailsWhenItDoesNotFit(t *testing.T) {
+func TestEnvironment_FailsWhenItDoesNotFit(t *testing.T) {
 	w := valid()
 	for i := range 60 {
 		w.Fleets = append(w.Fleets, contract.Fleet{Name: fmt.Sprintf("fleet-%d", i), Labels: []string{"self-hosted", "linux", fmt.Sprintf("label-%d", i)}})
@@ -114,16 +112,11 @@ func TestWebhook_EnvironmentFailsWhenItDoesNotFit(t *testing.T) {
 	assert.ErrorContains(t, err, "fewer", "the message says what to do")
 
 	w.Fleets = w.Fleets[:40]
-	variables, err := w.Environment()
-	require.NoError(t, err, "forty fleets of three labels fit")
-	assert.LessOrEqual(t, env.Size(variables), env.MaxSize)
+	_, err = w.Environment()
+	assert.NoError(t, err, "forty fleets of three labels fit")
 }
 
-func TestEnvironmentSize(t *testing.T) {
-	assert.Equal(t, 7, env.Size(map[string]string{"A": "xyz", "BC": "ä"[:1]}))
-}
-
-func TestParseWebhook_FailsWhenAVariableCannotBeRead(t *testing.T) {
+func TestParse_FailsWhenAVariableCannotBeRead(t *testing.T) {
 	given := func() map[string]string {
 		return map[string]string{webhookcontract.EnvEventBus: "bus", webhookcontract.EnvSecretID: "secret", webhookcontract.EnvAllowedOwners: " my-org , ,other"}
 	}
@@ -149,22 +142,4 @@ func TestParseWebhook_FailsWhenAVariableCannotBeRead(t *testing.T) {
 	bad[webhookcontract.EnvFleets] = `[] []`
 	_, err = webhookcontract.Parse(lookup(bad))
 	assert.ErrorIs(t, err, env.ErrInvalid)
-}
-
-func TestWebhookVariables_DescribeWhatTheEnvironmentCarries(t *testing.T) {
-	w := valid()
-	w.PreviousSecretID, w.Repositories = "previous", []string{"my-org/*"}
-	variables, err := w.Environment()
-	require.NoError(t, err)
-	var described []string
-	for _, v := range webhookcontract.Variables() {
-		described = append(described, v.Name)
-		assert.NotEmpty(t, v.Text)
-		assert.True(t, strings.HasPrefix(v.Name, "ECSRUNNERS_"))
-	}
-	var carried []string
-	for name := range variables {
-		carried = append(carried, name)
-	}
-	assert.ElementsMatch(t, described, carried)
 }

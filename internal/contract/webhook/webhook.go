@@ -3,11 +3,7 @@
 package webhook
 
 import (
-	"encoding/json"
-	"errors"
 	"fmt"
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/ecs-github-runners/ecsrunners/internal/contract"
@@ -104,161 +100,52 @@ type Config struct {
 	Fleets []contract.Fleet
 }
 
-// withDefaults returns w with every default filled in.
-func (w Config) withDefaults() Config {
-	if w.SecretTTL == 0 {
-		w.SecretTTL = DefaultSecretTTL
+// variables binds the variables to the fields of c.
+func (c *Config) variables() env.Table {
+	isEvent := func(s string) bool { return contract.IsEventName(s) || s == AllEvents && len(c.Events) == 1 }
+	const example = `[{"name":"linux","labels":["self-hosted","linux"]}]`
+	return env.Table{
+		{Name: EnvEventBus, Text: "name or ARN of the event bus", Required: true, Value: env.Text(&c.EventBus)},
+		{Name: EnvSecretID, Text: "name or ARN of the webhook secret in Secrets Manager", Required: true, Value: env.Text(&c.SecretID)},
+		{Name: EnvPreviousSecretID, Text: "a second secret that is accepted while secrets are being replaced", Value: env.Text(&c.PreviousSecretID)},
+		{
+			Name: EnvSecretTTL, Text: "how long a secret is used before it is read again",
+			Default: DefaultSecretTTL.String(), Value: env.Duration(&c.SecretTTL, time.Second),
+		},
+		{
+			Name: EnvAllowedOwners, Text: "organizations and users whose deliveries are accepted, comma-separated",
+			Required: true, Value: env.List(&c.Owners, contract.IsOwner, "the login of an organization or a user"),
+		},
+		{
+			Name: EnvAllowedRepositories, Text: "patterns of repositories, such as my-org/service-* (default: all of the owners)",
+			Value: env.List(&c.Repositories, contract.IsRepositoryPattern, "owner/name, where * stands for any characters but /"),
+		},
+		{
+			Name: EnvAllowedEvents, Text: "event types put on the bus, or * for all",
+			Default: contract.DetailTypeWorkflowJob, Value: env.List(&c.Events, isEvent, "names of events, or * alone"),
+		},
+		{Name: EnvAllowPublic, Text: "true accepts public repositories", Default: "false", Value: env.Bool(&c.AllowPublic)},
+		{Name: EnvFleets, Text: "fleets in order, such as " + example, Default: "[]", Value: env.JSON(&c.Fleets, example, nil)},
 	}
-	if len(w.Events) == 0 {
-		w.Events = []string{contract.DetailTypeWorkflowJob}
-	}
-	return w
 }
 
-// Validate reports every setting that is missing or wrong. Fleets are checked by
-// the labels package.
-func (w Config) Validate() error {
-	w = w.withDefaults()
-	var errs []error
-	require := func(name string, ok bool) {
-		if !ok {
-			errs = append(errs, fmt.Errorf("%s %w", name, env.ErrMissing))
-		}
-	}
-	reject := func(name, value, want string) {
-		errs = append(errs, fmt.Errorf("%s %w: %q, want %s", name, env.ErrInvalid, value, want))
-	}
-	require(EnvEventBus, w.EventBus != "")
-	require(EnvSecretID, w.SecretID != "")
-	require(EnvAllowedOwners, len(w.Owners) > 0)
-	if w.SecretTTL < time.Second {
-		reject(EnvSecretTTL, w.SecretTTL.String(), "at least 1s")
-	}
-	for _, owner := range w.Owners {
-		if !contract.IsOwner(owner) {
-			reject(EnvAllowedOwners, owner, "the login of an organization or a user")
-		}
-	}
-	for _, pattern := range w.Repositories {
-		if !contract.IsRepositoryPattern(pattern) {
-			reject(EnvAllowedRepositories, pattern, "owner/name, where * stands for any characters but /")
-		}
-	}
-	for _, event := range w.Events {
-		if !contract.IsEventName(event) && (event != AllEvents || len(w.Events) > 1) {
-			reject(EnvAllowedEvents, event, "names of events, or * alone")
-		}
-	}
-	return errors.Join(errs...)
-}
-
-// Environment returns the environment variables that carry w. Variables with
-// nothing to say are left out. It fails when w is not valid or does not fit.
-func (w Config) Environment() (map[string]string, error) {
-	if err := w.Validate(); err != nil {
+// Environment returns the environment variables that carry c. Variables with
+// nothing to say are left out. Its error names every setting that is missing or
+// wrong, or is env.ErrTooLarge.
+func (c Config) Environment() (map[string]string, error) {
+	variables, err := c.variables().Render()
+	if err != nil {
 		return nil, err
 	}
-	fleets := []byte("[]")
-	if len(w.Fleets) > 0 {
-		var err error
-		if fleets, err = json.Marshal(w.Fleets); err != nil {
-			return nil, fmt.Errorf("encoding fleets: %w", err)
-		}
-	}
-	w = w.withDefaults()
-	variables := map[string]string{
-		EnvEventBus:            w.EventBus,
-		EnvSecretID:            w.SecretID,
-		EnvPreviousSecretID:    w.PreviousSecretID,
-		EnvSecretTTL:           w.SecretTTL.String(),
-		EnvAllowedOwners:       strings.Join(w.Owners, ","),
-		EnvAllowedRepositories: strings.Join(w.Repositories, ","),
-		EnvAllowedEvents:       strings.Join(w.Events, ","),
-		EnvAllowPublic:         strconv.FormatBool(w.AllowPublic),
-		EnvFleets:              string(fleets),
-	}
-	for name, value := range variables {
-		if value == "" {
-			delete(variables, name)
-		}
-	}
-	if size := env.Size(variables); size > env.MaxSize {
-		return nil, fmt.Errorf("%w: %d bytes, at most %d: use fewer or shorter labels and repository patterns, or a second webhook for some of the %d fleets",
-			env.ErrTooLarge, size, env.MaxSize, len(w.Fleets))
-	}
-	return variables, nil
+	return variables, env.Fit(variables, fmt.Sprintf(
+		"use fewer or shorter labels and repository patterns, or a second webhook for some of the %d fleets", len(c.Fleets)))
 }
 
-// Parse reads the configuration with a function like os.LookupEnv. Its
-// error names every variable that is missing or wrong.
+// Parse reads the configuration with a function like os.LookupEnv. Its error names
+// every variable that is missing or wrong.
 func Parse(lookup func(string) (string, bool)) (Config, error) {
-	value := func(name string) string {
-		v, _ := lookup(name)
-		return strings.TrimSpace(v)
-	}
-	w := Config{
-		EventBus:         value(EnvEventBus),
-		SecretID:         value(EnvSecretID),
-		PreviousSecretID: value(EnvPreviousSecretID),
-		Owners:           split(value(EnvAllowedOwners)),
-		Repositories:     split(value(EnvAllowedRepositories)),
-		Events:           split(value(EnvAllowedEvents)),
-	}
-	var errs []error
-	reject := func(name, value, want string) {
-		errs = append(errs, fmt.Errorf("%s %w: %q, want %s", name, env.ErrInvalid, value, want))
-	}
-	if v := value(EnvSecretTTL); v != "" {
-		ttl, err := time.ParseDuration(v)
-		if err != nil || ttl < time.Second {
-			reject(EnvSecretTTL, v, "a duration of at least 1s, such as 5m")
-			ttl = 0
-		}
-		w.SecretTTL = ttl
-	}
-	if v := value(EnvAllowPublic); v != "" {
-		allow, err := strconv.ParseBool(v)
-		if err != nil {
-			reject(EnvAllowPublic, v, "true or false")
-		}
-		w.AllowPublic = allow
-	}
-	if v := value(EnvFleets); v != "" {
-		decoder := json.NewDecoder(strings.NewReader(v))
-		decoder.DisallowUnknownFields()
-		if err := decoder.Decode(&w.Fleets); err != nil || decoder.More() {
-			reject(EnvFleets, v, `JSON such as [{"name":"linux","labels":["self-hosted","linux"]}]`)
-		}
-	}
-	w = w.withDefaults()
-	if err := errors.Join(append(errs, w.Validate())...); err != nil {
-		return Config{}, fmt.Errorf("reading the environment: %w", err)
-	}
-	return w, nil
+	return env.Parse((*Config).variables, lookup)
 }
 
-// Variables describes the environment variables of the webhook program.
-func Variables() []env.Variable {
-	return []env.Variable{
-		{EnvEventBus, "name or ARN of the event bus (required)"},
-		{EnvSecretID, "name or ARN of the webhook secret in Secrets Manager (required)"},
-		{EnvPreviousSecretID, "a second secret that is accepted while secrets are being replaced"},
-		{EnvSecretTTL, "how long a secret is used before it is read again (default 5m)"},
-		{EnvAllowedOwners, "organizations and users whose deliveries are accepted, comma-separated (required)"},
-		{EnvAllowedRepositories, "patterns of repositories, such as my-org/service-* (default: all of the owners)"},
-		{EnvAllowedEvents, "event types put on the bus, or * for all (default workflow_job)"},
-		{EnvAllowPublic, "true accepts public repositories (default false)"},
-		{EnvFleets, `fleets in order, such as [{"name":"linux","labels":["self-hosted","linux"]}]`},
-	}
-}
-
-// split returns the elements of a comma-separated list, without empty ones.
-func split(list string) []string {
-	var elements []string
-	for element := range strings.SplitSeq(list, ",") {
-		if element = strings.TrimSpace(element); element != "" {
-			elements = append(elements, element)
-		}
-	}
-	return elements
-}
+// Variables describes the environment variables.
+func Variables() env.Table { return new(Config).variables() }

@@ -66,7 +66,7 @@ type Identity struct {
 func NewIdentity(service registrationcontract.Config, client ECS, clock clock.Clock) (*Identity, error) {
 	cluster, err := arn.Parse(service.Cluster)
 	if err != nil || cluster.Service != "ecs" {
-		return nil, fmt.Errorf("%s %w: %q, want the ARN of an ECS cluster", registrationcontract.EnvCluster, env.ErrInvalid, service.Cluster)
+		return nil, env.Invalid(registrationcontract.EnvCluster, service.Cluster, "the ARN of an ECS cluster")
 	}
 	fleets := make(map[string]registrationcontract.Fleet, len(service.Fleets))
 	for _, fleet := range service.Fleets {
