@@ -124,8 +124,8 @@ func (w *WebhookIngress) AddFleet(fleet *RunnerFleet) {
 // addRoute adds a fleet to the route table.
 func (w *WebhookIngress) addRoute(fleet string, fleetLabels []string) {
 	webhook := w.webhook
-	webhook.Fleets = append(slices.Clone(webhook.Fleets), contract.Fleet{Name: fleet, Labels: labels.Normalize(fleetLabels)})
-	routes, err := labels.NewRoutes(webhook.Fleets)
+	webhook.Routes = append(slices.Clone(webhook.Routes), contract.Fleet{Name: fleet, Labels: labels.Normalize(fleetLabels)})
+	routes, err := labels.NewRoutes(webhook.Routes)
 	if err != nil {
 		panic(fmt.Errorf("WebhookIngress %q: adding fleet %q: %w", *w.Node().Id(), fleet, err))
 	}
@@ -137,7 +137,7 @@ func (w *WebhookIngress) addRoute(fleet string, fleetLabels []string) {
 		panic(fmt.Errorf("WebhookIngress %q: adding fleet %q: %w", *w.Node().Id(), fleet, err))
 	}
 	w.webhook = webhook
-	w.function.AddEnvironment(jsii.String(webhookcontract.EnvFleets), jsii.String(environment[webhookcontract.EnvFleets]), nil)
+	w.function.AddEnvironment(jsii.String(webhookcontract.EnvRoutes), jsii.String(environment[webhookcontract.EnvRoutes]), nil)
 	for _, shadow := range routes.Shadows() {
 		if shadow.Fleet == fleet {
 			awscdk.Annotations_Of(w).AddWarningV2(jsii.String("ecsrunners:shadowedFleet"), jsii.String(fmt.Sprintf(

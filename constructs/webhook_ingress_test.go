@@ -89,7 +89,7 @@ func TestWebhookIngress_ByDefaultIsADoorForSignedDeliveriesOnly(t *testing.T) {
 		SecretTTL: webhookcontract.DefaultSecretTTL,
 		Owners:    []string{"my-org"},
 		Events:    []string{"workflow_job"},
-		Fleets:    []contract.Fleet{},
+		Routes:    []contract.Fleet{},
 	}, environment(t, function), "the program would take other deliveries than the props say")
 
 	assertAt(t, cdktest.Resource(t, template, "AWS::Lambda::Url"), []expectation{
@@ -253,7 +253,7 @@ func TestWebhookIngress_AddFleet_BuildsTheRouteTableInOrder(t *testing.T) {
 	assert.Equal(t, []contract.Fleet{
 		{Name: "linux-x64", Labels: []string{"linux", "self-hosted", "x64"}},
 		{Name: "gpu", Labels: []string{"gpu", "self-hosted"}},
-	}, webhook.Fleets, "jobs would go to another fleet")
+	}, webhook.Routes, "jobs would go to another fleet")
 	assert.Equal(t, []string{"self-hosted", "Linux", "X64", "linux"}, given, "the fleet's own labels were changed")
 	assert.Empty(t, cdktest.Warnings(stack))
 }
@@ -292,7 +292,7 @@ func TestWebhookIngress_AddFleet_FailsWhen(t *testing.T) {
 	}
 	constructs.AddRoute(ingress, "mac", []string{"mac"}) // what was refused has left no trace
 	webhook := environment(t, cdktest.Properties(t, cdktest.Template(awscdk.Stack_Of(ingress)), ingress.Function()))
-	assert.Len(t, webhook.Fleets, 2)
+	assert.Len(t, webhook.Routes, 2)
 }
 
 func TestWebhookIngress_FailsWhen(t *testing.T) {

@@ -27,7 +27,7 @@ const webhookFunction = "AWS::Lambda::Function[Description=Takes GitHub's webhoo
 
 func TestSeveralFleets_GiveEachJobTheFleetThatItsCommentsPromise(t *testing.T) {
 	tpl := runnersTemplate(t, "several-fleets")
-	table, err := tpl.find(webhookFunction + ".Environment.Variables." + webhookcontract.EnvFleets)
+	table, err := tpl.find(webhookFunction + ".Environment.Variables." + webhookcontract.EnvRoutes)
 	require.NoError(t, err)
 	var fleets []contract.Fleet
 	require.NoError(t, json.Unmarshal([]byte(table), &fleets))

@@ -131,7 +131,7 @@ func environment() ([]string, error) {
 		EventBus: "runners",
 		SecretID: "webhook",
 		Owners:   []string{"my-org"},
-		Fleets: []contract.Fleet{
+		Routes: []contract.Fleet{
 			{Name: "linux-arm64", Labels: []string{"self-hosted", "linux", "arm64"}},
 			{Name: "linux-x64", Labels: []string{"self-hosted", "linux", "x64"}},
 		},

@@ -109,9 +109,9 @@ func connect(ctx context.Context) (services, error) {
 
 // newHandler wires the handler.
 func newHandler(settings webhookcontract.Config, s services, function string, stdout io.Writer, log *slog.Logger) (*webhook.Handler, error) {
-	routes, err := labels.NewRoutes(settings.Fleets)
+	routes, err := labels.NewRoutes(settings.Routes)
 	if err != nil {
-		return nil, fmt.Errorf("reading %s: %w", webhookcontract.EnvFleets, err)
+		return nil, fmt.Errorf("reading %s: %w", webhookcontract.EnvRoutes, err)
 	}
 	var system clock.System
 	secret := func(id string) webhook.Secret { return secrets.New(s.store, id, settings.SecretTTL, system) }

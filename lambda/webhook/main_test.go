@@ -53,7 +53,7 @@ func environment(t *testing.T) map[string]string {
 	t.Helper()
 	env, err := webhookcontract.Config{
 		EventBus: "runners", SecretID: "webhook", Owners: []string{"my-org"},
-		Fleets: []contract.Fleet{{Name: "linux", Labels: []string{"self-hosted", "linux", "x64"}}},
+		Routes: []contract.Fleet{{Name: "linux", Labels: []string{"self-hosted", "linux", "x64"}}},
 	}.Environment()
 	require.NoError(t, err)
 	return env
@@ -84,7 +84,7 @@ func TestRun_FailsWhenItIsNotConfigured(t *testing.T) {
 		assert.ErrorContains(t, err, name, "one message names everything that is missing")
 	}
 	env := environment(t)
-	env[webhookcontract.EnvFleets] = `[{"name":"Linux","labels":["x64"]}]`
+	env[webhookcontract.EnvRoutes] = `[{"name":"Linux","labels":["x64"]}]`
 	require.ErrorIs(t, run(t.Context(), nil, lookup(env), io.Discard, io.Discard, quiet), labels.ErrFleetName)
 	require.Error(t, run(t.Context(), []string{"-secret-file", "x"}, lookup(env), io.Discard, io.Discard, quiet), "without -listen there is a Lambda function, and it has no files")
 	require.Error(t, run(t.Context(), []string{"-verbose"}, lookup(env), io.Discard, io.Discard, quiet))

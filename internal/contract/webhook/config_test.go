@@ -34,7 +34,7 @@ func TestConfig_TravelsThroughTheEnvironment(t *testing.T) {
 		Repositories:     []string{"my-org/service-*", "*/docs"},
 		Events:           []string{"workflow_job", "push"},
 		AllowPublic:      true,
-		Fleets: []contract.Fleet{
+		Routes: []contract.Fleet{
 			{Name: "linux-arm64", Labels: []string{"self-hosted", "arm64"}},
 			{Name: "linux", Labels: []string{"self-hosted"}},
 		},
@@ -42,7 +42,7 @@ func TestConfig_TravelsThroughTheEnvironment(t *testing.T) {
 	least := valid()
 	least.SecretTTL = webhookcontract.DefaultSecretTTL
 	least.Events = []string{contract.DetailTypeWorkflowJob}
-	least.Fleets = []contract.Fleet{}
+	least.Routes = []contract.Fleet{}
 	for name, test := range map[string]struct{ given, want webhookcontract.Config }{
 		"everything set": {full, full},
 		"defaults":       {valid(), least},
@@ -104,14 +104,14 @@ func TestEnvironment_ReportsEverythingAtOnce(t *testing.T) {
 func TestEnvironment_FailsWhenItDoesNotFit(t *testing.T) {
 	w := valid()
 	for i := range 60 {
-		w.Fleets = append(w.Fleets, contract.Fleet{Name: fmt.Sprintf("fleet-%d", i), Labels: []string{"self-hosted", "linux", fmt.Sprintf("label-%d", i)}})
+		w.Routes = append(w.Routes, contract.Fleet{Name: fmt.Sprintf("fleet-%d", i), Labels: []string{"self-hosted", "linux", fmt.Sprintf("label-%d", i)}})
 	}
 	_, err := w.Environment()
 	require.ErrorIs(t, err, env.ErrTooLarge)
 	assert.ErrorContains(t, err, "at most 3584", "the message says how much room there is")
 	assert.ErrorContains(t, err, "fewer", "the message says what to do")
 
-	w.Fleets = w.Fleets[:40]
+	w.Routes = w.Routes[:40]
 	_, err = w.Environment()
 	assert.NoError(t, err, "forty fleets of three labels fit")
 }
@@ -128,7 +128,7 @@ func TestParse_FailsWhenAVariableCannotBeRead(t *testing.T) {
 	for name, value := range map[string]string{
 		webhookcontract.EnvSecretTTL:     "five minutes",
 		webhookcontract.EnvAllowPublic:   "maybe",
-		webhookcontract.EnvFleets:        `[{"name":"linux","label":["x"]}]`,
+		webhookcontract.EnvRoutes:        `[{"name":"linux","label":["x"]}]`,
 		webhookcontract.EnvAllowedOwners: " , ",
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -139,7 +139,7 @@ func TestParse_FailsWhenAVariableCannotBeRead(t *testing.T) {
 		})
 	}
 	bad := given()
-	bad[webhookcontract.EnvFleets] = `[] []`
+	bad[webhookcontract.EnvRoutes] = `[] []`
 	_, err = webhookcontract.Parse(lookup(bad))
 	assert.ErrorIs(t, err, env.ErrInvalid)
 }

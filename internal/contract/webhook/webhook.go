@@ -20,7 +20,7 @@ const (
 	EnvAllowedRepositories = "ECSRUNNERS_ALLOWED_REPOSITORIES"
 	EnvAllowedEvents       = "ECSRUNNERS_ALLOWED_EVENTS"
 	EnvAllowPublic         = "ECSRUNNERS_ALLOW_PUBLIC_REPOSITORIES"
-	EnvFleets              = "ECSRUNNERS_FLEETS"
+	EnvRoutes              = "ECSRUNNERS_ROUTES"
 )
 
 const (
@@ -95,9 +95,9 @@ type Config struct {
 	// AllowPublic accepts public repositories, where a pull request from anybody
 	// may run code on a runner. Default: false.
 	AllowPublic bool
-	// Fleets is the route table; the first fleet that covers a job takes it.
+	// Routes is the route table; the first fleet that covers a job takes it.
 	// The labels package checks it.
-	Fleets []contract.Fleet
+	Routes []contract.Fleet
 }
 
 // variables binds the variables to the fields of c.
@@ -125,7 +125,7 @@ func (c *Config) variables() env.Table {
 			Default: contract.DetailTypeWorkflowJob, Value: env.List(&c.Events, isEvent, "names of events, or * alone"),
 		},
 		{Name: EnvAllowPublic, Text: "true accepts public repositories", Default: "false", Value: env.Bool(&c.AllowPublic)},
-		{Name: EnvFleets, Text: "fleets in order, such as " + example, Default: "[]", Value: env.JSON(&c.Fleets, example, nil)},
+		{Name: EnvRoutes, Text: "fleets in order, such as " + example, Default: "[]", Value: env.JSON(&c.Routes, example, nil)},
 	}
 }
 
@@ -138,7 +138,7 @@ func (c Config) Environment() (map[string]string, error) {
 		return nil, err
 	}
 	return variables, env.Fit(variables, fmt.Sprintf(
-		"use fewer or shorter labels and repository patterns, or a second webhook for some of the %d fleets", len(c.Fleets)))
+		"use fewer or shorter labels and repository patterns, or a second webhook for some of the %d fleets", len(c.Routes)))
 }
 
 // Parse reads the configuration with a function like os.LookupEnv. Its error names

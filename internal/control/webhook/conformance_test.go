@@ -87,7 +87,7 @@ func TestConformance_EveryExampleWithEverythingAllowed(t *testing.T) {
 	s.Events = []string{webhookcontract.AllEvents}
 	s.Owners = owners(t, all)
 	s.AllowPublic = true
-	s.Fleets = []contract.Fleet{{Name: "gpu", Labels: []string{"GPU", "db-app", "dc-03"}}, {Name: "k8s", Labels: []string{"self-hosted", "k8s"}}}
+	s.Routes = []contract.Fleet{{Name: "gpu", Labels: []string{"GPU", "db-app", "dc-03"}}, {Name: "k8s", Labels: []string{"self-hosted", "k8s"}}}
 	f := newFixture(t, s)
 	sets := make(map[string]int)
 	accepted, jobs := 0, 0

@@ -133,7 +133,7 @@ func settings() webhookcontract.Config {
 		SecretTTL: webhookcontract.DefaultSecretTTL,
 		Owners:    []string{"my-org"},
 		Events:    []string{contract.DetailTypeWorkflowJob},
-		Fleets: []contract.Fleet{
+		Routes: []contract.Fleet{
 			{Name: "linux-arm64", Labels: []string{"self-hosted", "linux", "arm64"}},
 			{Name: "linux-x64", Labels: []string{"self-hosted", "linux", "x64"}},
 		},
@@ -147,7 +147,7 @@ func newFixture(t testing.TB, s webhookcontract.Config) *fixture {
 		bus:    &bus{},
 		output: &output{},
 	}
-	routes, err := labels.NewRoutes(s.Fleets)
+	routes, err := labels.NewRoutes(s.Routes)
 	require.NoError(t, err)
 	var system clock.System
 	var previous []webhook.Secret
