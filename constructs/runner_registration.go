@@ -18,7 +18,6 @@ import (
 
 	"github.com/ecs-github-runners/ecsrunners/internal/contract"
 	registrationcontract "github.com/ecs-github-runners/ecsrunners/internal/contract/registration"
-	runnercontract "github.com/ecs-github-runners/ecsrunners/internal/contract/runner"
 	"github.com/ecs-github-runners/ecsrunners/internal/settings"
 )
 
@@ -316,7 +315,7 @@ func (r *RunnerRegistration) addFleet(f settings.Fleet, family string) (awsiam.R
 func registrationEnvironment(service registrationcontract.Config) (map[string]string, error) {
 	largest := service
 	for value, most := range map[*string]int{
-		&largest.Deployment: runnercontract.MaxDeployment, &largest.Cluster: 300, &largest.Ledger: 255, &largest.CredentialID: 256,
+		&largest.Deployment: registrationcontract.MaxDeployment, &largest.Cluster: 300, &largest.Ledger: 255, &largest.CredentialID: 256,
 	} {
 		if unresolved(*value) {
 			*value = strings.Repeat("x", most)

@@ -7,7 +7,6 @@ import (
 
 	"github.com/ecs-github-runners/ecsrunners/internal/contract"
 	registrationcontract "github.com/ecs-github-runners/ecsrunners/internal/contract/registration"
-	runnercontract "github.com/ecs-github-runners/ecsrunners/internal/contract/runner"
 )
 
 // Registration is the service that registers runners at GitHub. What each field
@@ -98,7 +97,7 @@ func (r Registration) Validate() Problems {
 	if r.SecretARN != "" && r.SecretName != "" {
 		ps.Add("SecretName", r.SecretName, "a name for the new secret only: leave out SecretARN or SecretName")
 	}
-	if r.Deployment != "" && !unresolved(r.Deployment) && !runnercontract.IsDeployment(r.Deployment) {
+	if r.Deployment != "" && !unresolved(r.Deployment) && !registrationcontract.IsDeployment(r.Deployment) {
 		ps.Add("Deployment", r.Deployment, "1 to 8 lower-case letters and digits")
 	}
 	validateName(&ps, "TableName", r.TableName, tableName, "3 to 255 letters, digits and _ . -")

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/ecs-github-runners/ecsrunners/internal/contract/env"
-	runnercontract "github.com/ecs-github-runners/ecsrunners/internal/contract/runner"
 )
 
 // Environment variables of the registration program.
@@ -132,7 +131,7 @@ func (c *Config) variables() env.Table {
 	return env.Table{
 		{
 			Name: EnvDeployment, Text: "begins the names of the runners", Required: true,
-			Value: env.TextOf(&c.Deployment, runnercontract.IsDeployment, fmt.Sprintf("1 to %d lower-case letters and digits", runnercontract.MaxDeployment)),
+			Value: env.TextOf(&c.Deployment, IsDeployment, fmt.Sprintf("1 to %d lower-case letters and digits", MaxDeployment)),
 		},
 		{Name: EnvCluster, Text: "ARN of the ECS cluster with the tasks", Required: true, Value: env.Text(&c.Cluster)},
 		{Name: EnvLedger, Text: "name of the DynamoDB table with the ledger", Required: true, Value: env.Text(&c.Ledger)},

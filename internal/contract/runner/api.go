@@ -1,8 +1,6 @@
 package runner
 
-import (
-	"log/slog"
-)
+import "log/slog"
 
 // Paths of the registration API. Every request is a POST, signed with the task
 // role for the service "lambda", with a Request as its body.
@@ -19,9 +17,9 @@ const (
 	PathRelease = "/release"
 )
 
-// Request is the body of every request to the registration API. Who
-// asks, and for which job, is told by the signature and not by the body. An
-// answer of 426 says that Contract is not a version the service speaks.
+// Request is the body of every request to the registration API. Who asks, and for
+// which job, is told by the signature and not by the body. An answer of 426 says
+// that Contract is not a version the service speaks.
 type Request struct {
 	Contract int `json:"contract"`
 	// ReleaseToken is the token of the registration that PathRelease gives back.

@@ -29,8 +29,8 @@ const (
 	EnvDeliveryID = "ECSRUNNERS_DELIVERY_ID"
 )
 
-// EnvPrefix begins the name of every variable of ours. The supervisor passes none
-// of them on to the runner: a job has no use for them.
+// EnvPrefix begins the names of all our variables. The supervisor passes none of
+// them on to the runner: a job has no use for them.
 const EnvPrefix = "ECSRUNNERS_"
 
 // Limits of a runner, unless its fleet sets others.

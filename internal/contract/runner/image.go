@@ -5,8 +5,8 @@ const (
 	// User is the name, UID the user and group id, that jobs run as.
 	User = "runner"
 	UID  = 1001
-	// Root holds actions/runner. It is the home of User too, and the
-	// only directory it can write, apart from those Debian opens to everybody.
+	// Root holds actions/runner. It is the home of User too, and the only directory
+	// it can write, apart from those Debian opens to everybody.
 	Root = "/home/runner"
 	// SupervisorRoot holds what comes from this library: the supervisor and the two
 	// hook scripts that the runner calls.

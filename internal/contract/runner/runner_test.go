@@ -84,27 +84,6 @@ func TestJITConfig_IsNotFormatted(t *testing.T) {
 	assert.Contains(t, string(body), `"jit_config":"s3cret"`, "the service could not hand it over")
 }
 
-func TestName_IsReadBack(t *testing.T) {
-	t.Parallel()
-	name := runnercontract.Name{
-		Deployment: "prod",
-		Fleet:      "linux-x64",
-		JobID:      "29679449526",
-		Task:       "0123456789abcdef0123456789abcdef",
-		Nonce:      "k3",
-	}
-	assert.Equal(t, "prod-linux-x64-29679449526-01234567-k3", name.String())
-	got, err := runnercontract.ParseName(name.String())
-	require.NoError(t, err)
-	name.Task = name.Task[:runnercontract.TaskIDPart]
-	assert.Equal(t, name, got)
-
-	for _, foreign := range []string{"", "my-laptop", "a-b-c-d-e", "prod-linux-12x-01234567-k3", "prod-linux-12-0123456-k3", "-linux-12-01234567-k3"} {
-		_, err := runnercontract.ParseName(foreign)
-		assert.ErrorIs(t, err, runnercontract.ErrName, "%q must be left alone by clean-up", foreign)
-	}
-}
-
 // lookupIn returns a function like os.LookupEnv over env.
 func lookupIn(env map[string]string) func(string) (string, bool) {
 	return func(name string) (string, bool) {

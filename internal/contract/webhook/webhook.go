@@ -31,10 +31,10 @@ const (
 // Metrics of the webhook program, in the namespace MetricNamespace.
 const (
 	MetricNamespace = "ECSRunners/Webhook"
-	// MetricDeliveries counts deliveries, by DimensionFunction and DimensionOutcome.
+	// MetricDeliveries counts deliveries, by function and outcome.
 	MetricDeliveries = "Deliveries"
 	// MetricPutFailures counts calls of PutEvents that failed, those included that
-	// a later attempt made good; by DimensionFunction, like those below. No data
+	// a later attempt made good; by function, like those below. No data
 	// means none.
 	MetricPutFailures = "PutFailures"
 	// MetricUncoveredJobs counts queued jobs that get no runner, because no fleet
@@ -45,7 +45,8 @@ const (
 	MetricGitHubHostedJobs = "GitHubHostedJobs"
 )
 
-// Outcome is what became of a delivery: the value of DimensionOutcome.
+// Outcome is what became of a delivery: the value of
+// contract.DimensionOutcome.
 type Outcome string
 
 // Outcomes of a delivery, with the status codes GitHub is answered.
@@ -67,9 +68,8 @@ func Outcomes() []Outcome {
 	}
 }
 
-// Config is the configuration of the webhook program. The construct turns it
-// into environment variables with Environment, the program reads them back with
-// Parse.
+// Config is the configuration of the webhook program. The construct turns it into
+// environment variables with Environment, the program reads them back with Parse.
 type Config struct {
 	// EventBus is the name or ARN of the bus. Required.
 	EventBus string

@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	registrationcontract "github.com/ecs-github-runners/ecsrunners/internal/contract/registration"
 	runnercontract "github.com/ecs-github-runners/ecsrunners/internal/contract/runner"
 	"github.com/ecs-github-runners/ecsrunners/internal/control/github"
 	"github.com/ecs-github-runners/ecsrunners/internal/control/ledger"
@@ -262,7 +263,7 @@ func concurrentClaims(t *testing.T, w *world, seed uint64) {
 	}
 	configurations := map[string]int{}
 	for _, name := range w.github.names() {
-		parsed, err := runnercontract.ParseName(name)
+		parsed, err := registrationcontract.ParseRunnerName(name)
 		require.NoError(t, err)
 		job := w.job(t, parsed.JobID)
 		require.Equalf(t, ledger.Held, job.State, "seed %d: runner %s is nobody's", seed, name)

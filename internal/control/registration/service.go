@@ -342,7 +342,7 @@ func (s *Service) swapped(ctx context.Context, taken ledger.Job) (string, error)
 // registeredFor is the job for which this deployment has registered a runner, and
 // empty for the runners of others.
 func (s *Service) registeredFor(runner string) string {
-	name, err := runnercontract.ParseName(runner)
+	name, err := registrationcontract.ParseRunnerName(runner)
 	if err != nil || name.Deployment != s.Deployment {
 		return ""
 	}
@@ -354,7 +354,7 @@ func (s *search) claim(ctx context.Context, found checked) (runnercontract.Regis
 	job, before := found.job, found.job
 	task, token := s.task, s.service.Token()
 	for range names {
-		name := runnercontract.Name{
+		name := registrationcontract.RunnerName{
 			Deployment: s.service.Deployment, Fleet: s.caller.Fleet.Name, JobID: job.ID, Task: task.ID, Nonce: s.service.Nonce(),
 		}.String()
 		// First the ledger: who finds a runner that GitHub knows must find whose it is.

@@ -84,7 +84,7 @@ func (w *world) mustRegister(t *testing.T, c registration.Caller) (runnercontrac
 	t.Helper()
 	granted, err := w.Register(t.Context(), c)
 	require.NoError(t, err)
-	name, err := runnercontract.ParseName(granted.RunnerName)
+	name, err := registrationcontract.ParseRunnerName(granted.RunnerName)
 	require.NoError(t, err)
 	return granted, name.JobID
 }

@@ -1,4 +1,4 @@
-package runner
+package registration
 
 import (
 	"errors"
@@ -9,38 +9,40 @@ import (
 	"github.com/ecs-github-runners/ecsrunners/internal/contract"
 )
 
-// Limits of the parts of a runner's name. GitHub allows 64 characters.
+// Limits of a runner's name and of its parts, in characters.
 const (
-	MaxName       = 64
+	// MaxRunnerName is the most that GitHub allows.
+	MaxRunnerName = 64
+	// MaxDeployment is the most that the name of a deployment takes.
 	MaxDeployment = 8
 	// TaskIDPart is how much of the task id stands in the name.
 	TaskIDPart = 8
 )
 
-// Name is the name of a runner, in its parts. The deployment keeps apart
-// two deployments in one organization; the nonce makes names of repeated
-// registrations differ.
-type Name struct {
+// RunnerName is the name of a runner, in its parts. The deployment keeps apart two
+// deployments in one organization; the nonce makes names of repeated registrations
+// differ.
+type RunnerName struct {
 	Deployment, Fleet, JobID, Task, Nonce string
 }
 
-// ErrName says that a name is not one that Name makes.
-var ErrName = errors.New("not a runner name of ours")
+// ErrRunnerName says that a name is not one that RunnerName makes.
+var ErrRunnerName = errors.New("not the name of an ecsrunners runner")
 
 // String returns the name as GitHub knows it. Task may be a whole task id.
-func (n Name) String() string {
+func (n RunnerName) String() string {
 	return strings.Join([]string{n.Deployment, n.Fleet, n.JobID, n.Task[:min(len(n.Task), TaskIDPart)], n.Nonce}, "-")
 }
 
-// ParseName takes a name apart. A fleet's name may contain dashes, the
-// other parts do not.
-func ParseName(name string) (Name, error) {
+// ParseRunnerName takes a name apart, or fails with ErrRunnerName. A fleet's name
+// may contain dashes, the other parts do not.
+func ParseRunnerName(name string) (RunnerName, error) {
 	parts := strings.Split(name, "-")
 	last := len(parts) - 1
-	if last < 4 || len(name) > MaxName {
-		return Name{}, fmt.Errorf("%w: %q", ErrName, name)
+	if last < 4 || len(name) > MaxRunnerName {
+		return RunnerName{}, fmt.Errorf("%w: %q", ErrRunnerName, name)
 	}
-	n := Name{
+	n := RunnerName{
 		Deployment: parts[0],
 		Fleet:      strings.Join(parts[1:last-2], "-"),
 		JobID:      parts[last-2],
@@ -49,7 +51,7 @@ func ParseName(name string) (Name, error) {
 	}
 	_, taskErr := strconv.ParseUint(n.Task, 16, 32)
 	if n.Deployment == "" || n.Fleet == "" || n.Nonce == "" || !contract.IsJobID(n.JobID) || taskErr != nil || len(n.Task) != TaskIDPart {
-		return Name{}, fmt.Errorf("%w: %q", ErrName, name)
+		return RunnerName{}, fmt.Errorf("%w: %q", ErrRunnerName, name)
 	}
 	return n, nil
 }
