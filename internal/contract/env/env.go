@@ -92,6 +92,21 @@ func (t Table) Render() (map[string]string, error) {
 	return variables, nil
 }
 
+// RenderFunction is Render for a Lambda function, which counts the bytes of all
+// names and values. It fails with ErrTooLarge and the advice if they are more than
+// MaxSize.
+func (t Table) RenderFunction(advice string) (map[string]string, error) {
+	variables, err := t.Render()
+	size := 0
+	for name, value := range variables {
+		size += len(name) + len(value)
+	}
+	if size > MaxSize {
+		return nil, fmt.Errorf("%w: %d bytes, at most %d: %s", ErrTooLarge, size, MaxSize, advice)
+	}
+	return variables, err
+}
+
 // Usage prints what the variables mean.
 func (t Table) Usage(w io.Writer) {
 	for _, v := range t {
@@ -104,17 +119,4 @@ func (t Table) Usage(w io.Writer) {
 		}
 		fmt.Fprintf(w, "  %s\n    \t%s%s\n", v.Name, v.Text, note)
 	}
-}
-
-// Fit fails with ErrTooLarge and the advice if variables take more than MaxSize:
-// Lambda counts the bytes of all names and values.
-func Fit(variables map[string]string, advice string) error {
-	size := 0
-	for name, value := range variables {
-		size += len(name) + len(value)
-	}
-	if size > MaxSize {
-		return fmt.Errorf("%w: %d bytes, at most %d: %s", ErrTooLarge, size, MaxSize, advice)
-	}
-	return nil
 }

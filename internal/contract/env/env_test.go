@@ -120,10 +120,16 @@ func TestUsage(t *testing.T) {
 	assert.Equal(t, "  BUS\n    \tname of the bus (required)\n  COLOR\n    \ta color\n  TTL\n    \thow long (default 5m0s)\n", out.String())
 }
 
-func TestFit(t *testing.T) {
+func TestRenderFunction_FailsWhenItDoesNotFit(t *testing.T) {
 	t.Parallel()
-	assert.NoError(t, env.Fit(map[string]string{"A": strings.Repeat("x", env.MaxSize-3), "BC": ""}, "less"))
-	err := env.Fit(map[string]string{"A": strings.Repeat("x", env.MaxSize-3), "BC": "x"}, "use less")
+	const others = "BUSOWNERSaTTL5m0sPUBLICfalse"
+	c := config{Bus: strings.Repeat("x", env.MaxSize-len(others)), Owners: []string{"a"}}
+	_, err := table(&c).RenderFunction("use less")
+	require.NoError(t, err)
+	c.Bus += "x"
+	_, err = table(&c).RenderFunction("use less")
 	require.ErrorIs(t, err, env.ErrTooLarge)
 	assert.EqualError(t, err, "environment is too large: 3585 bytes, at most 3584: use less")
+	_, err = table(new(config)).RenderFunction("use less")
+	assert.ErrorIs(t, err, env.ErrMissing)
 }

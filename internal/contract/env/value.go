@@ -19,43 +19,52 @@ type Value interface {
 	Check(name string) error
 }
 
+type value[T any] struct {
+	p      *T
+	format func(T) string
+	parse  func(name, text string) (T, error)
+	check  func(name string, v T) error
+}
+
+func (v value[T]) String() string { return v.format(*v.p) }
+
+func (v value[T]) Set(name, text string) error {
+	parsed, err := v.parse(name, text)
+	if err == nil {
+		*v.p = parsed
+	}
+	return err
+}
+
+func (v value[T]) Check(name string) error { return v.check(name, *v.p) }
+
 // Of returns the value of a field that format writes and parse reads; want says in
 // an error what parse accepts.
 func Of[T comparable](p *T, format func(T) string, parse func(string) (T, error), want string) Value {
-	return &field[T]{p, format, parse, want}
-}
-
-type field[T comparable] struct {
-	p      *T
-	format func(T) string
-	parse  func(string) (T, error)
-	want   string
-}
-
-func (f *field[T]) String() string {
-	var unset T
-	if *f.p == unset {
-		return ""
-	}
-	return f.format(*f.p)
-}
-
-func (f *field[T]) Set(name, text string) error {
-	v, err := f.parse(text)
-	if err != nil {
-		return Invalid(name, text, f.want)
-	}
-	*f.p = v
-	return nil
-}
-
-func (f *field[T]) Check(name string) error {
-	if text := f.String(); text != "" {
-		if _, err := f.parse(text); err != nil {
-			return Invalid(name, text, f.want)
+	v := value[T]{p: p}
+	v.format = func(t T) string {
+		var unset T
+		if t == unset {
+			return ""
 		}
+		return format(t)
 	}
-	return nil
+	v.parse = func(name, text string) (T, error) {
+		t, err := parse(text)
+		if err != nil {
+			err = Invalid(name, text, want)
+		}
+		return t, err
+	}
+	v.check = func(name string, t T) error {
+		text := v.format(t)
+		if text == "" {
+			return nil
+		}
+		_, err := v.parse(name, text)
+		return err
+	}
+	return v
 }
 
 // Text returns the value of any text.
@@ -86,78 +95,69 @@ func Duration(p *time.Duration, least time.Duration) Value {
 	}, "a duration of at least "+least.String()+", such as 5m")
 }
 
-// List returns the value of texts that valid accepts, which takes none with a
-// comma; want says in an error what it accepts. Commas separate them.
-func List(p *[]string, valid func(string) bool, want string) Value { return &list{p, valid, want} }
-
-type list struct {
-	p     *[]string
-	valid func(string) bool
-	want  string
-}
-
-func (l *list) String() string { return strings.Join(*l.p, ",") }
-
-func (l *list) Set(_, text string) error {
-	*l.p = nil
-	for element := range strings.SplitSeq(text, ",") {
-		if element = strings.TrimSpace(element); element != "" {
-			*l.p = append(*l.p, element)
-		}
+// List returns the value of texts, separated by commas, that valid accepts; want
+// says in an error what it accepts, which must not be a text with a comma.
+func List(p *[]string, valid func(string) bool, want string) Value {
+	return value[[]string]{
+		p:      p,
+		format: func(elements []string) string { return strings.Join(elements, ",") },
+		parse: func(_, text string) (elements []string, err error) {
+			for element := range strings.SplitSeq(text, ",") {
+				if element = strings.TrimSpace(element); element != "" {
+					elements = append(elements, element)
+				}
+			}
+			return elements, nil
+		},
+		check: each(func(name string, _ int, element string) error {
+			if !valid(element) {
+				return Invalid(name, element, want)
+			}
+			return nil
+		}),
 	}
-	return nil
-}
-
-func (l *list) Check(name string) error {
-	var errs []error
-	for _, element := range *l.p {
-		if !l.valid(element) {
-			errs = append(errs, Invalid(name, element, l.want))
-		}
-	}
-	return errors.Join(errs...)
 }
 
 // JSON returns the value of a list that is written as JSON, such as the example.
-// T is made of texts and numbers. Check, which may be nil, reports what is wrong
-// with an element, by its name.
+// T is made of texts and numbers. Check reports what is wrong with an element, by
+// its name; nil accepts every one.
 func JSON[T any](p *[]T, example string, check func(name string, element T) error) Value {
-	return &jsonList[T]{p, example, check}
+	return value[[]T]{
+		p: p,
+		format: func(elements []T) string {
+			if len(elements) == 0 {
+				return ""
+			}
+			text, err := json.Marshal(elements)
+			if err != nil { // it is texts and numbers
+				panic(err)
+			}
+			return string(text)
+		},
+		parse: func(name, text string) (elements []T, err error) {
+			decoder := json.NewDecoder(strings.NewReader(text))
+			decoder.DisallowUnknownFields()
+			if decoder.Decode(&elements) != nil || decoder.More() {
+				err = Invalid(name, text, "JSON such as "+example)
+			}
+			return elements, err
+		},
+		check: each(func(name string, i int, element T) error {
+			if check == nil {
+				return nil
+			}
+			return check(fmt.Sprintf("%s[%d]", name, i), element)
+		}),
+	}
 }
 
-type jsonList[T any] struct {
-	p       *[]T
-	example string
-	check   func(name string, element T) error
-}
-
-func (j *jsonList[T]) String() string {
-	if len(*j.p) == 0 {
-		return ""
+// each returns the check of a list that checks its elements.
+func each[T any](check func(name string, i int, element T) error) func(string, []T) error {
+	return func(name string, elements []T) error {
+		errs := make([]error, len(elements))
+		for i, element := range elements {
+			errs[i] = check(name, i, element)
+		}
+		return errors.Join(errs...)
 	}
-	text, err := json.Marshal(*j.p)
-	if err != nil { // it is texts and numbers
-		panic(err)
-	}
-	return string(text)
-}
-
-func (j *jsonList[T]) Set(name, text string) error {
-	decoder := json.NewDecoder(strings.NewReader(text))
-	decoder.DisallowUnknownFields()
-	if err := decoder.Decode(j.p); err != nil || decoder.More() {
-		return Invalid(name, text, "JSON such as "+j.example)
-	}
-	return nil
-}
-
-func (j *jsonList[T]) Check(name string) error {
-	if j.check == nil {
-		return nil
-	}
-	var errs []error
-	for i, element := range *j.p {
-		errs = append(errs, j.check(fmt.Sprintf("%s[%d]", name, i), element))
-	}
-	return errors.Join(errs...)
 }

@@ -169,11 +169,7 @@ func checkFleet(name string, fleet Fleet) error {
 // Environment returns the environment variables that carry c. Its error names
 // every setting that is missing or wrong, or is env.ErrTooLarge.
 func (c Config) Environment() (map[string]string, error) {
-	variables, err := c.variables().Render()
-	if err != nil {
-		return nil, err
-	}
-	return variables, env.Fit(variables, fmt.Sprintf(
+	return c.variables().RenderFunction(fmt.Sprintf(
 		"use fewer or shorter labels, or a second registration for some of the %d fleets", len(c.Fleets)))
 }
 

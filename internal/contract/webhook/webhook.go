@@ -34,8 +34,7 @@ const (
 	// MetricDeliveries counts deliveries, by function and outcome.
 	MetricDeliveries = "Deliveries"
 	// MetricPutFailures counts calls of PutEvents that failed, those included that
-	// a later attempt made good; by function, like those below. No data
-	// means none.
+	// a later attempt made good; by function, like those below. No data means none.
 	MetricPutFailures = "PutFailures"
 	// MetricUncoveredJobs counts queued jobs that get no runner, because no fleet
 	// covers their labels.
@@ -45,8 +44,7 @@ const (
 	MetricGitHubHostedJobs = "GitHubHostedJobs"
 )
 
-// Outcome is what became of a delivery: the value of
-// contract.DimensionOutcome.
+// Outcome is what became of a delivery: the value of contract.DimensionOutcome.
 type Outcome string
 
 // Outcomes of a delivery, with the status codes GitHub is answered.
@@ -131,11 +129,7 @@ func (c *Config) variables() env.Table {
 // nothing to say are left out. Its error names every setting that is missing or
 // wrong, or is env.ErrTooLarge.
 func (c Config) Environment() (map[string]string, error) {
-	variables, err := c.variables().Render()
-	if err != nil {
-		return nil, err
-	}
-	return variables, env.Fit(variables, fmt.Sprintf(
+	return c.variables().RenderFunction(fmt.Sprintf(
 		"use fewer or shorter labels and repository patterns, or a second webhook for some of the %d fleets", len(c.Routes)))
 }
 
