@@ -8,5 +8,5 @@ import "embed"
 
 // Sources is this module as far as the programs need it.
 //
-//go:embed go.mod go.sum internal/contract/*.go internal/labels/*.go lambda/*/*.go internal/control/*/*.go all:runner-image
+//go:embed go.mod go.sum internal/contract/*.go internal/contract/*/*.go internal/labels/*.go lambda/*/*.go internal/control/*/*.go all:runner-image
 var Sources embed.FS

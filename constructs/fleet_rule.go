@@ -12,6 +12,7 @@ import (
 	"github.com/aws/jsii-runtime-go"
 
 	"github.com/ecs-github-runners/ecsrunners/internal/contract"
+	runnercontract "github.com/ecs-github-runners/ecsrunners/internal/contract/runner"
 )
 
 // The rule that starts a task for each queued job of a fleet. It is written as
@@ -159,11 +160,11 @@ func (f *RunnerFleet) ecsParameters() *awsevents.CfnRule_EcsParametersProperty {
 // taskVariables are the variables that an event sets for its task, each from a
 // member of the event's dispatch object.
 var taskVariables = []struct{ name, member string }{
-	{contract.EnvJobID, contract.DispatchJobID},
-	{contract.EnvRepository, contract.DispatchRepository},
-	{contract.EnvFleet, contract.DispatchFleet},
-	{contract.EnvAttempt, contract.DispatchAttempt},
-	{contract.EnvDeliveryID, contract.DispatchDeliveryID},
+	{runnercontract.EnvJobID, contract.DispatchJobID},
+	{runnercontract.EnvRepository, contract.DispatchRepository},
+	{runnercontract.EnvFleet, contract.DispatchFleet},
+	{runnercontract.EnvAttempt, contract.DispatchAttempt},
+	{runnercontract.EnvDeliveryID, contract.DispatchDeliveryID},
 }
 
 // inputTransformer makes the overrides of RunTask from the event. EventBridge puts

@@ -18,6 +18,7 @@ import (
 	"github.com/ecs-github-runners/ecsrunners"
 	"github.com/ecs-github-runners/ecsrunners/internal/bundle"
 	"github.com/ecs-github-runners/ecsrunners/internal/contract"
+	imagebuildcontract "github.com/ecs-github-runners/ecsrunners/internal/contract/imagebuild"
 	"github.com/ecs-github-runners/ecsrunners/internal/problem"
 )
 
@@ -124,7 +125,7 @@ func (c codeCommitSource) bind(p *RunnerImagePipeline) boundSource {
 	}
 	return boundSource{
 		source: awscodebuild.Source_CodeCommit(&awscodebuild.CodeCommitSourceProps{
-			Identifier:  jsii.String(contract.ImageSourceIdentifier),
+			Identifier:  jsii.String(imagebuildcontract.SourceIdentifier),
 			Repository:  repository,
 			BranchOrRef: branch,
 			CloneDepth:  jsii.Number(1),
@@ -176,7 +177,7 @@ func (f folderSource) bind(p *RunnerImagePipeline) boundSource {
 	asset := awss3assets.NewAsset(p, jsii.String("Source"), &awss3assets.AssetProps{Path: jsii.String(string(f))})
 	return boundSource{
 		source: awscodebuild.Source_S3(&awscodebuild.S3SourceProps{
-			Identifier: jsii.String(contract.ImageSourceIdentifier),
+			Identifier: jsii.String(imagebuildcontract.SourceIdentifier),
 			Bucket:     asset.Bucket(),
 			Path:       asset.S3ObjectKey(),
 		}),
@@ -244,7 +245,7 @@ func (g gitHubSource) bind(*RunnerImagePipeline) boundSource {
 	owner, name, _ := strings.Cut(g.props.Repository, "/")
 	return boundSource{
 		source: awscodebuild.Source_GitHub(&awscodebuild.GitHubSourceProps{
-			Identifier:        jsii.String(contract.ImageSourceIdentifier),
+			Identifier:        jsii.String(imagebuildcontract.SourceIdentifier),
 			Owner:             &owner,
 			Repo:              &name,
 			BranchOrRef:       &g.props.Branch,

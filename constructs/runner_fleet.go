@@ -14,7 +14,8 @@ import (
 	"github.com/aws/constructs-go/constructs/v10"
 	"github.com/aws/jsii-runtime-go"
 
-	"github.com/ecs-github-runners/ecsrunners/internal/contract"
+	registrationcontract "github.com/ecs-github-runners/ecsrunners/internal/contract/registration"
+	runnercontract "github.com/ecs-github-runners/ecsrunners/internal/contract/runner"
 	"github.com/ecs-github-runners/ecsrunners/internal/problem"
 )
 
@@ -175,7 +176,7 @@ func ecsTasks(scope constructs.Construct) awsiam.IPrincipal {
 }
 
 func leaseSeconds(p RunnerFleetProps) int {
-	return int(contract.Lease(p.StartTimeout, p.IdleTimeout).Seconds())
+	return int(registrationcontract.Lease(p.StartTimeout, p.IdleTimeout).Seconds())
 }
 
 func (f *RunnerFleet) newLogGroup() awslogs.LogGroup {
@@ -236,14 +237,18 @@ func (f *RunnerFleet) environment() *map[string]*string {
 	if variables == nil {
 		variables = map[string]string{}
 	}
-	maps.Copy(variables, contract.Runner{
+	ours, err := runnercontract.Config{
 		RegistrationURL:    *f.registration.URL(),
 		RegistrationRegion: *awscdk.Stack_Of(f.registration).Region(),
 		IdleTimeout:        p.IdleTimeout,
 		Lifetime:           p.Lifetime,
 		StartTimeout:       p.StartTimeout,
 		StopTimeout:        p.StopTimeout,
-	}.Environment())
+	}.Environment()
+	if err != nil {
+		panic(fmt.Errorf("RunnerFleet %q: %w", *f.Node().Id(), err))
+	}
+	maps.Copy(variables, ours)
 	return pointers(variables)
 }
 

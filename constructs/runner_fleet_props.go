@@ -15,7 +15,8 @@ import (
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsecs"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awskms"
 
-	"github.com/ecs-github-runners/ecsrunners/internal/contract"
+	registrationcontract "github.com/ecs-github-runners/ecsrunners/internal/contract/registration"
+	runnercontract "github.com/ecs-github-runners/ecsrunners/internal/contract/runner"
 	"github.com/ecs-github-runners/ecsrunners/internal/enum"
 	"github.com/ecs-github-runners/ecsrunners/internal/instancetype"
 	"github.com/ecs-github-runners/ecsrunners/internal/labels"
@@ -200,9 +201,9 @@ func (p RunnerFleetProps) WithDefaults() RunnerFleetProps {
 	p.Labels = slices.Clone(p.Labels)
 	p.NetworkMode = cmp.Or(p.NetworkMode, awsecs.NetworkMode_BRIDGE)
 	p.TmpfsMiB = maps.Clone(p.TmpfsMiB)
-	p.IdleTimeout = cmp.Or(p.IdleTimeout, contract.DefaultIdleTimeout)
-	p.Lifetime = cmp.Or(p.Lifetime, contract.DefaultLifetime)
-	p.StartTimeout = cmp.Or(p.StartTimeout, contract.DefaultStartTimeout)
+	p.IdleTimeout = cmp.Or(p.IdleTimeout, runnercontract.DefaultIdleTimeout)
+	p.Lifetime = cmp.Or(p.Lifetime, runnercontract.DefaultLifetime)
+	p.StartTimeout = cmp.Or(p.StartTimeout, runnercontract.DefaultStartTimeout)
 	p.StopTimeout = cmp.Or(p.StopTimeout, 2*time.Minute) // the notice of a Spot interruption
 	p.Environment = maps.Clone(p.Environment)
 	p.ContainerName = cmp.Or(p.ContainerName, "runner")
@@ -287,7 +288,7 @@ func (p RunnerFleetProps) validateTimes(l *problem.List) {
 	within("IdleTimeout", p.IdleTimeout, 30*time.Second, 24*time.Hour, ", after which GitHub cancels jobs")
 	within("Lifetime", p.Lifetime, 10*time.Minute, 6*24*time.Hour, ": GitHub ends a job after five days")
 	within("StartTimeout", p.StartTimeout, 30*time.Second, time.Hour, "")
-	within("StopTimeout", p.StopTimeout, contract.StopReserve+10*time.Second, 6*24*time.Hour, ", of which the last "+problem.Duration(contract.StopReserve)+" are for cancelling a job")
+	within("StopTimeout", p.StopTimeout, runnercontract.StopReserve+10*time.Second, 6*24*time.Hour, ", of which the last "+problem.Duration(runnercontract.StopReserve)+" are for cancelling a job")
 	if p.Lifetime <= p.IdleTimeout+p.StartTimeout {
 		l.Invalid("Lifetime", p.Lifetime, fmt.Sprintf("more than {IdleTimeout} (%s) and {StartTimeout} (%s) together", problem.Duration(p.IdleTimeout), problem.Duration(p.StartTimeout)))
 	}
@@ -301,8 +302,8 @@ const runnerInputPrefix = "ACTIONS_RUNNER_INPUT_"
 func validateVariable(l *problem.List, field, name string) {
 	path := fmt.Sprintf("%s[%q]", field, name)
 	switch {
-	case strings.HasPrefix(name, contract.EnvPrefix):
-		l.Refused(path, "must not begin with "+contract.EnvPrefix+": those variables configure the supervisor")
+	case strings.HasPrefix(name, runnercontract.EnvPrefix):
+		l.Refused(path, "must not begin with "+runnercontract.EnvPrefix+": those variables configure the supervisor")
 	case strings.HasPrefix(name, runnerInputPrefix):
 		l.Refused(path, "must not begin with "+runnerInputPrefix+": the supervisor sets those arguments of actions/runner")
 	case !variableName.MatchString(name):
@@ -332,7 +333,7 @@ func (p RunnerFleetProps) Fit(place Placement) (RunnerFleetProps, error) {
 	if p.NetworkMode == awsecs.NetworkMode_AWS_VPC && place.PublicSubnets {
 		l.Refused("NetworkMode", "must be bridge in public subnets: tasks in awsvpc mode on EC2 get no public address, and so cannot reach GitHub")
 	}
-	if p.RunnerGroup != "" && place.Scope.scope.Kind == contract.ScopeRepository {
+	if p.RunnerGroup != "" && place.Scope.scope.Kind == registrationcontract.ScopeRepository {
 		l.Refused("RunnerGroup", "must be left out: a repository has no runner groups")
 	}
 	whole := c.oneJobPerInstance()

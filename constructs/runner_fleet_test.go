@@ -23,6 +23,8 @@ import (
 	"github.com/ecs-github-runners/ecsrunners/constructs"
 	"github.com/ecs-github-runners/ecsrunners/internal/cdktest"
 	"github.com/ecs-github-runners/ecsrunners/internal/contract"
+	registrationcontract "github.com/ecs-github-runners/ecsrunners/internal/contract/registration"
+	runnercontract "github.com/ecs-github-runners/ecsrunners/internal/contract/runner"
 )
 
 // system is everything that a fleet needs, in one stack unless a test spreads it.
@@ -125,22 +127,22 @@ func TestRunnerFleet_ByDefaultRunsOneUnprivilegedJobAnInstance(t *testing.T) {
 		{"Secrets", nil, "nothing here needs a secret"},
 	})
 	assert.Equal(t, map[string]string{
-		contract.EnvContract:           "1",
-		contract.EnvRegistrationURL:    fmt.Sprint(resolved(s.stack, s.registration.URL())),
-		contract.EnvRegistrationRegion: fmt.Sprint(resolved(s.stack, s.stack.Region())),
-		contract.EnvIdleTimeout:        "5m0s",
-		contract.EnvLifetime:           "6h30m0s",
-		contract.EnvStartTimeout:       "5m0s",
-		contract.EnvStopTimeout:        "2m0s",
+		runnercontract.EnvContract:           "1",
+		runnercontract.EnvRegistrationURL:    fmt.Sprint(resolved(s.stack, s.registration.URL())),
+		runnercontract.EnvRegistrationRegion: fmt.Sprint(resolved(s.stack, s.stack.Region())),
+		runnercontract.EnvIdleTimeout:        "5m0s",
+		runnercontract.EnvLifetime:           "6h30m0s",
+		runnercontract.EnvStartTimeout:       "5m0s",
+		runnercontract.EnvStopTimeout:        "2m0s",
 	}, containerVariables(runner), "the supervisor would refuse to start, or a job would see what it should not")
 	lookup := func(name string) (string, bool) {
 		all := containerVariables(runner)
-		all[contract.EnvRegistrationURL] = "https://registration.example.com/" // known at deployment
-		all[contract.EnvFleet], all[contract.EnvJobID] = "linux", "1"          // set by the rule
+		all[runnercontract.EnvRegistrationURL] = "https://registration.example.com/" // known at deployment
+		all[runnercontract.EnvFleet], all[runnercontract.EnvJobID] = "linux", "1"    // set by the rule
 		v, ok := all[name]
 		return v, ok
 	}
-	_, err := contract.ParseRunner(lookup)
+	_, err := runnercontract.Parse(lookup)
 	require.NoError(t, err, "the supervisor would refuse its environment")
 	assertAt(t, cdktest.Properties(t, template, fleet.LogGroup()), []expectation{{"RetentionInDays", 30.0, "logs would be kept, and paid for, for ever"}})
 	assert.Empty(t, cdktest.Warnings(s.stack))
@@ -176,7 +178,7 @@ func TestRunnerFleet_TheTaskRoleIsATasksIdentity(t *testing.T) {
 	}, statements, "jobs may register their task and nothing else; past the URL they could pass for any task")
 
 	service := registrationService(t, template, s)
-	assert.Equal(t, []contract.RegisteredFleet{{
+	assert.Equal(t, []registrationcontract.Fleet{{
 		Name: "linux", Labels: []string{"self-hosted", "Linux", "x64"}, Family: *fleet.TaskDefinition().Family(), LeaseSeconds: 900,
 		RoleID: fmt.Sprintf("${%s.RoleId}", cdktest.LogicalID(t, fleet.TaskRole())),
 	}}, service.Fleets, "the function would not know the fleet's tasks")
@@ -197,13 +199,13 @@ func statementsOf(t *testing.T, template map[string]any, stack awscdk.Stack, rol
 
 // registrationService reads the function's variables as the program does; what
 // CloudFormation fills in is spelled as in Fn::Sub.
-func registrationService(t *testing.T, template map[string]any, s system) contract.RegistrationService {
+func registrationService(t *testing.T, template map[string]any, s system) registrationcontract.Config {
 	t.Helper()
 	all, _ := cdktest.At(cdktest.Properties(t, template, s.registration.Function()), "Environment.Variables").(map[string]any)
-	service, err := contract.ParseRegistrationService(func(name string) (string, bool) {
+	service, err := registrationcontract.Parse(func(name string) (string, bool) {
 		value, found := all[name]
 		switch name {
-		case contract.EnvDeployment:
+		case registrationcontract.EnvDeployment:
 			if _, literal := value.(string); !literal {
 				return "later", found
 			}
@@ -270,7 +272,7 @@ func TestRunnerFleet_TakesItsProps(t *testing.T) {
 	})
 	got := containerVariables(runner)
 	for name, want := range map[string]string{
-		"GOPROXY": "https://proxy.example.com", contract.EnvIdleTimeout: "20m0s", contract.EnvLifetime: "2h0m0s", contract.EnvStartTimeout: "10m0s", contract.EnvStopTimeout: "30m0s",
+		"GOPROXY": "https://proxy.example.com", runnercontract.EnvIdleTimeout: "20m0s", runnercontract.EnvLifetime: "2h0m0s", runnercontract.EnvStartTimeout: "10m0s", runnercontract.EnvStopTimeout: "30m0s",
 	} {
 		assert.Equal(t, want, got[name], name)
 	}
@@ -425,7 +427,7 @@ func TestRunnerFleet_SynthesisFailsWhenAJobCouldPassForAnotherTask(t *testing.T)
 			f.TaskRole().Node().DefaultChild().(awsiam.CfnRole).SetAssumeRolePolicyDocument(map[string]any{
 				"Statement": []any{map[string]any{"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": map[string]any{"AWS": "*"}}},
 			})
-		}, "the trust policy of its task role is map"},
+		}, "the trust policy of its task role must be map"},
 		"by a managed policy": {func(s system, f *constructs.RunnerFleet) {
 			awsiam.NewManagedPolicy(s.stack, jsii.String("Managed"), &awsiam.ManagedPolicyProps{
 				Roles: &[]awsiam.IRole{f.TaskRole()},
@@ -438,7 +440,7 @@ func TestRunnerFleet_SynthesisFailsWhenAJobCouldPassForAnotherTask(t *testing.T)
 			f.TaskRole().(awsiam.Role).AssumeRolePolicy().AddStatements(awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
 				Actions: jsii.Strings("sts:AssumeRole"), Principals: &[]awsiam.IPrincipal{awsiam.NewAccountRootPrincipal()},
 			}))
-		}, "the trust policy of its task role has 2 statements"},
+		}, "the trust policy of its task role must have one statement, for ecs-tasks.amazonaws.com, got 2"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newSystem(t)

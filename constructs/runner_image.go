@@ -5,7 +5,7 @@ import (
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsecs"
 	"github.com/aws/constructs-go/constructs/v10"
 
-	"github.com/ecs-github-runners/ecsrunners/internal/contract"
+	imagebuildcontract "github.com/ecs-github-runners/ecsrunners/internal/contract/imagebuild"
 )
 
 // RunnerImage says where the image comes from in which jobs run. Values are made
@@ -63,6 +63,6 @@ func (i pipelineImage) supports(architecture Architecture) bool {
 func (i pipelineImage) bind(scope constructs.Construct, architecture Architecture) awsecs.ContainerImage {
 	build := i.pipeline.build(architecture)
 	scope.Node().AddDependency(build.resource)
-	tag := contract.ImageChannelTag(i.pipeline.props.Channel, string(architecture))
+	tag := imagebuildcontract.ChannelTag(i.pipeline.props.Channel, string(architecture))
 	return awsecs.ContainerImage_FromEcrRepository(i.pipeline.repository, &tag)
 }

@@ -26,7 +26,7 @@ import (
 
 	"github.com/ecs-github-runners/ecsrunners"
 	"github.com/ecs-github-runners/ecsrunners/internal/bundle"
-	"github.com/ecs-github-runners/ecsrunners/internal/contract"
+	imagebuildcontract "github.com/ecs-github-runners/ecsrunners/internal/contract/imagebuild"
 )
 
 // RunnerImagePipeline builds the image in which jobs run and keeps it fresh: from
@@ -159,9 +159,9 @@ func (p *RunnerImagePipeline) FunctionLogGroup() awslogs.ILogGroup { return p.fu
 // that it is checked. It panics for others than the pipeline's architectures.
 func (p *RunnerImagePipeline) MetricImageAge(architecture Architecture, props *awscloudwatch.MetricOptions) awscloudwatch.Metric {
 	return metric{
-		namespace:  contract.ImageMetricNamespace,
-		name:       contract.MetricImageAge,
-		dimensions: map[string]*string{contract.DimensionProject: p.build(architecture).project.ProjectName()},
+		namespace:  imagebuildcontract.MetricNamespace,
+		name:       imagebuildcontract.MetricImageAge,
+		dimensions: map[string]*string{imagebuildcontract.DimensionProject: p.build(architecture).project.ProjectName()},
 		statistic:  "Maximum",
 		period:     awscdk.Duration_Days(jsii.Number(1)),
 	}.of(p, props)
@@ -192,7 +192,7 @@ func (p *RunnerImagePipeline) build(architecture Architecture) imageBuild {
 var architectureID = map[Architecture]string{X64: "X64", ARM64: "Arm64"}
 
 func (p *RunnerImagePipeline) channelTag(architecture Architecture) string {
-	return contract.ImageChannelTag(p.props.Channel, string(architecture))
+	return imagebuildcontract.ChannelTag(p.props.Channel, string(architecture))
 }
 
 // newRepository makes a repository in which no tag but the channel's can be moved.
@@ -350,8 +350,8 @@ func (p *RunnerImagePipeline) newBuild(i int, architecture Architecture, source 
 	for name, value := range p.arguments(architecture) {
 		variables[name] = &awscodebuild.BuildEnvironmentVariable{Value: value}
 	}
-	variables[contract.EnvImageRepositoryURI] = &awscodebuild.BuildEnvironmentVariable{Value: p.repository.RepositoryUri()}
-	variables[contract.EnvImageChannel] = &awscodebuild.BuildEnvironmentVariable{Value: p.channelTag(architecture)}
+	variables[imagebuildcontract.EnvRepositoryURI] = &awscodebuild.BuildEnvironmentVariable{Value: p.repository.RepositoryUri()}
+	variables[imagebuildcontract.EnvChannel] = &awscodebuild.BuildEnvironmentVariable{Value: p.channelTag(architecture)}
 	build := &awscodebuild.ProjectProps{
 		ProjectName: optional(name),
 		Description: jsii.String("Builds the image of the GitHub Actions runners for " + string(architecture)),
@@ -403,7 +403,7 @@ func (p *RunnerImagePipeline) newBuild(i int, architecture Architecture, source 
 		logs:    logs,
 		waiting: awsssm.NewStringParameter(p, jsii.String("Waiting"+id), &awsssm.StringParameterProps{
 			Description: jsii.String("Which deployment waits for which build of the runner image; kept by the function"),
-			StringValue: jsii.String(contract.NotWaiting),
+			StringValue: jsii.String(imagebuildcontract.NotWaiting),
 		}),
 	}
 }
@@ -416,22 +416,22 @@ func (p *RunnerImagePipeline) arguments(architecture Architecture) map[string]st
 			arguments[name] = value
 		}
 	}
-	set(contract.EnvImageRunnerVersion, p.props.RunnerVersion)
-	set(contract.EnvImageRunnerSHA256, p.props.RunnerSHA256[architecture])
-	set(contract.EnvImageRunnerReleases, p.props.RunnerReleases)
-	set(contract.EnvImageBase, p.props.BaseImage)
+	set(imagebuildcontract.EnvRunnerVersion, p.props.RunnerVersion)
+	set(imagebuildcontract.EnvRunnerSHA256, p.props.RunnerSHA256[architecture])
+	set(imagebuildcontract.EnvRunnerReleases, p.props.RunnerReleases)
+	set(imagebuildcontract.EnvBase, p.props.BaseImage)
 	if p.props.Sudo {
-		set(contract.EnvImageSudo, "true")
+		set(imagebuildcontract.EnvSudo, "true")
 	}
 	return arguments
 }
 
 // newFunction makes the function that makes a deployment wait.
 func (p *RunnerImagePipeline) newFunction() awslambda.Function {
-	var configuration contract.ImageBuild
+	var configuration imagebuildcontract.Config
 	for _, architecture := range p.props.Architectures {
 		build := p.builds[architecture]
-		configuration.Projects = append(configuration.Projects, contract.ImageProject{
+		configuration.Projects = append(configuration.Projects, imagebuildcontract.Project{
 			Project:    *build.project.ProjectName(),
 			Parameter:  *build.waiting.ParameterName(),
 			Repository: *p.repository.RepositoryName(),
@@ -523,11 +523,11 @@ func (p *RunnerImagePipeline) newResource(architecture Architecture, build image
 		ServiceToken:   p.function.FunctionArn(),
 		ServiceTimeout: minutes(p.props.Timeout + imageQueueTimeout + imageAnswerMargin),
 		Properties: &map[string]any{
-			contract.PropertyImageProject:   build.project.ProjectName(),
-			contract.PropertyImage:          p.repository.RepositoryUriForTag(&tag),
-			contract.PropertyImageLibrary:   library.AssetHash(),
-			contract.PropertyImageSource:    source.location,
-			contract.PropertyImageArguments: string(arguments),
+			imagebuildcontract.PropertyProject:   build.project.ProjectName(),
+			imagebuildcontract.PropertyImage:     p.repository.RepositoryUriForTag(&tag),
+			imagebuildcontract.PropertyLibrary:   library.AssetHash(),
+			imagebuildcontract.PropertySource:    source.location,
+			imagebuildcontract.PropertyArguments: string(arguments),
 		},
 	})
 	// Without the one the build could do nothing, without the other nobody would
@@ -554,7 +554,7 @@ func (p *RunnerImagePipeline) addTriggers(source boundSource) {
 		Schedule:    awsevents.Schedule_Expression(&p.props.Schedule),
 	}), awsevents.RuleTargetInput_FromObject(map[string]any{
 		"environmentVariablesOverride": []any{map[string]any{
-			"name": contract.EnvImageTrigger, "value": contract.ImageTriggerSchedule, "type": "PLAINTEXT",
+			"name": imagebuildcontract.EnvTrigger, "value": imagebuildcontract.TriggerSchedule, "type": "PLAINTEXT",
 		}},
 	}))
 }

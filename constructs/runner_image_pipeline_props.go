@@ -18,7 +18,7 @@ import (
 	"github.com/aws/aws-cdk-go/awscdk/v2/awssns"
 
 	"github.com/ecs-github-runners/ecsrunners/internal/awsname"
-	"github.com/ecs-github-runners/ecsrunners/internal/contract"
+	imagebuildcontract "github.com/ecs-github-runners/ecsrunners/internal/contract/imagebuild"
 	"github.com/ecs-github-runners/ecsrunners/internal/enum"
 	"github.com/ecs-github-runners/ecsrunners/internal/problem"
 )
@@ -236,7 +236,7 @@ func (p RunnerImagePipelineProps) WithDefaults() RunnerImagePipelineProps {
 	}
 	p.Architectures = slices.Clone(p.Architectures)
 	p.RunnerSHA256 = maps.Clone(p.RunnerSHA256)
-	p.Channel = cmp.Or(p.Channel, contract.DefaultImageChannel)
+	p.Channel = cmp.Or(p.Channel, imagebuildcontract.DefaultChannel)
 	if p.Repository == nil {
 		p.MaxImageCount = cmp.Or(p.MaxImageCount, 5)
 		p.UntaggedImageAge = cmp.Or(p.UntaggedImageAge, 7*24*time.Hour)

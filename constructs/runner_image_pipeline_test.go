@@ -32,7 +32,7 @@ import (
 	"github.com/ecs-github-runners/ecsrunners/constructs"
 	"github.com/ecs-github-runners/ecsrunners/internal/bundle"
 	"github.com/ecs-github-runners/ecsrunners/internal/cdktest"
-	"github.com/ecs-github-runners/ecsrunners/internal/contract"
+	imagebuildcontract "github.com/ecs-github-runners/ecsrunners/internal/contract/imagebuild"
 )
 
 const connection = "arn:aws:codeconnections:eu-central-1:123456789012:connection/01234567-89ab-cdef-0123-456789abcdef"
@@ -175,19 +175,19 @@ func TestRunnerImagePipeline_ADeploymentWaitsForTheImage(t *testing.T) {
 		{"LoggingConfig.LogGroup", resolved(stack, pipeline.FunctionLogGroup().LogGroupName()), ""},
 	})
 	variables, _ := cdktest.At(function, "Environment.Variables").(map[string]any)
-	configuration, err := contract.ParseImageBuild(func(name string) (string, bool) {
+	configuration, err := imagebuildcontract.Parse(func(name string) (string, bool) {
 		value, found := variables[name]
 		return cdktest.Text(t, value), found
 	})
 	require.NoError(t, err, "the program would not start")
 	waiting := pipeline.Node().FindChild(jsii.String("WaitingX64"))
-	assert.Equal(t, []contract.ImageProject{{
+	assert.Equal(t, []imagebuildcontract.Project{{
 		Project:    "${" + cdktest.LogicalID(t, pipeline.Project(constructs.X64)) + "}",
 		Parameter:  "${" + cdktest.LogicalID(t, waiting) + "}",
 		Repository: "${" + cdktest.LogicalID(t, pipeline.Repository()) + "}",
 		Tag:        "latest-x64",
 	}}, configuration.Projects)
-	assertAt(t, cdktest.Properties(t, template, waiting), []expectation{{"Type", "String", ""}, {"Value", contract.NotWaiting, "the program would not understand it"}})
+	assertAt(t, cdktest.Properties(t, template, waiting), []expectation{{"Type", "String", ""}, {"Value", imagebuildcontract.NotWaiting, "the program would not understand it"}})
 
 	ended := pipeline.Node().FindChild(jsii.String("Ended"))
 	assertAt(t, cdktest.Properties(t, template, ended), []expectation{
@@ -571,13 +571,13 @@ func TestRunnerImagePipeline_BuildScriptKnowsTheVariables(t *testing.T) {
 	script, err := ecsrunners.Sources.ReadFile(bundle.BuildScript)
 	require.NoError(t, err)
 	for _, name := range []string{
-		contract.EnvImageRepositoryURI, contract.EnvImageChannel, contract.EnvImageTrigger,
-		contract.EnvImageRunnerVersion, contract.EnvImageRunnerSHA256, contract.EnvImageRunnerReleases, contract.EnvImageBase, contract.EnvImageSudo,
-		"CODEBUILD_SRC_DIR_" + contract.ImageSourceIdentifier,
+		imagebuildcontract.EnvRepositoryURI, imagebuildcontract.EnvChannel, imagebuildcontract.EnvTrigger,
+		imagebuildcontract.EnvRunnerVersion, imagebuildcontract.EnvRunnerSHA256, imagebuildcontract.EnvRunnerReleases, imagebuildcontract.EnvBase, imagebuildcontract.EnvSudo,
+		"CODEBUILD_SRC_DIR_" + imagebuildcontract.SourceIdentifier,
 	} {
 		assert.Regexp(t, `\$\{`+name+`:`, string(script), "the build would not hear of it")
 	}
-	assert.Contains(t, string(script), `"$trigger" = `+contract.ImageTriggerSchedule)
+	assert.Contains(t, string(script), `"$trigger" = `+imagebuildcontract.TriggerSchedule)
 }
 
 func TestRunnerImagePipeline_TellsOfBuildsThatFailOrDoNotTakePlace(t *testing.T) {
@@ -635,8 +635,8 @@ func TestRunnerImagePipeline_TellsOfBuildsThatFailOrDoNotTakePlace(t *testing.T)
 			{"AlarmActions", []any{resolved(stack, alarms.TopicArn())}, ""},
 		})
 		assertAt(t, alarm("ImageOld"+id), []expectation{
-			{"Namespace", contract.ImageMetricNamespace, ""},
-			{"MetricName", contract.MetricImageAge, ""},
+			{"Namespace", imagebuildcontract.MetricNamespace, ""},
+			{"MetricName", imagebuildcontract.MetricImageAge, ""},
 			{"Statistic", "Maximum", ""},
 			{"Dimensions", dimensions, ""},
 			{"ComparisonOperator", "GreaterThanOrEqualToThreshold", ""},

@@ -18,6 +18,7 @@ import (
 	"github.com/aws/jsii-runtime-go"
 
 	"github.com/ecs-github-runners/ecsrunners/internal/contract"
+	registrationcontract "github.com/ecs-github-runners/ecsrunners/internal/contract/registration"
 	"github.com/ecs-github-runners/ecsrunners/internal/problem"
 )
 
@@ -33,7 +34,7 @@ type RunnerRegistration struct {
 	constructs.Construct // filled by NewConstruct_Override
 
 	props    RunnerRegistrationProps // with defaults
-	service  contract.RegistrationService
+	service  registrationcontract.Config
 	cluster  *RunnerCluster
 	secret   awssecretsmanager.ISecret
 	ledger   awsdynamodb.Table
@@ -71,7 +72,7 @@ func NewRunnerRegistration(scope constructs.Construct, id string, props *RunnerR
 		r.secret = r.newSecret()
 	}
 	r.ledger = r.newLedger()
-	r.service = contract.RegistrationService{
+	r.service = registrationcontract.Config{
 		Deployment:   r.deployment(),
 		Cluster:      *r.cluster.cluster.ClusterArn(),
 		Ledger:       *r.ledger.TableName(),
@@ -131,34 +132,34 @@ func (r *RunnerRegistration) GrantRegister(role awsiam.IRole) {
 // released, no_work, busy, refused, throttled, unavailable or failed. It panics
 // for others.
 func (r *RunnerRegistration) MetricRequests(outcome string, props *awscloudwatch.MetricOptions) awscloudwatch.Metric {
-	if !slices.Contains(contract.RegistrationOutcomes(), contract.RegistrationOutcome(outcome)) {
-		panic(fmt.Errorf("RunnerRegistration %q: outcome must be one of %v, got %q", *r.Node().Id(), contract.RegistrationOutcomes(), outcome))
+	if !slices.Contains(registrationcontract.Outcomes(), registrationcontract.Outcome(outcome)) {
+		panic(fmt.Errorf("RunnerRegistration %q: outcome must be one of %v, got %q", *r.Node().Id(), registrationcontract.Outcomes(), outcome))
 	}
-	return r.metric(contract.MetricRequests, map[string]*string{contract.DimensionOutcome: &outcome}, "Sum", props)
+	return r.metric(registrationcontract.MetricRequests, map[string]*string{contract.DimensionOutcome: &outcome}, "Sum", props)
 }
 
 // MetricJobCheckFailures is the number of runners that were registered although
 // GitHub did not tell the state of their jobs.
 func (r *RunnerRegistration) MetricJobCheckFailures(props *awscloudwatch.MetricOptions) awscloudwatch.Metric {
-	return r.metric(contract.MetricJobCheckFailures, nil, "Sum", props)
+	return r.metric(registrationcontract.MetricJobCheckFailures, nil, "Sum", props)
 }
 
 // MetricSwappedJobs is the number of jobs that GitHub gave to a runner registered
 // for another job. That is no fault: the other job's turn comes.
 func (r *RunnerRegistration) MetricSwappedJobs(props *awscloudwatch.MetricOptions) awscloudwatch.Metric {
-	return r.metric(contract.MetricSwappedJobs, nil, "Sum", props)
+	return r.metric(registrationcontract.MetricSwappedJobs, nil, "Sum", props)
 }
 
 // MetricRateLimitRemaining is the least that was left of any of GitHub's rate limits.
 // At zero tasks ask again for ten minutes and then end, and their jobs wait.
 func (r *RunnerRegistration) MetricRateLimitRemaining(props *awscloudwatch.MetricOptions) awscloudwatch.Metric {
-	return r.metric(contract.MetricRateLimitRemaining, nil, "Minimum", props)
+	return r.metric(registrationcontract.MetricRateLimitRemaining, nil, "Minimum", props)
 }
 
 func (r *RunnerRegistration) metric(name string, dimensions map[string]*string, statistic string, props *awscloudwatch.MetricOptions) awscloudwatch.Metric {
 	all := map[string]*string{contract.DimensionFunction: r.function.FunctionName()}
 	maps.Copy(all, dimensions)
-	return metric{namespace: contract.RegistrationMetricNamespace, name: name, dimensions: all, statistic: statistic}.of(r, props)
+	return metric{namespace: registrationcontract.MetricNamespace, name: name, dimensions: all, statistic: statistic}.of(r, props)
 }
 
 // deployment is the first part of the stack's unique id, eight hexadecimal digits,
@@ -187,9 +188,9 @@ func (r *RunnerRegistration) newSecret() awssecretsmanager.ISecret {
 func (r *RunnerRegistration) newLedger() awsdynamodb.Table {
 	options := &awsdynamodb.TableProps{
 		TableName:           optional(r.props.TableName),
-		PartitionKey:        &awsdynamodb.Attribute{Name: jsii.String(contract.LedgerKey), Type: awsdynamodb.AttributeType_STRING},
+		PartitionKey:        &awsdynamodb.Attribute{Name: jsii.String(registrationcontract.LedgerKey), Type: awsdynamodb.AttributeType_STRING},
 		BillingMode:         awsdynamodb.BillingMode_PAY_PER_REQUEST,
-		TimeToLiveAttribute: jsii.String(contract.LedgerExpires),
+		TimeToLiveAttribute: jsii.String(registrationcontract.LedgerExpires),
 		RemovalPolicy:       awscdk.RemovalPolicy_DESTROY,
 	}
 	if r.props.RemovalPolicy == awscdk.RemovalPolicy_RETAIN {
@@ -203,9 +204,9 @@ func (r *RunnerRegistration) newLedger() awsdynamodb.Table {
 	}
 	table := awsdynamodb.NewTable(r, jsii.String("Ledger"), options)
 	table.AddGlobalSecondaryIndex(&awsdynamodb.GlobalSecondaryIndexProps{
-		IndexName:    jsii.String(contract.LedgerIndex),
-		PartitionKey: &awsdynamodb.Attribute{Name: jsii.String(contract.LedgerFleetState), Type: awsdynamodb.AttributeType_STRING},
-		SortKey:      &awsdynamodb.Attribute{Name: jsii.String(contract.LedgerQueuedAt), Type: awsdynamodb.AttributeType_NUMBER},
+		IndexName:    jsii.String(registrationcontract.LedgerIndex),
+		PartitionKey: &awsdynamodb.Attribute{Name: jsii.String(registrationcontract.LedgerFleetState), Type: awsdynamodb.AttributeType_STRING},
+		SortKey:      &awsdynamodb.Attribute{Name: jsii.String(registrationcontract.LedgerQueuedAt), Type: awsdynamodb.AttributeType_NUMBER},
 	})
 	return table
 }
@@ -252,7 +253,7 @@ func (r *RunnerRegistration) newRole() awsiam.Role {
 	}))
 	role.AddToPolicy(awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
 		Actions:   jsii.Strings("dynamodb:Query"),
-		Resources: &[]*string{jsii.String(*r.ledger.TableArn() + "/index/" + contract.LedgerIndex)},
+		Resources: &[]*string{jsii.String(*r.ledger.TableArn() + "/index/" + registrationcontract.LedgerIndex)},
 	}))
 	if key := r.ledger.EncryptionKey(); key != nil {
 		key.GrantEncryptDecrypt(role)
@@ -273,7 +274,7 @@ func (r *RunnerRegistration) addFleet(f RunnerFleetProps, family string) (awsiam
 		return nil, problems.Err()
 	}
 	service := r.service
-	service.Fleets = append(slices.Clone(service.Fleets), contract.RegisteredFleet{
+	service.Fleets = append(slices.Clone(service.Fleets), registrationcontract.Fleet{
 		Name:         f.Name,
 		Labels:       f.Labels,
 		RoleID:       someRoleID,
@@ -295,7 +296,7 @@ func (r *RunnerRegistration) addFleet(f RunnerFleetProps, family string) (awsiam
 		return nil, err
 	}
 	r.service = service
-	r.function.AddEnvironment(jsii.String(contract.EnvFleets), jsii.String(environment[contract.EnvFleets]), nil)
+	r.function.AddEnvironment(jsii.String(registrationcontract.EnvFleets), jsii.String(environment[registrationcontract.EnvFleets]), nil)
 	r.GrantRegister(role)
 	r.taskRole[f.Name], r.trust[f.Name] = role, trustOf(role)
 	return role, nil
@@ -304,10 +305,10 @@ func (r *RunnerRegistration) addFleet(f RunnerFleetProps, family string) (awsiam
 // registrationEnvironment returns the function's variables. Names that are not
 // known yet count with the most they may take, because what does not fit would
 // fail only when it is deployed.
-func registrationEnvironment(service contract.RegistrationService) (map[string]string, error) {
+func registrationEnvironment(service registrationcontract.Config) (map[string]string, error) {
 	largest := service
 	for value, most := range map[*string]int{
-		&largest.Deployment: contract.MaxDeployment, &largest.Cluster: 300, &largest.Ledger: 255, &largest.CredentialID: 256,
+		&largest.Deployment: registrationcontract.MaxDeployment, &largest.Cluster: 300, &largest.Ledger: 255, &largest.CredentialID: 256,
 	} {
 		if problem.Unresolved(*value) {
 			*value = strings.Repeat("x", most)
@@ -330,7 +331,7 @@ func registrationEnvironment(service contract.RegistrationService) (map[string]s
 	if err != nil {
 		return nil, err
 	}
-	environment[contract.EnvDeployment] = deployment
+	environment[registrationcontract.EnvDeployment] = deployment
 	return environment, nil
 }
 

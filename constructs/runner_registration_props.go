@@ -11,31 +11,32 @@ import (
 	"github.com/aws/aws-cdk-go/awscdk/v2/awssecretsmanager"
 
 	"github.com/ecs-github-runners/ecsrunners/internal/contract"
+	registrationcontract "github.com/ecs-github-runners/ecsrunners/internal/contract/registration"
 	"github.com/ecs-github-runners/ecsrunners/internal/enum"
 	"github.com/ecs-github-runners/ecsrunners/internal/problem"
 )
 
 // RunnerScope says where at GitHub runners are registered. Values are made by
 // [Organization], [Repository] and [Enterprise].
-type RunnerScope struct{ scope contract.Scope }
+type RunnerScope struct{ scope registrationcontract.Scope }
 
 // Organization registers runners for an organization, by its login: they run jobs
 // of the repositories that their runner group is open to.
 func Organization(login string) RunnerScope {
-	return RunnerScope{contract.Scope{Kind: contract.ScopeOrganization, Owner: login}}
+	return RunnerScope{registrationcontract.Scope{Kind: registrationcontract.ScopeOrganization, Owner: login}}
 }
 
 // Repository registers runners for one repository, by its full name such as
 // "my-org/app".
 func Repository(fullName string) RunnerScope {
 	owner, name, _ := strings.Cut(fullName, "/")
-	return RunnerScope{contract.Scope{Kind: contract.ScopeRepository, Owner: owner, Repository: name}}
+	return RunnerScope{registrationcontract.Scope{Kind: registrationcontract.ScopeRepository, Owner: owner, Repository: name}}
 }
 
 // Enterprise registers runners for an enterprise, by its slug. GitHub lets no App
 // do that: it takes [GitHubToken] with a classic personal access token.
 func Enterprise(slug string) RunnerScope {
-	return RunnerScope{contract.Scope{Kind: contract.ScopeEnterprise, Owner: slug}}
+	return RunnerScope{registrationcontract.Scope{Kind: registrationcontract.ScopeEnterprise, Owner: slug}}
 }
 
 // GitHubCredential says with what runners are registered. Values are made by
@@ -161,7 +162,7 @@ type RunnerRegistrationProps struct {
 
 // WithDefaults returns a copy with the defaults filled in.
 func (p RunnerRegistrationProps) WithDefaults() RunnerRegistrationProps {
-	p.GitHubURL = strings.TrimSuffix(cmp.Or(p.GitHubURL, contract.DefaultGitHubURL), "/")
+	p.GitHubURL = strings.TrimSuffix(cmp.Or(p.GitHubURL, registrationcontract.DefaultGitHubURL), "/")
 	p.RemovalPolicy = cmp.Or(p.RemovalPolicy, awscdk.RemovalPolicy_DESTROY)
 	p.MemorySizeMiB = cmp.Or(p.MemorySizeMiB, 256)
 	p.ReservedConcurrency = clone(p.ReservedConcurrency)
@@ -182,17 +183,17 @@ var removalPolicies = []string{"retain", "destroy"}
 func (p RunnerRegistrationProps) Validate() error {
 	var l problem.List
 	p.validateScope(&l)
-	if !problem.Unresolved(p.GitHubURL) && (!contract.IsGitHubURL(p.GitHubURL) || !strings.HasPrefix(p.GitHubURL, "https://")) {
+	if !problem.Unresolved(p.GitHubURL) && (!registrationcontract.IsGitHubURL(p.GitHubURL) || !strings.HasPrefix(p.GitHubURL, "https://")) {
 		l.Invalid("GitHubURL", p.GitHubURL, `an https address without a path, such as "https://github.com", "https://my-enterprise.ghe.com" or "https://github.example.com"`)
 	}
-	if p.Scope.scope.Kind == contract.ScopeEnterprise && !p.Credential.token {
+	if p.Scope.scope.Kind == registrationcontract.ScopeEnterprise && !p.Credential.token {
 		l.Refused("Credential", "must be a token for an enterprise: GitHub lets no App register runners of an enterprise")
 	}
 	l.Match("SecretName", p.SecretName, secretName, secretNameRule)
 	if p.Credential.secret != nil && p.SecretName != "" {
 		l.Conflict("SecretName", "Credential", "it names the new secret, and the credential has one")
 	}
-	if p.Deployment != "" && !problem.Unresolved(p.Deployment) && !contract.IsDeployment(p.Deployment) {
+	if p.Deployment != "" && !problem.Unresolved(p.Deployment) && !registrationcontract.IsDeployment(p.Deployment) {
 		l.Invalid("Deployment", p.Deployment, "1 to 8 lower-case letters and digits")
 	}
 	l.Match("TableName", p.TableName, tableName, "3 to 255 letters, digits and _ . -")
@@ -203,15 +204,15 @@ func (p RunnerRegistrationProps) Validate() error {
 
 func (p RunnerRegistrationProps) validateScope(l *problem.List) {
 	switch s := p.Scope.scope; s.Kind {
-	case contract.ScopeOrganization:
+	case registrationcontract.ScopeOrganization:
 		if !contract.IsOwner(s.Owner) {
 			l.Invalid("Scope", s.Owner, "the login of an organization")
 		}
-	case contract.ScopeRepository:
+	case registrationcontract.ScopeRepository:
 		if name := s.Owner + "/" + s.Repository; !contract.IsRepositoryName(name) {
 			l.Invalid("Scope", strings.TrimSuffix(name, "/"), `the full name of a repository, such as "my-org/app"`)
 		}
-	case contract.ScopeEnterprise:
+	case registrationcontract.ScopeEnterprise:
 		if !contract.IsOwner(s.Owner) {
 			l.Invalid("Scope", s.Owner, "the slug of an enterprise")
 		}

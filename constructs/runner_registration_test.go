@@ -15,7 +15,7 @@ import (
 
 	"github.com/ecs-github-runners/ecsrunners/constructs"
 	"github.com/ecs-github-runners/ecsrunners/internal/cdktest"
-	"github.com/ecs-github-runners/ecsrunners/internal/contract"
+	registrationcontract "github.com/ecs-github-runners/ecsrunners/internal/contract/registration"
 )
 
 func TestRunnerRegistration_ByDefaultIsADoorForItsFleetsOnly(t *testing.T) {
@@ -55,21 +55,21 @@ func TestRunnerRegistration_ByDefaultIsADoorForItsFleetsOnly(t *testing.T) {
 	assert.NotContains(t, secret, "SecretString")
 	assertAt(t, cdktest.Properties(t, template, s.registration.Ledger()), []expectation{
 		{"BillingMode", "PAY_PER_REQUEST", "it would cost money at rest"},
-		{"KeySchema", []any{map[string]any{"AttributeName": contract.LedgerKey, "KeyType": "HASH"}}, "the program would find nothing"},
-		{"GlobalSecondaryIndexes.0.IndexName", contract.LedgerIndex, "the program would find nothing"},
+		{"KeySchema", []any{map[string]any{"AttributeName": registrationcontract.LedgerKey, "KeyType": "HASH"}}, "the program would find nothing"},
+		{"GlobalSecondaryIndexes.0.IndexName", registrationcontract.LedgerIndex, "the program would find nothing"},
 		{"GlobalSecondaryIndexes.0.KeySchema", []any{
-			map[string]any{"AttributeName": contract.LedgerFleetState, "KeyType": "HASH"}, map[string]any{"AttributeName": contract.LedgerQueuedAt, "KeyType": "RANGE"},
+			map[string]any{"AttributeName": registrationcontract.LedgerFleetState, "KeyType": "HASH"}, map[string]any{"AttributeName": registrationcontract.LedgerQueuedAt, "KeyType": "RANGE"},
 		}, "the oldest job would not be the first"},
-		{"TimeToLiveSpecification", map[string]any{"AttributeName": contract.LedgerExpires, "Enabled": true}, "jobs would be kept for ever"},
+		{"TimeToLiveSpecification", map[string]any{"AttributeName": registrationcontract.LedgerExpires, "Enabled": true}, "jobs would be kept for ever"},
 		{"PointInTimeRecoverySpecification", nil, "it is charged for"},
 	})
 	assert.Equal(t, "Delete", cdktest.Definition(t, template, s.registration.Ledger())["DeletionPolicy"])
 
 	service := registrationService(t, template, s)
-	assert.Equal(t, contract.Scope{Kind: contract.ScopeOrganization, Owner: "my-org"}, service.Scope)
+	assert.Equal(t, registrationcontract.Scope{Kind: registrationcontract.ScopeOrganization, Owner: "my-org"}, service.Scope)
 	assert.Equal(t, "https://github.com", service.GitHubURL)
 	assert.Empty(t, service.Fleets)
-	deployment, err := json.Marshal(cdktest.At(cdktest.Properties(t, template, s.registration.Function()), "Environment.Variables."+contract.EnvDeployment))
+	deployment, err := json.Marshal(cdktest.At(cdktest.Properties(t, template, s.registration.Function()), "Environment.Variables."+registrationcontract.EnvDeployment))
 	require.NoError(t, err)
 	assert.JSONEq(t, `{"Fn::Select":[0,{"Fn::Split":["-",{"Fn::Select":[2,{"Fn::Split":["/",{"Ref":"AWS::StackId"}]}]}]}]}`, string(deployment),
 		"two deployments would take each other's runners for their own")
@@ -139,12 +139,12 @@ func TestRunnerRegistration_TakesItsProps(t *testing.T) {
 	require.NoError(t, err)
 	assert.Contains(t, string(encoded), "kms:ViaService", "the credential could not be decrypted")
 
-	for outcome, want := range map[string]string{"registered": contract.MetricRequests, "throttled": contract.MetricRequests} {
+	for outcome, want := range map[string]string{"registered": registrationcontract.MetricRequests, "throttled": registrationcontract.MetricRequests} {
 		assert.Equal(t, want, *registration.MetricRequests(outcome, nil).MetricName())
 	}
 	assert.Equal(t, "Minimum", *registration.MetricRateLimitRemaining(nil).Statistic())
-	assert.Equal(t, contract.MetricJobCheckFailures, *registration.MetricJobCheckFailures(nil).MetricName())
-	assert.Equal(t, contract.MetricSwappedJobs, *registration.MetricSwappedJobs(nil).MetricName())
+	assert.Equal(t, registrationcontract.MetricJobCheckFailures, *registration.MetricJobCheckFailures(nil).MetricName())
+	assert.Equal(t, registrationcontract.MetricSwappedJobs, *registration.MetricSwappedJobs(nil).MetricName())
 	assert.Contains(t, cdktest.PanicMessage(t, func() { registration.MetricRequests("lost", nil) }), `outcome must be one of [registered started released no_work busy refused throttled unavailable failed], got "lost"`)
 }
 

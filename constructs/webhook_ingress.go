@@ -19,6 +19,7 @@ import (
 	"github.com/aws/jsii-runtime-go"
 
 	"github.com/ecs-github-runners/ecsrunners/internal/contract"
+	webhookcontract "github.com/ecs-github-runners/ecsrunners/internal/contract/webhook"
 	"github.com/ecs-github-runners/ecsrunners/internal/labels"
 	"github.com/ecs-github-runners/ecsrunners/internal/problem"
 )
@@ -34,7 +35,7 @@ type WebhookIngress struct {
 	constructs.Construct // filled by NewConstruct_Override
 
 	props       WebhookIngressProps // with defaults
-	webhook     contract.Webhook
+	webhook     webhookcontract.Config
 	bus         awsevents.IEventBus
 	deadLetters awssqs.Queue
 	secret      awssecretsmanager.ISecret
@@ -121,12 +122,12 @@ func (w *WebhookIngress) AddFleet(fleet *RunnerFleet) {
 // addRoute adds a fleet to the route table.
 func (w *WebhookIngress) addRoute(fleet string, fleetLabels []string) {
 	webhook := w.webhook
-	webhook.Fleets = append(slices.Clone(webhook.Fleets), contract.Fleet{Name: fleet, Labels: labels.Normalize(fleetLabels)})
-	routes, err := labels.NewRoutes(webhook.Fleets)
+	webhook.Routes = append(slices.Clone(webhook.Routes), contract.Fleet{Name: fleet, Labels: labels.Normalize(fleetLabels)})
+	routes, err := labels.NewRoutes(webhook.Routes)
 	if err != nil {
 		panic(fmt.Errorf("WebhookIngress %q: adding fleet %q: %w", *w.Node().Id(), fleet, err))
 	}
-	if !slices.Contains(w.props.Events, contract.DetailTypeWorkflowJob) && !slices.Contains(w.props.Events, contract.AllEvents) {
+	if !slices.Contains(w.props.Events, contract.DetailTypeWorkflowJob) && !slices.Contains(w.props.Events, webhookcontract.AllEvents) {
 		panic(fmt.Errorf("WebhookIngress %q: adding fleet %q: Events must have workflow_job or no job reaches a fleet, got %q", *w.Node().Id(), fleet, w.props.Events))
 	}
 	environment, err := environmentOf(webhook)
@@ -134,7 +135,7 @@ func (w *WebhookIngress) addRoute(fleet string, fleetLabels []string) {
 		panic(fmt.Errorf("WebhookIngress %q: adding fleet %q: %w", *w.Node().Id(), fleet, err))
 	}
 	w.webhook = webhook
-	w.function.AddEnvironment(jsii.String(contract.EnvFleets), jsii.String(environment[contract.EnvFleets]), nil)
+	w.function.AddEnvironment(jsii.String(webhookcontract.EnvRoutes), jsii.String(environment[webhookcontract.EnvRoutes]), nil)
 	for _, shadow := range routes.Shadows() {
 		if shadow.Fleet == fleet {
 			awscdk.Annotations_Of(w).AddWarningV2(jsii.String("ecsrunners:shadowedFleet"), jsii.String(fmt.Sprintf(
@@ -178,27 +179,27 @@ func (w *WebhookIngress) GrantPutEvents(grantee awsiam.IGrantable) awsiam.Grant 
 // MetricDeliveries is the number of deliveries with an outcome: accepted, ping,
 // ignored, unauthorized, invalid, unavailable or failed. It panics for others.
 func (w *WebhookIngress) MetricDeliveries(outcome string, props *awscloudwatch.MetricOptions) awscloudwatch.Metric {
-	if !slices.Contains(contract.Outcomes(), contract.Outcome(outcome)) {
-		panic(fmt.Errorf("WebhookIngress %q: outcome must be one of %v, got %q", *w.Node().Id(), contract.Outcomes(), outcome))
+	if !slices.Contains(webhookcontract.Outcomes(), webhookcontract.Outcome(outcome)) {
+		panic(fmt.Errorf("WebhookIngress %q: outcome must be one of %v, got %q", *w.Node().Id(), webhookcontract.Outcomes(), outcome))
 	}
-	return w.metric(contract.MetricDeliveries, map[string]*string{contract.DimensionOutcome: &outcome}, props)
+	return w.metric(webhookcontract.MetricDeliveries, map[string]*string{contract.DimensionOutcome: &outcome}, props)
 }
 
 // MetricPutFailures is the number of failed attempts to put an event on the bus,
 // those included that a later attempt made good.
 func (w *WebhookIngress) MetricPutFailures(props *awscloudwatch.MetricOptions) awscloudwatch.Metric {
-	return w.metric(contract.MetricPutFailures, nil, props)
+	return w.metric(webhookcontract.MetricPutFailures, nil, props)
 }
 
 // MetricUncoveredJobs is the number of queued jobs that no fleet covers, and that
 // are not for GitHub's own runners: they wait for a runner that never comes.
 func (w *WebhookIngress) MetricUncoveredJobs(props *awscloudwatch.MetricOptions) awscloudwatch.Metric {
-	return w.metric(contract.MetricUncoveredJobs, nil, props)
+	return w.metric(webhookcontract.MetricUncoveredJobs, nil, props)
 }
 
 // MetricGitHubHostedJobs is the number of queued jobs for GitHub's own runners.
 func (w *WebhookIngress) MetricGitHubHostedJobs(props *awscloudwatch.MetricOptions) awscloudwatch.Metric {
-	return w.metric(contract.MetricGitHubHostedJobs, nil, props)
+	return w.metric(webhookcontract.MetricGitHubHostedJobs, nil, props)
 }
 
 // MetricFailedInvocations is the number of queued jobs of a fleet for which
@@ -235,12 +236,12 @@ func (w *WebhookIngress) rule(fleet *RunnerFleet) awsevents.CfnRule {
 func (w *WebhookIngress) metric(name string, dimensions map[string]*string, props *awscloudwatch.MetricOptions) awscloudwatch.Metric {
 	all := map[string]*string{contract.DimensionFunction: w.function.FunctionName()}
 	maps.Copy(all, dimensions)
-	return metric{namespace: contract.WebhookMetricNamespace, name: name, dimensions: all, statistic: "Sum"}.of(w, props)
+	return metric{namespace: webhookcontract.MetricNamespace, name: name, dimensions: all, statistic: "Sum"}.of(w, props)
 }
 
 // newWebhook is the configuration of the program, without fleets.
-func (w *WebhookIngress) newWebhook() contract.Webhook {
-	webhook := contract.Webhook{
+func (w *WebhookIngress) newWebhook() webhookcontract.Config {
+	webhook := webhookcontract.Config{
 		EventBus:     *w.bus.EventBusArn(),
 		SecretID:     *w.secret.SecretArn(),
 		SecretTTL:    w.props.SecretCacheTTL,
@@ -258,7 +259,7 @@ func (w *WebhookIngress) newWebhook() contract.Webhook {
 // environmentOf returns the function's variables. Names that are not known yet
 // count with the most they may take, because what does not fit would fail only
 // when it is deployed.
-func environmentOf(webhook contract.Webhook) (map[string]string, error) {
+func environmentOf(webhook webhookcontract.Config) (map[string]string, error) {
 	largest := webhook
 	for _, name := range []*string{&largest.EventBus, &largest.SecretID, &largest.PreviousSecretID} {
 		if problem.Unresolved(*name) {

@@ -12,6 +12,7 @@ import (
 	"github.com/aws/aws-cdk-go/awscdk/v2/awssecretsmanager"
 
 	"github.com/ecs-github-runners/ecsrunners/internal/contract"
+	webhookcontract "github.com/ecs-github-runners/ecsrunners/internal/contract/webhook"
 	"github.com/ecs-github-runners/ecsrunners/internal/problem"
 )
 
@@ -163,7 +164,7 @@ func (p WebhookIngressProps) WithDefaults() WebhookIngressProps {
 	}
 	p.MaximumEventAge = cmp.Or(p.MaximumEventAge, 15*time.Minute)
 	p.MaximumRetryAttempts = orDefault(p.MaximumRetryAttempts, maximumRetryAttempts)
-	p.SecretCacheTTL = cmp.Or(p.SecretCacheTTL, contract.DefaultSecretTTL)
+	p.SecretCacheTTL = cmp.Or(p.SecretCacheTTL, webhookcontract.DefaultSecretTTL)
 	p.Architecture = cmp.Or(p.Architecture, ARM64)
 	p.MemorySizeMiB = cmp.Or(p.MemorySizeMiB, 256)
 	p.Timeout = cmp.Or(p.Timeout, 10*time.Second)
@@ -202,7 +203,7 @@ func (p WebhookIngressProps) Validate() error {
 		}
 	}
 	for i, event := range p.Events {
-		if !contract.IsEventName(event) && (event != contract.AllEvents || len(p.Events) > 1) {
+		if !contract.IsEventName(event) && (event != webhookcontract.AllEvents || len(p.Events) > 1) {
 			l.Invalid(fmt.Sprintf("Events[%d]", i), event, `the name of a GitHub event, or "*" alone`)
 		}
 	}

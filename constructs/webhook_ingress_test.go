@@ -25,6 +25,7 @@ import (
 	"github.com/ecs-github-runners/ecsrunners/constructs"
 	"github.com/ecs-github-runners/ecsrunners/internal/cdktest"
 	"github.com/ecs-github-runners/ecsrunners/internal/contract"
+	webhookcontract "github.com/ecs-github-runners/ecsrunners/internal/contract/webhook"
 )
 
 // fleet is a fleet as far as the route table is concerned.
@@ -38,10 +39,10 @@ func owners() *constructs.WebhookIngressProps {
 }
 
 // environment reads the function's variables as the program does.
-func environment(t *testing.T, template map[string]any) contract.Webhook {
+func environment(t *testing.T, template map[string]any) webhookcontract.Config {
 	t.Helper()
 	variables, _ := cdktest.At(template, "Environment.Variables").(map[string]any)
-	webhook, err := contract.ParseWebhook(func(name string) (string, bool) {
+	webhook, err := webhookcontract.Parse(func(name string) (string, bool) {
 		value, found := variables[name]
 		if !found {
 			return "", false
@@ -83,13 +84,13 @@ func TestWebhookIngress_ByDefaultIsADoorForSignedDeliveriesOnly(t *testing.T) {
 		{"LoggingConfig.LogGroup", resolved(stack, ingress.LogGroup().LogGroupName()), "Lambda would make a log group that keeps logs for ever"},
 		{"FunctionName", nil, "a second stack would collide"},
 	})
-	assert.Equal(t, contract.Webhook{
+	assert.Equal(t, webhookcontract.Config{
 		EventBus:  fmt.Sprint(resolved(stack, ingress.Bus().EventBusArn())),
 		SecretID:  fmt.Sprint(resolved(stack, ingress.Secret().SecretArn())),
-		SecretTTL: contract.DefaultSecretTTL,
+		SecretTTL: webhookcontract.DefaultSecretTTL,
 		Owners:    []string{"my-org"},
 		Events:    []string{"workflow_job"},
-		Fleets:    []contract.Fleet{},
+		Routes:    []contract.Fleet{},
 	}, environment(t, function), "the program would take other deliveries than the props say")
 
 	assertAt(t, cdktest.Resource(t, template, "AWS::Lambda::Url"), []expectation{
@@ -253,7 +254,7 @@ func TestWebhookIngress_AddFleet_BuildsTheRouteTableInOrder(t *testing.T) {
 	assert.Equal(t, []contract.Fleet{
 		{Name: "linux-x64", Labels: []string{"linux", "self-hosted", "x64"}},
 		{Name: "gpu", Labels: []string{"gpu", "self-hosted"}},
-	}, webhook.Fleets, "jobs would go to another fleet")
+	}, webhook.Routes, "jobs would go to another fleet")
 	assert.Equal(t, []string{"self-hosted", "Linux", "X64", "linux"}, given, "the fleet's own labels were changed")
 	assert.Empty(t, cdktest.Warnings(stack))
 }
@@ -292,7 +293,7 @@ func TestWebhookIngress_AddFleet_FailsWhen(t *testing.T) {
 	}
 	constructs.AddRoute(ingress, "mac", []string{"mac"}) // what was refused has left no trace
 	webhook := environment(t, cdktest.Properties(t, cdktest.Template(awscdk.Stack_Of(ingress)), ingress.Function()))
-	assert.Len(t, webhook.Fleets, 2)
+	assert.Len(t, webhook.Routes, 2)
 }
 
 func TestWebhookIngress_FailsWhen(t *testing.T) {

@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/ecs-github-runners/ecsrunners/internal/contract"
+	webhookcontract "github.com/ecs-github-runners/ecsrunners/internal/contract/webhook"
 	"github.com/ecs-github-runners/ecsrunners/internal/labels"
 )
 
@@ -26,7 +27,7 @@ const webhookFunction = "AWS::Lambda::Function[Description=Takes GitHub's webhoo
 
 func TestSeveralFleets_GiveEachJobTheFleetThatItsCommentsPromise(t *testing.T) {
 	tpl := runnersTemplate(t, "several-fleets")
-	table, err := tpl.find(webhookFunction + ".Environment.Variables." + contract.EnvFleets)
+	table, err := tpl.find(webhookFunction + ".Environment.Variables." + webhookcontract.EnvRoutes)
 	require.NoError(t, err)
 	var fleets []contract.Fleet
 	require.NoError(t, json.Unmarshal([]byte(table), &fleets))

@@ -18,6 +18,7 @@ import (
 	"github.com/ecs-github-runners/ecsrunners/constructs"
 	"github.com/ecs-github-runners/ecsrunners/internal/cdktest"
 	"github.com/ecs-github-runners/ecsrunners/internal/contract"
+	registrationcontract "github.com/ecs-github-runners/ecsrunners/internal/contract/registration"
 	"github.com/ecs-github-runners/ecsrunners/stacks"
 	"github.com/ecs-github-runners/ecsrunners/stacks/config"
 )
@@ -185,7 +186,7 @@ func TestSystem_AddingAFleetTouchesNothingButTheRouteTables(t *testing.T) {
 		// The functions know their fleets by one variable; and the webhook's waits for
 		// the fleets' rules.
 		for _, function := range []any{one, other} {
-			delete(cdktest.At(function, "Properties.Environment.Variables").(map[string]any), contract.EnvFleets)
+			delete(cdktest.At(function, "Properties.Environment.Variables").(map[string]any), registrationcontract.EnvFleets)
 			delete(function.(map[string]any), "DependsOn")
 		}
 		assert.Equalf(t, one, other, "%s changed in more than its route table", id)
@@ -215,7 +216,7 @@ func TestRunnersStack_RegistersRunnersWhereTheConfigurationSays(t *testing.T) {
 	} {
 		runners, _ := system(t, `{"image": {}, "webhook": {"owners": ["octo"]}, "registration": `+test.registration+`}`)
 		variables := registrationVariables(t, runners)
-		assert.Equal(t, test.scope, variables[contract.EnvScope])
+		assert.Equal(t, test.scope, variables[registrationcontract.EnvScope])
 		secrets := len(cdktest.Resources(runners, "AWS::SecretsManager::Secret"))
 		if test.secret == "" {
 			assert.Equal(t, 2, secrets)
@@ -229,11 +230,11 @@ func TestRunnersStack_RegistersRunnersWhereTheConfigurationSays(t *testing.T) {
 func registrationVariables(t *testing.T, template map[string]any) map[string]any {
 	t.Helper()
 	for _, function := range cdktest.Resources(template, "AWS::Lambda::Function") {
-		if variables, _ := cdktest.At(function, "Environment.Variables").(map[string]any); variables[contract.EnvScope] != nil {
+		if variables, _ := cdktest.At(function, "Environment.Variables").(map[string]any); variables[registrationcontract.EnvScope] != nil {
 			return variables
 		}
 	}
-	require.Fail(t, "no function has "+contract.EnvScope)
+	require.Fail(t, "no function has "+registrationcontract.EnvScope)
 	return nil
 }
 

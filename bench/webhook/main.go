@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"github.com/ecs-github-runners/ecsrunners/internal/contract"
+	webhookcontract "github.com/ecs-github-runners/ecsrunners/internal/contract/webhook"
 	"github.com/ecs-github-runners/ecsrunners/internal/lambdatest"
 )
 
@@ -126,11 +127,11 @@ func benchmark(ctx context.Context, events, warmup, starts int) error {
 
 // environment returns the settings of the program.
 func environment() ([]string, error) {
-	settings, err := contract.Webhook{
+	settings, err := webhookcontract.Config{
 		EventBus: "runners",
 		SecretID: "webhook",
 		Owners:   []string{"my-org"},
-		Fleets: []contract.Fleet{
+		Routes: []contract.Fleet{
 			{Name: "linux-arm64", Labels: []string{"self-hosted", "linux", "arm64"}},
 			{Name: "linux-x64", Labels: []string{"self-hosted", "linux", "x64"}},
 		},

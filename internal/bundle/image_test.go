@@ -62,7 +62,7 @@ func TestTrees_OfTheModuleItself(t *testing.T) {
 	customer, err := bundle.CustomerTree(ecsrunners.Sources)
 	require.NoError(t, err)
 	for _, name := range []string{
-		"go.mod", "go.sum", "internal/contract/runner.go", bundle.BuildSpec, bundle.BuildScript,
+		"go.mod", "go.sum", "internal/contract/runner/environment.go", bundle.BuildSpec, bundle.BuildScript,
 		"runner-image/supervisor/main.go", "runner-image/supervisor/hooks/job-started.sh",
 	} {
 		assert.Contains(t, library.Files, name, "the image could not be built")

@@ -65,6 +65,19 @@ func Validate(labels []string) error {
 	return errors.Join(errs...)
 }
 
+// Covers reports whether runners with a fleet's labels may run a job: the job asks
+// for at least one label, and the fleet has every one, compared without regard to
+// case.
+func Covers(fleet, job []string) bool {
+	for _, wanted := range job {
+		wanted = lower(wanted)
+		if !slices.ContainsFunc(fleet, func(label string) bool { return lower(label) == wanted }) {
+			return false
+		}
+	}
+	return len(job) > 0
+}
+
 // GitHubHosted reports whether labels ask for a runner that GitHub operates: all
 // of them are of the families GitHub names its images by, such as ubuntu-latest,
 // windows-2025 or macos-15-xlarge. The larger runners of an organization carry

@@ -68,6 +68,17 @@ func TestGitHubHosted(t *testing.T) {
 	}
 }
 
+func TestCovers(t *testing.T) {
+	fleet := []string{"Self-Hosted", "linux", "x64"}
+	for _, job := range [][]string{{"self-hosted", "linux", "x64"}, {"LINUX"}, {"x64", "X64"}} {
+		assert.True(t, labels.Covers(fleet, job), job)
+	}
+	for _, job := range [][]string{nil, {""}, {"self-hosted", "arm64"}, {"\u212a"}} {
+		assert.False(t, labels.Covers(append(fleet, "k"), job), job)
+	}
+	assert.False(t, labels.Covers(nil, []string{"linux"}))
+}
+
 func TestRoutes_Fleet(t *testing.T) {
 	routes, err := labels.NewRoutes([]contract.Fleet{
 		{Name: "gpu", Labels: []string{"self-hosted", "linux", "gpu"}},

@@ -21,12 +21,7 @@ var (
 
 // Routes is a route table: the fleets in the order they are asked.
 type Routes struct {
-	fleets []route
-}
-
-type route struct {
-	name   string
-	labels map[string]bool
+	fleets []contract.Fleet
 }
 
 // NewRoutes makes a route table. Its error names everything wrong with the
@@ -47,11 +42,7 @@ func NewRoutes(fleets []contract.Fleet) (*Routes, error) {
 		if err := Validate(fleet.Labels); err != nil {
 			errs = append(errs, fmt.Errorf("fleet %q: %w", fleet.Name, err))
 		}
-		set := make(map[string]bool, len(fleet.Labels))
-		for _, label := range fleet.Labels {
-			set[lower(label)] = true
-		}
-		routes.fleets = append(routes.fleets, route{fleet.Name, set})
+		routes.fleets = append(routes.fleets, contract.Fleet{Name: fleet.Name, Labels: Normalize(fleet.Labels)})
 	}
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
@@ -63,8 +54,8 @@ func NewRoutes(fleets []contract.Fleet) (*Routes, error) {
 // A job without labels is covered by none.
 func (r *Routes) Fleet(job []string) (name string, ok bool) {
 	for _, fleet := range r.fleets {
-		if fleet.covers(job) {
-			return fleet.name, true
+		if Covers(fleet.Labels, job) {
+			return fleet.Name, true
 		}
 	}
 	return "", false
@@ -83,8 +74,8 @@ func (r *Routes) Shadows() []Shadow {
 	var shadows []Shadow
 	for i, fleet := range r.fleets {
 		for _, earlier := range r.fleets[:i] {
-			if earlier.includes(fleet) {
-				shadows = append(shadows, Shadow{Fleet: fleet.name, Earlier: earlier.name})
+			if Covers(earlier.Labels, fleet.Labels) {
+				shadows = append(shadows, Shadow{Fleet: fleet.Name, Earlier: earlier.Name})
 				break
 			}
 		}
@@ -92,26 +83,8 @@ func (r *Routes) Shadows() []Shadow {
 	return shadows
 }
 
-func (f route) covers(job []string) bool {
-	for _, label := range job {
-		if !f.labels[lower(label)] {
-			return false
-		}
-	}
-	return len(job) > 0
-}
-
-func (f route) includes(other route) bool {
-	for label := range other.labels {
-		if !f.labels[label] {
-			return false
-		}
-	}
-	return true
-}
-
-// IsFleetName reports whether a fleet can have a name: one that may stand in the names of runners, roles and
-// rules without any quoting.
+// IsFleetName reports whether a fleet can have a name: one that may stand in the
+// names of runners, roles and rules without any quoting.
 func IsFleetName(name string) bool {
 	if name == "" || len(name) > MaxFleetNameLength || name[0] < 'a' || name[0] > 'z' || name[len(name)-1] == '-' {
 		return false

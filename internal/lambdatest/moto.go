@@ -18,7 +18,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/stretchr/testify/require"
 
-	"github.com/ecs-github-runners/ecsrunners/internal/contract"
+	registrationcontract "github.com/ecs-github-runners/ecsrunners/internal/contract/registration"
 )
 
 // StartMoto starts moto, an emulator of AWS services, for the time of a test, and
@@ -98,14 +98,14 @@ func NewLedgerTable(t testing.TB, db *dynamodb.Client, name string) {
 	_, err := db.CreateTable(t.Context(), &dynamodb.CreateTableInput{
 		TableName: &name, BillingMode: types.BillingModePayPerRequest,
 		AttributeDefinitions: []types.AttributeDefinition{
-			attribute(contract.LedgerKey, types.ScalarAttributeTypeS), attribute(contract.LedgerFleetState, types.ScalarAttributeTypeS), attribute(contract.LedgerQueuedAt, types.ScalarAttributeTypeN),
+			attribute(registrationcontract.LedgerKey, types.ScalarAttributeTypeS), attribute(registrationcontract.LedgerFleetState, types.ScalarAttributeTypeS), attribute(registrationcontract.LedgerQueuedAt, types.ScalarAttributeTypeN),
 		},
-		KeySchema: []types.KeySchemaElement{{AttributeName: aws.String(contract.LedgerKey), KeyType: types.KeyTypeHash}},
+		KeySchema: []types.KeySchemaElement{{AttributeName: aws.String(registrationcontract.LedgerKey), KeyType: types.KeyTypeHash}},
 		GlobalSecondaryIndexes: []types.GlobalSecondaryIndex{{
-			IndexName: aws.String(contract.LedgerIndex), Projection: &types.Projection{ProjectionType: types.ProjectionTypeAll},
+			IndexName: aws.String(registrationcontract.LedgerIndex), Projection: &types.Projection{ProjectionType: types.ProjectionTypeAll},
 			KeySchema: []types.KeySchemaElement{
-				{AttributeName: aws.String(contract.LedgerFleetState), KeyType: types.KeyTypeHash},
-				{AttributeName: aws.String(contract.LedgerQueuedAt), KeyType: types.KeyTypeRange},
+				{AttributeName: aws.String(registrationcontract.LedgerFleetState), KeyType: types.KeyTypeHash},
+				{AttributeName: aws.String(registrationcontract.LedgerQueuedAt), KeyType: types.KeyTypeRange},
 			},
 		}},
 	})

@@ -15,7 +15,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ecr"
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
 
-	"github.com/ecs-github-runners/ecsrunners/internal/contract"
+	imagebuildcontract "github.com/ecs-github-runners/ecsrunners/internal/contract/imagebuild"
 	"github.com/ecs-github-runners/ecsrunners/internal/control/awsconfig"
 	"github.com/ecs-github-runners/ecsrunners/internal/control/clock"
 	"github.com/ecs-github-runners/ecsrunners/internal/control/imagebuild"
@@ -34,7 +34,7 @@ func main() {
 
 // newHandler wires the handler.
 func newHandler(ctx context.Context, lookup func(string) (string, bool), stdout io.Writer, log *slog.Logger) (*imagebuild.Handler, error) {
-	settings, err := contract.ParseImageBuild(lookup)
+	settings, err := imagebuildcontract.Parse(lookup)
 	if err != nil {
 		return nil, err
 	}
@@ -52,6 +52,6 @@ func newHandler(ctx context.Context, lookup func(string) (string, bool), stdout 
 		HTTP:       &http.Client{Timeout: 10 * time.Second},
 		Clock:      system,
 		Log:        log,
-		Metrics:    metrics.NewEmitter(stdout, contract.ImageMetricNamespace, system),
+		Metrics:    metrics.NewEmitter(stdout, imagebuildcontract.MetricNamespace, system),
 	}, nil
 }

@@ -20,14 +20,15 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/ecs-github-runners/ecsrunners/internal/contract"
+	"github.com/ecs-github-runners/ecsrunners/internal/contract/env"
+	imagebuildcontract "github.com/ecs-github-runners/ecsrunners/internal/contract/imagebuild"
 	"github.com/ecs-github-runners/ecsrunners/internal/lambdatest"
 )
 
 func TestNewHandler_FailsWhenItIsNotConfigured(t *testing.T) {
 	_, err := newHandler(t.Context(), func(string) (string, bool) { return "", false }, io.Discard, slog.New(slog.DiscardHandler))
-	require.ErrorIs(t, err, contract.ErrMissing)
-	assert.ErrorContains(t, err, contract.EnvImageProjects)
+	require.ErrorIs(t, err, env.ErrMissing)
+	assert.ErrorContains(t, err, imagebuildcontract.EnvProjects)
 }
 
 // services answers as AWS does on the wire, and takes the answer for CloudFormation.
@@ -114,11 +115,11 @@ func TestProgram_MakesADeploymentWait(t *testing.T) {
 	require.NoError(t, lambdatest.Build(t.Context(), ".", program))
 	runtime, err := lambdatest.NewRuntime()
 	require.NoError(t, err)
-	aws := &services{parameter: contract.NotWaiting}
+	aws := &services{parameter: imagebuildcontract.NotWaiting}
 	server := httptest.NewServer(aws)
 	defer server.Close()
 
-	env, err := contract.ImageBuild{Projects: []contract.ImageProject{
+	env, err := imagebuildcontract.Config{Projects: []imagebuildcontract.Project{
 		{Project: "image-build", Parameter: "waiting", Repository: "runner", Tag: "latest-x64"},
 	}}.Environment()
 	require.NoError(t, err)
@@ -126,7 +127,7 @@ func TestProgram_MakesADeploymentWait(t *testing.T) {
 	defer cancel()
 	command := exec.CommandContext(ctx, program)
 	command.Env = append(os.Environ(), runtime.Environment("imagebuild")...)
-	command.Env = append(command.Env, "AWS_ENDPOINT_URL="+server.URL, contract.EnvImageProjects+"="+env[contract.EnvImageProjects])
+	command.Env = append(command.Env, "AWS_ENDPOINT_URL="+server.URL, imagebuildcontract.EnvProjects+"="+env[imagebuildcontract.EnvProjects])
 	var output buffer
 	command.Stdout, command.Stderr = &output, &output
 	require.NoError(t, command.Start())
@@ -158,7 +159,7 @@ func TestProgram_MakesADeploymentWait(t *testing.T) {
 			"Status": "FAILED", "PhysicalResourceId": "ImageX64", "StackId": "stack", "RequestId": "request-1", "LogicalResourceId": "ImageX64",
 			"Reason": "building the runner image with project image-build ended with FAILED; its log: https://console.example.com/log"
 		}`, aws.answers[0])
-		assert.Equal(t, contract.NotWaiting, aws.parameter)
+		assert.Equal(t, imagebuildcontract.NotWaiting, aws.parameter)
 	})
 	assert.Contains(t, output.String(), `"ImageAge":4`)
 	assert.NotContains(t, output.String(), "c0ffee", "who reads the log could answer CloudFormation")

@@ -19,6 +19,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 
 	"github.com/ecs-github-runners/ecsrunners/internal/contract"
+	registrationcontract "github.com/ecs-github-runners/ecsrunners/internal/contract/registration"
+	runnercontract "github.com/ecs-github-runners/ecsrunners/internal/contract/runner"
 	"github.com/ecs-github-runners/ecsrunners/internal/control/awsconfig"
 	"github.com/ecs-github-runners/ecsrunners/internal/control/clock"
 	"github.com/ecs-github-runners/ecsrunners/internal/control/functionurl"
@@ -45,7 +47,7 @@ func main() {
 }
 
 func newHandler(ctx context.Context, lookup func(string) (string, bool), stdout io.Writer, log *slog.Logger) (http.Handler, error) {
-	service, err := contract.ParseRegistrationService(lookup)
+	service, err := registrationcontract.Parse(lookup)
 	if err != nil {
 		return nil, err
 	}
@@ -70,37 +72,40 @@ func newHandler(ctx context.Context, lookup func(string) (string, bool), stdout 
 	if !ok {
 		function = "local"
 	}
-	handler := &registration.Handler{
-		Identity:  identity,
+	counts := &registration.Metrics{
+		Emitter:  metrics.NewEmitter(stdout, registrationcontract.MetricNamespace, system),
+		Function: function,
+		Log:      log,
+	}
+	return &registration.Handler{
+		Identity: identity,
+		Service: &registration.Service{
+			Deployment: service.Deployment,
+			Scope:      service.Scope,
+			Ledger:     ledger.NewTable(dynamodb.NewFromConfig(aws), service.Ledger),
+			GitHub:     client,
+			Clock:      system,
+			Nonce:      func() string { return registration.Nonce(rand.IntN) },
+			Token:      func() runnercontract.Secret { return runnercontract.Secret(cryptorand.Text()) },
+			Log:        log,
+			Swapped:    counts.Count(registrationcontract.MetricSwappedJobs),
+			Unchecked:  counts.Count(registrationcontract.MetricJobCheckFailures),
+		},
 		Clock:     system,
 		Log:       log,
-		Metrics:   metrics.NewEmitter(stdout, contract.RegistrationMetricNamespace, system),
-		Function:  function,
+		Metrics:   counts,
 		Remaining: client.Remaining,
-	}
-	handler.Service = &registration.Service{
-		Deployment: service.Deployment,
-		Scope:      service.Scope,
-		Ledger:     ledger.NewTable(dynamodb.NewFromConfig(aws), service.Ledger),
-		GitHub:     client,
-		Clock:      system,
-		Nonce:      func() string { return registration.Nonce(rand.IntN) },
-		Token:      func() contract.Secret { return contract.Secret(cryptorand.Text()) },
-		Log:        log,
-		Swapped:    handler.Count(contract.MetricSwappedJobs),
-		Unchecked:  handler.Count(contract.MetricJobCheckFailures),
-	}
-	return handler, nil
+	}, nil
 }
 
 // checkFleets checks names and labels as the ingress does.
-func checkFleets(fleets []contract.RegisteredFleet) error {
+func checkFleets(fleets []registrationcontract.Fleet) error {
 	routes := make([]contract.Fleet, len(fleets))
 	for i, fleet := range fleets {
 		routes[i] = contract.Fleet{Name: fleet.Name, Labels: fleet.Labels}
 	}
 	if _, err := labels.NewRoutes(routes); err != nil {
-		return fmt.Errorf("reading %s: %w", contract.EnvFleets, err)
+		return fmt.Errorf("reading %s: %w", registrationcontract.EnvFleets, err)
 	}
 	return nil
 }

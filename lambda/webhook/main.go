@@ -22,7 +22,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 
-	"github.com/ecs-github-runners/ecsrunners/internal/contract"
+	webhookcontract "github.com/ecs-github-runners/ecsrunners/internal/contract/webhook"
 	"github.com/ecs-github-runners/ecsrunners/internal/control/awsconfig"
 	"github.com/ecs-github-runners/ecsrunners/internal/control/clock"
 	"github.com/ecs-github-runners/ecsrunners/internal/control/functionurl"
@@ -63,7 +63,7 @@ func run(ctx context.Context, args []string, lookup func(string) (string, bool),
 	if *secretFile != "" {
 		lookup = offline(lookup)
 	}
-	settings, err := contract.ParseWebhook(lookup)
+	settings, err := webhookcontract.Parse(lookup)
 	if err != nil {
 		return err
 	}
@@ -108,10 +108,10 @@ func connect(ctx context.Context) (services, error) {
 }
 
 // newHandler wires the handler.
-func newHandler(settings contract.Webhook, s services, function string, stdout io.Writer, log *slog.Logger) (*webhook.Handler, error) {
-	routes, err := labels.NewRoutes(settings.Fleets)
+func newHandler(settings webhookcontract.Config, s services, function string, stdout io.Writer, log *slog.Logger) (*webhook.Handler, error) {
+	routes, err := labels.NewRoutes(settings.Routes)
 	if err != nil {
-		return nil, fmt.Errorf("reading %s: %w", contract.EnvFleets, err)
+		return nil, fmt.Errorf("reading %s: %w", webhookcontract.EnvRoutes, err)
 	}
 	var system clock.System
 	secret := func(id string) webhook.Secret { return secrets.New(s.store, id, settings.SecretTTL, system) }
@@ -126,7 +126,7 @@ func newHandler(settings contract.Webhook, s services, function string, stdout i
 		Publisher: webhook.NewPublisher(s.bus, settings.EventBus, system, jitter),
 		Clock:     system,
 		Log:       log,
-		Metrics:   metrics.NewEmitter(stdout, contract.WebhookMetricNamespace, system),
+		Metrics:   metrics.NewEmitter(stdout, webhookcontract.MetricNamespace, system),
 		Function:  function,
 	}, nil
 }
@@ -169,8 +169,6 @@ func usage(flags *flag.FlagSet) {
 	fmt.Fprintln(w, "Usage: webhook [-listen address [-secret-file file]]")
 	flags.PrintDefaults()
 	fmt.Fprintln(w, "\nEnvironment variables:")
-	for _, v := range contract.WebhookVariables() {
-		fmt.Fprintf(w, "  %s\n    \t%s\n", v.Name, v.Text)
-	}
+	webhookcontract.Variables().Usage(w)
 	fmt.Fprintln(w, "\nRegion, credentials and endpoints of AWS come from the variables of the AWS SDK.")
 }

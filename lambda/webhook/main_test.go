@@ -26,6 +26,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/ecs-github-runners/ecsrunners/internal/contract"
+	"github.com/ecs-github-runners/ecsrunners/internal/contract/env"
+	webhookcontract "github.com/ecs-github-runners/ecsrunners/internal/contract/webhook"
 	"github.com/ecs-github-runners/ecsrunners/internal/labels"
 	"github.com/ecs-github-runners/ecsrunners/internal/lambdatest"
 )
@@ -49,9 +51,9 @@ func headers(body string) map[string]string {
 
 func environment(t *testing.T) map[string]string {
 	t.Helper()
-	env, err := contract.Webhook{
+	env, err := webhookcontract.Config{
 		EventBus: "runners", SecretID: "webhook", Owners: []string{"my-org"},
-		Fleets: []contract.Fleet{{Name: "linux", Labels: []string{"self-hosted", "linux", "x64"}}},
+		Routes: []contract.Fleet{{Name: "linux", Labels: []string{"self-hosted", "linux", "x64"}}},
 	}.Environment()
 	require.NoError(t, err)
 	return env
@@ -70,19 +72,19 @@ func TestRun_HelpNamesEveryVariable(t *testing.T) {
 	var help bytes.Buffer
 	err := run(t.Context(), []string{"-h"}, lookup(nil), io.Discard, &help, quiet)
 	require.ErrorIs(t, err, flag.ErrHelp)
-	for _, v := range contract.WebhookVariables() {
+	for _, v := range webhookcontract.Variables() {
 		assert.Contains(t, help.String(), v.Name)
 	}
 }
 
 func TestRun_FailsWhenItIsNotConfigured(t *testing.T) {
 	err := run(t.Context(), nil, lookup(nil), io.Discard, io.Discard, quiet)
-	require.ErrorIs(t, err, contract.ErrMissing)
-	for _, name := range []string{contract.EnvEventBus, contract.EnvSecretID, contract.EnvAllowedOwners} {
+	require.ErrorIs(t, err, env.ErrMissing)
+	for _, name := range []string{webhookcontract.EnvEventBus, webhookcontract.EnvSecretID, webhookcontract.EnvAllowedOwners} {
 		assert.ErrorContains(t, err, name, "one message names everything that is missing")
 	}
 	env := environment(t)
-	env[contract.EnvFleets] = `[{"name":"Linux","labels":["x64"]}]`
+	env[webhookcontract.EnvRoutes] = `[{"name":"Linux","labels":["x64"]}]`
 	require.ErrorIs(t, run(t.Context(), nil, lookup(env), io.Discard, io.Discard, quiet), labels.ErrFleetName)
 	require.Error(t, run(t.Context(), []string{"-secret-file", "x"}, lookup(env), io.Discard, io.Discard, quiet), "without -listen there is a Lambda function, and it has no files")
 	require.Error(t, run(t.Context(), []string{"-verbose"}, lookup(env), io.Discard, io.Discard, quiet))
@@ -115,8 +117,8 @@ func TestRun_ServesHTTPWithoutAWS(t *testing.T) {
 	require.NoError(t, listener.Close())
 
 	env := environment(t)
-	delete(env, contract.EnvEventBus)
-	delete(env, contract.EnvSecretID)
+	delete(env, webhookcontract.EnvEventBus)
+	delete(env, webhookcontract.EnvSecretID)
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	var stdout buffer
@@ -262,7 +264,7 @@ func TestProgram_EndsWhenItIsNotConfigured(t *testing.T) {
 	var exit *exec.ExitError
 	require.ErrorAs(t, err, &exit)
 	assert.Equal(t, 1, exit.ExitCode())
-	assert.Contains(t, string(output), contract.EnvAllowedOwners)
+	assert.Contains(t, string(output), webhookcontract.EnvAllowedOwners)
 
 	command = exec.CommandContext(t.Context(), program, "-h")
 	output, err = command.CombinedOutput()

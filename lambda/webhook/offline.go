@@ -13,7 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/eventbridge/types"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 
-	"github.com/ecs-github-runners/ecsrunners/internal/contract"
+	webhookcontract "github.com/ecs-github-runners/ecsrunners/internal/contract/webhook"
 )
 
 // offline returns a lookup that knows of a bus and a secret, which without AWS
@@ -21,9 +21,9 @@ import (
 func offline(lookup func(string) (string, bool)) func(string) (string, bool) {
 	return func(name string) (string, bool) {
 		switch name {
-		case contract.EnvEventBus, contract.EnvSecretID:
+		case webhookcontract.EnvEventBus, webhookcontract.EnvSecretID:
 			return "offline", true
-		case contract.EnvPreviousSecretID:
+		case webhookcontract.EnvPreviousSecretID:
 			return "", false
 		}
 		return lookup(name)

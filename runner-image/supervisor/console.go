@@ -5,7 +5,7 @@ import (
 	"io"
 	"sync"
 
-	"github.com/ecs-github-runners/ecsrunners/internal/contract"
+	runnercontract "github.com/ecs-github-runners/ecsrunners/internal/contract/runner"
 	"github.com/ecs-github-runners/ecsrunners/runner-image/supervisor/lifecycle"
 )
 
@@ -38,10 +38,10 @@ type report struct {
 }
 
 // last writes the last line.
-func (c *console) last(config contract.Runner, summary lifecycle.Summary) {
+func (c *console) last(config runnercontract.Config, summary lifecycle.Summary) {
 	line, err := json.Marshal(report{
 		Message:  "runner ended",
-		Contract: contract.Version,
+		Contract: runnercontract.Version,
 		Fleet:    config.Fleet,
 		JobID:    config.JobID,
 		Summary:  summary,

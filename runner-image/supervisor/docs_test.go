@@ -11,7 +11,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/ecs-github-runners/ecsrunners/internal/contract"
+	runnercontract "github.com/ecs-github-runners/ecsrunners/internal/contract/runner"
 	"github.com/ecs-github-runners/ecsrunners/runner-image/supervisor/lifecycle"
 )
 
@@ -22,11 +22,11 @@ const operations = "../../docs/operations.md"
 func TestDocs_EndsAndLimits(t *testing.T) {
 	t.Parallel()
 	defaults := map[string]string{}
-	for _, v := range contract.RunnerVariables() {
+	for _, v := range runnercontract.Variables() {
 		defaults[v.Name] = v.Default
 	}
 	var want []string
-	for _, end := range contract.RunnerEnds() {
+	for _, end := range runnercontract.Ends() {
 		limit := " "
 		if end.Limit != "" {
 			limit = fmt.Sprintf(" `%s`, %s ", end.Limit, defaults[end.Limit])
@@ -39,9 +39,12 @@ func TestDocs_EndsAndLimits(t *testing.T) {
 func TestDocs_Variables(t *testing.T) {
 	t.Parallel()
 	var want []string
-	for _, v := range contract.RunnerVariables() {
+	for _, v := range runnercontract.Variables() {
 		value := " "
-		if v.Default != "" {
+		switch {
+		case v.Required:
+			value = " required "
+		case v.Default != "":
 			value = " " + v.Default + " "
 		}
 		want = append(want, fmt.Sprintf("| `%s` |%s| %s |", v.Name, value, v.Text))
@@ -61,7 +64,7 @@ func TestDocs_LastLine(t *testing.T) {
 	decoder.DisallowUnknownFields()
 	require.NoError(t, decoder.Decode(&shown))
 	var out strings.Builder
-	(&console{w: &out}).last(contract.Runner{Fleet: shown.Fleet, JobID: shown.JobID}, shown.Summary)
+	(&console{w: &out}).last(runnercontract.Config{Fleet: shown.Fleet, JobID: shown.JobID}, shown.Summary)
 	assert.Equal(t, string(m[1])+"\n", out.String())
 
 	d := shown.Durations

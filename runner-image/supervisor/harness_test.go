@@ -20,7 +20,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/ecs-github-runners/ecsrunners/internal/contract"
+	runnercontract "github.com/ecs-github-runners/ecsrunners/internal/contract/runner"
 )
 
 // The tests run the supervisor as a process of its own, as it is in a container:
@@ -132,15 +132,15 @@ func newService(t *testing.T, answers map[string]http.HandlerFunc) *service {
 	t.Helper()
 	s := &service{}
 	s.answers = map[string]http.HandlerFunc{
-		contract.PathRegister: func(w http.ResponseWriter, _ *http.Request) {
+		runnercontract.PathRegister: func(w http.ResponseWriter, _ *http.Request) {
 			if slices.Contains(s.asked(), "release") {
 				w.WriteHeader(http.StatusNoContent)
 				return
 			}
-			_ = json.NewEncoder(w).Encode(contract.Registration{RunnerID: 7, RunnerName: "prod-linux-1-01234567-k3", JITConfig: contract.Secret(jitConfig), ReleaseToken: releaseToken})
+			_ = json.NewEncoder(w).Encode(runnercontract.Registration{RunnerID: 7, RunnerName: "prod-linux-1-01234567-k3", JITConfig: runnercontract.Secret(jitConfig), ReleaseToken: releaseToken})
 		},
-		contract.PathStarted: status(http.StatusNoContent),
-		contract.PathRelease: status(http.StatusNoContent),
+		runnercontract.PathStarted: status(http.StatusNoContent),
+		runnercontract.PathRelease: status(http.StatusNoContent),
 	}
 	for path, answer := range answers {
 		s.answers[path] = answer
@@ -150,11 +150,11 @@ func newService(t *testing.T, answers map[string]http.HandlerFunc) *service {
 			_, _ = io.WriteString(w, `{"AccessKeyId":"AKID","SecretAccessKey":"key","Token":"token","Expiration":"2099-01-01T00:00:00Z"}`)
 			return
 		}
-		var request contract.RegistrationRequest
+		var request runnercontract.Request
 		if err := json.NewDecoder(r.Body).Decode(&request); err != nil {
 			t.Errorf("%s: %v", r.URL.Path, err)
 		}
-		if r.URL.Path == contract.PathRelease && slices.Contains(s.asked(), "started") && request.ReleaseToken != releaseToken {
+		if r.URL.Path == runnercontract.PathRelease && slices.Contains(s.asked(), "started") && request.ReleaseToken != releaseToken {
 			t.Errorf("a runner that has started is given back with the token %q: it would be kept", request.ReleaseToken.Reveal())
 		}
 		s.mu.Lock()
@@ -214,17 +214,17 @@ func newContainer(t *testing.T, script string, s *service) *container {
 		env: map[string]string{
 			"FAKE_LISTENER":                      script,
 			"AWS_CONTAINER_CREDENTIALS_FULL_URI": s.URL + "/credentials",
-			contract.EnvContract:                 "1",
-			contract.EnvRegistrationURL:          s.URL,
-			contract.EnvRegistrationRegion:       "eu-west-1",
-			contract.EnvFleet:                    "linux",
-			contract.EnvJobID:                    "1",
-			contract.EnvStartTimeout:             "1h", // long, where a test is not about them
-			contract.EnvIdleTimeout:              "1h",
+			runnercontract.EnvContract:           "1",
+			runnercontract.EnvRegistrationURL:    s.URL,
+			runnercontract.EnvRegistrationRegion: "eu-west-1",
+			runnercontract.EnvFleet:              "linux",
+			runnercontract.EnvJobID:              "1",
+			runnercontract.EnvStartTimeout:       "1h", // long, where a test is not about them
+			runnercontract.EnvIdleTimeout:        "1h",
 		},
 	}
 	if c.setting.UID == 0 { // then change the user as in a container
-		c.setting.UID = contract.RunnerUID
+		c.setting.UID = runnercontract.UID
 	}
 	require.NoError(t, os.Chmod(folder, 0o755)) //nolint:gosec // the runner's user must get through
 	for _, f := range []string{c.setting.Root, filepath.Join(c.setting.Root, "bin"), c.setting.Scripts} {
@@ -234,7 +234,7 @@ func newContainer(t *testing.T, script string, s *service) *container {
 	// A link, since a program cannot be started while a fork of this process still
 	// has it open for writing.
 	require.NoError(t, os.Link(filepath.Join(programs, "Runner.Listener"), filepath.Join(c.setting.Root, listenerProgram)))
-	for _, hook := range []contract.Hook{contract.HookJobStarted, contract.HookJobCompleted} {
+	for _, hook := range []runnercontract.Hook{runnercontract.HookJobStarted, runnercontract.HookJobCompleted} {
 		script := fmt.Sprintf("exec %s/supervisor hook %s\n", programs, hook)
 		require.NoError(t, os.WriteFile(filepath.Join(c.setting.Scripts, string(hook)+".sh"), []byte(script), 0o755))
 	}

@@ -13,7 +13,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/ecs-github-runners/ecsrunners/internal/contract"
+	runnercontract "github.com/ecs-github-runners/ecsrunners/internal/contract/runner"
 	"github.com/ecs-github-runners/ecsrunners/runner-image/supervisor/lifecycle"
 )
 
@@ -30,24 +30,24 @@ const (
 // interrupted. What it says of itself is used for the last line of the log only,
 // and the first message, sent before any of its code runs, prevails.
 type message struct {
-	Hook       contract.Hook `json:"hook"`
-	Repository string        `json:"repository"`
-	Workflow   string        `json:"workflow"`
-	RunID      string        `json:"run_id"`
-	RunAttempt string        `json:"run_attempt"`
+	Hook       runnercontract.Hook `json:"hook"`
+	Repository string              `json:"repository"`
+	Workflow   string              `json:"workflow"`
+	RunID      string              `json:"run_id"`
+	RunAttempt string              `json:"run_attempt"`
 }
 
 // event returns the event that m tells of, or nil.
 func (m message) event() lifecycle.Event {
 	switch m.Hook {
-	case contract.HookJobStarted:
+	case runnercontract.HookJobStarted:
 		return lifecycle.JobStarted{Job: lifecycle.Job{
 			Repository: clip(m.Repository),
 			Workflow:   clip(m.Workflow),
 			RunID:      clip(m.RunID),
 			RunAttempt: clip(m.RunAttempt),
 		}}
-	case contract.HookJobCompleted:
+	case runnercontract.HookJobCompleted:
 		return lifecycle.JobCompleted{}
 	default:
 		return nil
@@ -143,21 +143,21 @@ func hook(args []string, img image) error {
 		return fmt.Errorf("reading the arguments: %w", err)
 	}
 	m := message{
-		Hook:       contract.Hook(flags.Arg(0)),
+		Hook:       runnercontract.Hook(flags.Arg(0)),
 		Repository: clip(os.Getenv("GITHUB_REPOSITORY")),
 		Workflow:   clip(os.Getenv("GITHUB_WORKFLOW")),
 		RunID:      clip(os.Getenv("GITHUB_RUN_ID")),
 		RunAttempt: clip(os.Getenv("GITHUB_RUN_ATTEMPT")),
 	}
 	if m.event() == nil {
-		return fmt.Errorf("%q is not a hook: %s or %s", m.Hook, contract.HookJobStarted, contract.HookJobCompleted)
+		return fmt.Errorf("%q is not a hook: %s or %s", m.Hook, runnercontract.HookJobStarted, runnercontract.HookJobCompleted)
 	}
 	notify := func() {
 		if err := tell(img.socket, m); err != nil {
 			fmt.Printf("The supervisor was not told of %s: %v\n", m.Hook, err)
 		}
 	}
-	if m.Hook == contract.HookJobStarted {
+	if m.Hook == runnercontract.HookJobStarted {
 		notify()
 	} else {
 		defer notify()

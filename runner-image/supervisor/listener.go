@@ -14,7 +14,7 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/ecs-github-runners/ecsrunners/internal/contract"
+	runnercontract "github.com/ecs-github-runners/ecsrunners/internal/contract/runner"
 	"github.com/ecs-github-runners/ecsrunners/runner-image/supervisor/lifecycle"
 )
 
@@ -39,7 +39,7 @@ type process struct {
 
 // startListener starts the listener as the runner's user, in its own process
 // group, and reports what it does. Its output goes to out.
-func startListener(reaper *reaper, img image, config contract.Secret, out io.Writer, report func(lifecycle.Event)) (*process, error) {
+func startListener(reaper *reaper, img image, config runnercontract.Secret, out io.Writer, report func(lifecycle.Event)) (*process, error) {
 	r, w, err := os.Pipe()
 	if err != nil {
 		return nil, fmt.Errorf("making a pipe for its output: %w", err)
@@ -65,30 +65,15 @@ func startListener(reaper *reaper, img image, config contract.Secret, out io.Wri
 	return p, nil
 }
 
-// hasSudo tells whether the image is made for jobs that become root.
-func (img image) hasSudo() bool {
-	_, err := os.Stat(img.sudo)
-	return err == nil
-}
-
-// credential returns the user to become, or nil if that is who we are.
-func (img image) credential() *syscall.Credential {
-	if os.Geteuid() == img.uid {
-		return nil
-	}
-	id := uint32(img.uid) //nolint:gosec // 1001, or a test's own
-	return &syscall.Credential{Uid: id, Gid: id}
-}
-
 // listenerEnvironment returns the environment of the listener, and so of the job:
 // ours, without what only concerns the supervisor.
-func listenerEnvironment(environ []string, img image, config contract.Secret) []string {
+func listenerEnvironment(environ []string, img image, config runnercontract.Secret) []string {
 	ours := []string{
 		"HOME=" + img.root,
-		"USER=" + contract.RunnerUser,
-		"LOGNAME=" + contract.RunnerUser,
-		"ACTIONS_RUNNER_HOOK_JOB_STARTED=" + filepath.Join(img.scripts, string(contract.HookJobStarted)+".sh"),
-		"ACTIONS_RUNNER_HOOK_JOB_COMPLETED=" + filepath.Join(img.scripts, string(contract.HookJobCompleted)+".sh"),
+		"USER=" + runnercontract.User,
+		"LOGNAME=" + runnercontract.User,
+		"ACTIONS_RUNNER_HOOK_JOB_STARTED=" + filepath.Join(img.scripts, string(runnercontract.HookJobStarted)+".sh"),
+		"ACTIONS_RUNNER_HOOK_JOB_COMPLETED=" + filepath.Join(img.scripts, string(runnercontract.HookJobCompleted)+".sh"),
 		"ACTIONS_RUNNER_RETURN_VERSION_DEPRECATED_EXIT_CODE=1",
 		envJITConfig + "=" + config.Reveal(),
 	}
@@ -100,7 +85,7 @@ func listenerEnvironment(environ []string, img image, config contract.Secret) []
 	env := make([]string, 0, len(environ)+len(ours))
 	for _, v := range environ {
 		name, _, _ := strings.Cut(v, "=")
-		if !replaced[name] && !strings.HasPrefix(name, contract.EnvPrefix) {
+		if !replaced[name] && !strings.HasPrefix(name, runnercontract.EnvPrefix) {
 			env = append(env, v)
 		}
 	}
@@ -108,7 +93,7 @@ func listenerEnvironment(environ []string, img image, config contract.Secret) []
 }
 
 // follow forwards the output, reports what it tells, and in the end the exit.
-func (p *process) follow(r *os.File, config contract.Secret, out io.Writer, status <-chan syscall.WaitStatus, report func(lifecycle.Event)) {
+func (p *process) follow(r *os.File, config runnercontract.Secret, out io.Writer, status <-chan syscall.WaitStatus, report func(lifecycle.Event)) {
 	f := &follower{secret: []byte(config.Reveal()), out: out, report: report}
 	read := make(chan struct{})
 	go func() {

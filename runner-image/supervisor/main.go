@@ -15,9 +15,7 @@
 package main
 
 import (
-	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"log/slog"
@@ -28,7 +26,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials/endpointcreds"
 
-	"github.com/ecs-github-runners/ecsrunners/internal/contract"
+	runnercontract "github.com/ecs-github-runners/ecsrunners/internal/contract/runner"
 	"github.com/ecs-github-runners/ecsrunners/runner-image/supervisor/lifecycle"
 	"github.com/ecs-github-runners/ecsrunners/runner-image/supervisor/registration"
 )
@@ -62,7 +60,7 @@ func command(args []string, img image, clock registration.Clock) int {
 	if errors.As(err, &failed) {
 		return failed.code
 	}
-	return int(contract.ExitMisconfigured)
+	return int(runnercontract.ExitMisconfigured)
 }
 
 // exitError is a failure that another program has already explained.
@@ -73,35 +71,12 @@ type exitError struct {
 
 func (e exitError) Error() string { return fmt.Sprintf("%s ended with code %d", e.what, e.code) }
 
-// image says where things are in the image, and who the runner is.
-type image struct {
-	root    string // of actions/runner, and the runner's home
-	scripts string // our hook scripts
-	hooks   string // the customer's hooks, in a folder for each hook
-	socket  string // of the supervisor
-	uid     int    // of the runner, and its group id
-	sudo    string // where an image has sudo that lets jobs become root
-	owner   int    // user that the supervisor must be: root, but in tests
-}
-
-// standard returns the image that our Dockerfile builds.
-func standard() image {
-	return image{
-		root:    contract.RunnerRoot,
-		scripts: contract.SupervisorRoot,
-		hooks:   contract.HooksRoot,
-		socket:  contract.SupervisorSocket,
-		uid:     contract.RunnerUID,
-		sudo:    "/usr/bin/sudo",
-	}
-}
-
 // run runs one runner and returns the exit code of the container.
-func run(img image, clock registration.Clock, stdout io.Writer) contract.ExitCode {
+func run(img image, clock registration.Clock, stdout io.Writer) runnercontract.ExitCode {
 	out := &console{w: stdout}
 	log := slog.New(slog.NewJSONHandler(out, nil))
 	begun := clock.Now()
-	config, err := contract.ParseRunner(os.LookupEnv)
+	config, err := runnercontract.Parse(os.LookupEnv)
 	if err == nil {
 		var summary lifecycle.Summary
 		if summary, err = supervise(config, img, clock, out, log); err == nil {
@@ -111,12 +86,12 @@ func run(img image, clock registration.Clock, stdout io.Writer) contract.ExitCod
 	}
 	took := lifecycle.Seconds(clock.Now().Sub(begun))
 	out.last(config, lifecycle.Summary{
-		Reason:    contract.ReasonMisconfigured,
-		ExitCode:  contract.ExitMisconfigured,
+		Reason:    runnercontract.ReasonMisconfigured,
+		ExitCode:  runnercontract.ExitMisconfigured,
 		Detail:    err.Error(),
 		Durations: lifecycle.Durations{End: took, Total: took},
 	})
-	return contract.ExitMisconfigured
+	return runnercontract.ExitMisconfigured
 }
 
 // Variables in which ECS says where the credentials of the task role are.
@@ -142,7 +117,7 @@ func taskCredentials(lookup func(string) (string, bool)) (aws.CredentialsProvide
 }
 
 // newClient returns the client of the registration service.
-func newClient(config contract.Runner, clock registration.Clock, log *slog.Logger) (*registration.Client, error) {
+func newClient(config runnercontract.Config, clock registration.Clock, log *slog.Logger) (*registration.Client, error) {
 	credentials, err := taskCredentials(os.LookupEnv)
 	if err != nil {
 		return nil, err
@@ -164,20 +139,3 @@ type systemClock struct{}
 
 func (systemClock) Now() time.Time                         { return time.Now() }
 func (systemClock) After(d time.Duration) <-chan time.Time { return time.After(d) }
-
-// checkCommand runs the check command.
-func checkCommand(args []string, img image) error {
-	flags := flag.NewFlagSet("check", flag.ContinueOnError)
-	want := flags.String("runner-version", "", "version of actions/runner that the image must have")
-	if err := flags.Parse(args); err != nil {
-		return fmt.Errorf("reading the arguments: %w", err)
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-	defer cancel()
-	version, err := check(ctx, img, *want)
-	if err != nil {
-		return err
-	}
-	fmt.Printf("image is complete: actions/runner %s, contract version %d\n", version, contract.Version)
-	return nil
-}

@@ -14,7 +14,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/ecs-github-runners/ecsrunners/internal/contract"
+	runnercontract "github.com/ecs-github-runners/ecsrunners/internal/contract/runner"
 )
 
 // While a job runs, the configuration is in the environment the listener was
@@ -43,7 +43,7 @@ func TestConfiguration_IsNowhereElse(t *testing.T) {
 			if p.file(t, "status") == "" { // a hook that has ended
 				continue
 			}
-			assert.Contains(t, p.file(t, "status"), fmt.Sprintf("Uid:\t%[1]d\t%[1]d\t%[1]d\t%[1]d", contract.RunnerUID))
+			assert.Contains(t, p.file(t, "status"), fmt.Sprintf("Uid:\t%[1]d\t%[1]d\t%[1]d\t%[1]d", runnercontract.UID))
 			assert.Contains(t, p.file(t, "status"), "Groups:\t \n", "supplementary groups of root were kept")
 		}
 	}
@@ -64,7 +64,7 @@ func TestConfiguration_IsNowhereElse(t *testing.T) {
 		return err
 	}))
 	c.touch("end")
-	assert.Equal(t, contract.ReasonJobRan, c.wait().Reason)
+	assert.Equal(t, runnercontract.ReasonJobRan, c.wait().Reason)
 }
 
 // A setuid program that slips into an image is no way to become root, unless the
@@ -88,7 +88,7 @@ func TestListener_GainsNoPrivileges(t *testing.T) {
 			assert.Contains(t, p.file(t, "status"), "NoNewPrivs:\t"+want, "%s with sudo at %q", p.name, sudo)
 		}
 		c.touch("end")
-		assert.Equal(t, contract.ReasonJobRan, c.wait().Reason)
+		assert.Equal(t, runnercontract.ReasonJobRan, c.wait().Reason)
 	}
 }
 
@@ -103,7 +103,7 @@ func TestEnvironment_OfTheListener(t *testing.T) {
 	} {
 		assert.Contains(t, log, "\n"+want+"\n")
 	}
-	assert.NotContains(t, log, "\n"+contract.EnvPrefix)
+	assert.NotContains(t, log, "\n"+runnercontract.EnvPrefix)
 }
 
 // A job may leave processes behind that nobody waits for, and that hold on to the
@@ -139,7 +139,7 @@ func TestOrphans_AreReapedAndDoNotHoldUpTheEnd(t *testing.T) {
 	}, 10*time.Second, 5*time.Millisecond, "ended orphans are not reaped")
 	c.touch("end")
 	begun := time.Now()
-	assert.Equal(t, contract.ReasonJobRan, c.wait().Reason)
+	assert.Equal(t, runnercontract.ReasonJobRan, c.wait().Reason)
 	assert.Less(t, time.Since(begun), 10*time.Second)
 }
 

@@ -11,16 +11,16 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/ecs-github-runners/ecsrunners/internal/contract"
+	runnercontract "github.com/ecs-github-runners/ecsrunners/internal/contract/runner"
 	"github.com/ecs-github-runners/ecsrunners/runner-image/supervisor/lifecycle"
 	"github.com/ecs-github-runners/ecsrunners/runner-image/supervisor/registration"
 )
 
 // registrar is what the supervisor needs of the registration service.
 type registrar interface {
-	Register(context.Context) (contract.Registration, error)
+	Register(context.Context) (runnercontract.Registration, error)
 	Started(context.Context) error
-	Release(context.Context, contract.Secret) error
+	Release(context.Context, runnercontract.Secret) error
 }
 
 // supervisor carries out what the machine decides.
@@ -36,7 +36,7 @@ type supervisor struct {
 	events  chan lifecycle.Event
 	done    chan struct{}           // closed at the end; nobody takes events any more
 	cancel  context.CancelCauseFunc // of the request that is under way
-	granted contract.Registration
+	granted runnercontract.Registration
 	process *process
 }
 
@@ -47,7 +47,7 @@ var (
 
 // supervise runs one runner from its registration to its end. Its error means that
 // it could not begin.
-func supervise(config contract.Runner, img image, clock registration.Clock, out *console, log *slog.Logger) (lifecycle.Summary, error) {
+func supervise(config runnercontract.Config, img image, clock registration.Clock, out *console, log *slog.Logger) (lifecycle.Summary, error) {
 	if os.Geteuid() != img.owner {
 		return lifecycle.Summary{}, errNotRoot
 	}
@@ -199,11 +199,11 @@ func (s *supervisor) release(ctx context.Context) lifecycle.Event {
 func notRegistered(err error) lifecycle.NotRegistered {
 	switch {
 	case errors.Is(err, registration.ErrNoWork):
-		return lifecycle.NotRegistered{Reason: contract.ReasonNoWork}
+		return lifecycle.NotRegistered{Reason: runnercontract.ReasonNoWork}
 	case errors.Is(err, registration.ErrRefused):
-		return lifecycle.NotRegistered{Reason: contract.ReasonRefused, Detail: err.Error()}
+		return lifecycle.NotRegistered{Reason: runnercontract.ReasonRefused, Detail: err.Error()}
 	default:
-		return lifecycle.NotRegistered{Reason: contract.ReasonUnreachable, Detail: err.Error()}
+		return lifecycle.NotRegistered{Reason: runnercontract.ReasonUnreachable, Detail: err.Error()}
 	}
 }
 

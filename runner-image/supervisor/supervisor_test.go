@@ -15,7 +15,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/ecs-github-runners/ecsrunners/internal/contract"
+	runnercontract "github.com/ecs-github-runners/ecsrunners/internal/contract/runner"
 	"github.com/ecs-github-runners/ecsrunners/runner-image/supervisor/lifecycle"
 )
 
@@ -30,7 +30,7 @@ func TestJob_RunsToItsEnd(t *testing.T) {
 	s := newService(t, nil)
 	e := newContainer(t, "listen; run build; work 10ms; done Failed; exit 0", s).run()
 	assert.Equal(t, 0, e.code, "a failed job is a job that ran")
-	assert.Equal(t, contract.ReasonJobRan, e.Reason)
+	assert.Equal(t, runnercontract.ReasonJobRan, e.Reason)
 	assert.Equal(t, "prod-linux-1-01234567-k3", e.Runner)
 	assert.Equal(t, "linux", e.Fleet)
 	assert.Equal(t, &lifecycle.Job{
@@ -44,27 +44,27 @@ func TestJob_RunsToItsEnd(t *testing.T) {
 
 func TestListenerCode_0_WithoutAJob(t *testing.T) {
 	t.Parallel()
-	listenerFails(t, "listen; exit 0", contract.ReasonListenerFailed, "without a job")
+	listenerFails(t, "listen; exit 0", runnercontract.ReasonListenerFailed, "without a job")
 }
 
 func TestListenerCode_1_NotConfigured(t *testing.T) {
 	t.Parallel()
-	listenerFails(t, "say Runner is not configured.; exit 1", contract.ReasonListenerFailed, "code 1: Runner is not configured.")
+	listenerFails(t, "say Runner is not configured.; exit 1", runnercontract.ReasonListenerFailed, "code 1: Runner is not configured.")
 }
 
 func TestListenerCode_1_RegistrationDeleted(t *testing.T) {
 	t.Parallel()
 	const said = "Failed to create a session. The runner registration has been deleted from the server"
-	listenerFails(t, "say "+said+"; exit 1", contract.ReasonListenerFailed, said)
+	listenerFails(t, "say "+said+"; exit 1", runnercontract.ReasonListenerFailed, said)
 }
 
 func TestListenerCode_1_BadConfiguration(t *testing.T) {
 	t.Parallel()
-	s := newService(t, map[string]http.HandlerFunc{contract.PathRegister: func(w http.ResponseWriter, _ *http.Request) {
+	s := newService(t, map[string]http.HandlerFunc{runnercontract.PathRegister: func(w http.ResponseWriter, _ *http.Request) {
 		_, _ = w.Write([]byte(`{"runner_id":7,"runner_name":"r","jit_config":"!","release_token":"` + releaseToken + `"}`))
 	}})
 	e := newContainer(t, "listen; hang", s).run()
-	assert.Equal(t, contract.ReasonListenerFailed, e.Reason)
+	assert.Equal(t, runnercontract.ReasonListenerFailed, e.Reason)
 	assert.Contains(t, e.Detail, "not a valid Base-64 string")
 	assert.Equal(t, gaveBack, s.asked())
 }
@@ -82,14 +82,14 @@ func TestListenerCode_1_AsRoot(t *testing.T) {
 func TestListenerCode_1_Deprecated(t *testing.T) {
 	t.Parallel()
 	listenerFails(t, "say An error occurred: Runner version v2.300.0 is deprecated and cannot receive messages.; exit 1",
-		contract.ReasonDeprecated, "code 1")
+		runnercontract.ReasonDeprecated, "code 1")
 }
 
 func TestListenerCode_2_IsStartedAgain(t *testing.T) {
 	t.Parallel()
 	s := newService(t, nil)
 	e := newContainer(t, "listen; exit 2|listen; run build; done Succeeded; exit 0", s).run()
-	assert.Equal(t, contract.ReasonJobRan, e.Reason)
+	assert.Equal(t, runnercontract.ReasonJobRan, e.Reason)
 	assert.Equal(t, ranJob, s.asked(), "the registration is still good")
 }
 
@@ -97,7 +97,7 @@ func TestListenerCode_2_ForEver(t *testing.T) {
 	t.Parallel()
 	c := newContainer(t, "say Unhandled exception; exit 2", newService(t, nil))
 	e := c.run()
-	assert.Equal(t, contract.ExitListenerFailed, e.ExitCode)
+	assert.Equal(t, runnercontract.ExitListenerFailed, e.ExitCode)
 	assert.Contains(t, e.Detail, "code 2: Unhandled exception")
 	starts, err := os.ReadFile(filepath.Join(c.setting.Root, ".starts"))
 	require.NoError(t, err)
@@ -108,47 +108,47 @@ func TestListenerCode_2_AfterAJobStarted(t *testing.T) {
 	t.Parallel()
 	s := newService(t, nil)
 	e := newContainer(t, "listen; run build; exit 2", s).run()
-	assert.Equal(t, contract.ReasonListenerFailed, e.Reason)
+	assert.Equal(t, runnercontract.ReasonListenerFailed, e.Reason)
 	assert.Equal(t, "build", e.Job.Name)
 	assert.Equal(t, ranJob, s.asked(), "the registration is used up")
 }
 
 func TestListenerCode_3_Updating(t *testing.T) {
 	t.Parallel()
-	listenerFails(t, "listen; exit 3", contract.ReasonDeprecated, "code 3")
+	listenerFails(t, "listen; exit 3", runnercontract.ReasonDeprecated, "code 3")
 }
 
 func TestListenerCode_4_RunOnceUpdating(t *testing.T) {
 	t.Parallel()
-	listenerFails(t, "listen; exit 4", contract.ReasonDeprecated, "code 4")
+	listenerFails(t, "listen; exit 4", runnercontract.ReasonDeprecated, "code 4")
 }
 
 func TestListenerCode_5_SessionConflict(t *testing.T) {
 	t.Parallel()
-	listenerFails(t, "say A session for this runner already exists.; exit 5", contract.ReasonListenerFailed, "code 5: A session for this runner already exists.")
+	listenerFails(t, "say A session for this runner already exists.; exit 5", runnercontract.ReasonListenerFailed, "code 5: A session for this runner already exists.")
 }
 
 func TestListenerCode_6_ConfigurationRefreshed(t *testing.T) {
 	t.Parallel()
 	e := newContainer(t, "listen; exit 6|listen; run build; done Succeeded; exit 0", newService(t, nil)).run()
-	assert.Equal(t, contract.ReasonJobRan, e.Reason)
+	assert.Equal(t, runnercontract.ReasonJobRan, e.Reason)
 }
 
 func TestListenerCode_7_Deprecated(t *testing.T) {
 	t.Parallel()
-	listenerFails(t, "exit 7", contract.ReasonDeprecated, "code 7")
+	listenerFails(t, "exit 7", runnercontract.ReasonDeprecated, "code 7")
 }
 
 func TestListenerCode_Unknown(t *testing.T) {
 	t.Parallel()
-	listenerFails(t, "exit 99", contract.ReasonListenerFailed, "code 99")
+	listenerFails(t, "exit 99", runnercontract.ReasonListenerFailed, "code 99")
 }
 
 func TestListener_KilledBySignal(t *testing.T) {
 	t.Parallel()
 	s := newService(t, nil)
 	e := newContainer(t, "listen; run build; die", s).run()
-	assert.Equal(t, contract.ReasonListenerFailed, e.Reason)
+	assert.Equal(t, runnercontract.ReasonListenerFailed, e.Reason)
 	assert.Contains(t, e.Detail, "killed")
 	assert.Equal(t, ranJob, s.asked())
 }
@@ -159,13 +159,13 @@ func TestListener_Missing(t *testing.T) {
 	c := newContainer(t, "", s)
 	require.NoError(t, os.Remove(filepath.Join(c.setting.Root, listenerProgram)))
 	e := c.run()
-	assert.Equal(t, contract.ReasonListenerFailed, e.Reason)
+	assert.Equal(t, runnercontract.ReasonListenerFailed, e.Reason)
 	assert.Contains(t, e.Detail, "no such file")
 	assert.Equal(t, gaveBack, s.asked())
 }
 
 // listenerFails runs a listener that ends without a job.
-func listenerFails(t *testing.T, script string, reason contract.Reason, detail string) {
+func listenerFails(t *testing.T, script string, reason runnercontract.Reason, detail string) {
 	t.Helper()
 	s := newService(t, nil)
 	e := newContainer(t, script, s).run()
@@ -180,8 +180,8 @@ func listenerFails(t *testing.T, script string, reason contract.Reason, detail s
 func TestIdle_ReleasesThenEnds(t *testing.T) {
 	t.Parallel()
 	s := newService(t, nil)
-	e := newContainer(t, "listen; hang", s).with(contract.EnvIdleTimeout, "20s").run()
-	assert.Equal(t, contract.ExitIdle, e.ExitCode)
+	e := newContainer(t, "listen; hang", s).with(runnercontract.EnvIdleTimeout, "20s").run()
+	assert.Equal(t, runnercontract.ExitIdle, e.ExitCode)
 	assert.Equal(t, append(slices.Clone(gaveBack), "register"), s.asked(), "it asks for another job, once")
 	assert.Less(t, strings.Index(e.log, "registration given back"), strings.Index(e.log, "Exiting..."),
 		"until it is given back the runner may get a job")
@@ -190,22 +190,22 @@ func TestIdle_ReleasesThenEnds(t *testing.T) {
 func TestIdle_AnotherJobRuns(t *testing.T) {
 	t.Parallel()
 	grants := 0
-	s := newService(t, map[string]http.HandlerFunc{contract.PathRegister: func(w http.ResponseWriter, _ *http.Request) {
+	s := newService(t, map[string]http.HandlerFunc{runnercontract.PathRegister: func(w http.ResponseWriter, _ *http.Request) {
 		grants++
-		_ = json.NewEncoder(w).Encode(contract.Registration{RunnerID: int64(grants), RunnerName: fmt.Sprint("runner-", grants), JITConfig: contract.Secret(jitConfig), ReleaseToken: releaseToken})
+		_ = json.NewEncoder(w).Encode(runnercontract.Registration{RunnerID: int64(grants), RunnerName: fmt.Sprint("runner-", grants), JITConfig: runnercontract.Secret(jitConfig), ReleaseToken: releaseToken})
 	}})
-	c := newContainer(t, "listen; await job; run build; done Succeeded; exit 0", s).with(contract.EnvIdleTimeout, "20s").start()
+	c := newContainer(t, "listen; await job; run build; done Succeeded; exit 0", s).with(runnercontract.EnvIdleTimeout, "20s").start()
 	c.see("runner-2").touch("job")
 	e := c.wait()
-	assert.Equal(t, contract.ReasonJobRan, e.Reason)
+	assert.Equal(t, runnercontract.ReasonJobRan, e.Reason)
 	assert.Equal(t, "runner-2", e.Runner)
 	assert.Equal(t, []string{"register", "started", "release", "register", "started"}, s.asked()[:5])
 }
 
 func TestIdle_ListenerIgnoresTheInterrupt(t *testing.T) {
 	t.Parallel()
-	e := newContainer(t, "deaf; listen; hang", newService(t, nil)).with(contract.EnvIdleTimeout, "20s").run()
-	assert.Equal(t, contract.ReasonIdle, e.Reason)
+	e := newContainer(t, "deaf; listen; hang", newService(t, nil)).with(runnercontract.EnvIdleTimeout, "20s").run()
+	assert.Equal(t, runnercontract.ReasonIdle, e.Reason)
 	assert.Contains(t, e.Detail, "killed")
 }
 
@@ -222,42 +222,42 @@ func TestIdle_JobArrivesWhileReleasing_Released(t *testing.T) {
 func jobArrivesWhileReleasing(t *testing.T, answer int) {
 	t.Helper()
 	running := make(chan struct{})
-	s := newService(t, map[string]http.HandlerFunc{contract.PathRelease: func(w http.ResponseWriter, _ *http.Request) {
+	s := newService(t, map[string]http.HandlerFunc{runnercontract.PathRelease: func(w http.ResponseWriter, _ *http.Request) {
 		<-running
 		w.WriteHeader(answer)
 	}})
-	c := newContainer(t, "listen; await job; run build; await end; done Succeeded; exit 0", s).with(contract.EnvIdleTimeout, "20s").start()
-	c.seeAsked(contract.PathRelease).touch("job")
+	c := newContainer(t, "listen; await job; run build; await end; done Succeeded; exit 0", s).with(runnercontract.EnvIdleTimeout, "20s").start()
+	c.seeAsked(runnercontract.PathRelease).touch("job")
 	c.see("Running job: build")
 	close(running)
 	c.see("registration ").touch("end")
 	e := c.wait()
-	assert.Equal(t, contract.ReasonJobRan, e.Reason)
+	assert.Equal(t, runnercontract.ReasonJobRan, e.Reason)
 	assert.Equal(t, "Succeeded", e.Job.Result, "the job was not left alone")
 }
 
 func TestIdle_JobFinishesWhileReleasing(t *testing.T) {
 	t.Parallel()
-	s := newService(t, map[string]http.HandlerFunc{contract.PathRelease: silent})
-	c := newContainer(t, "listen; await job; run build; done Succeeded; exit 0", s).with(contract.EnvIdleTimeout, "20s").start()
-	c.seeAsked(contract.PathRelease).touch("job")
-	assert.Equal(t, contract.ReasonJobRan, c.wait().Reason)
+	s := newService(t, map[string]http.HandlerFunc{runnercontract.PathRelease: silent})
+	c := newContainer(t, "listen; await job; run build; done Succeeded; exit 0", s).with(runnercontract.EnvIdleTimeout, "20s").start()
+	c.seeAsked(runnercontract.PathRelease).touch("job")
+	assert.Equal(t, runnercontract.ReasonJobRan, c.wait().Reason)
 }
 
 func TestStartTimeout_ListenerHangs(t *testing.T) {
 	t.Parallel()
 	s := newService(t, nil)
-	e := newContainer(t, "hang", s).with(contract.EnvStartTimeout, "20s").run()
-	assert.Equal(t, contract.ReasonStartTimeout, e.Reason)
+	e := newContainer(t, "hang", s).with(runnercontract.EnvStartTimeout, "20s").run()
+	assert.Equal(t, runnercontract.ReasonStartTimeout, e.Reason)
 	assert.Equal(t, gaveBack, s.asked())
 }
 
 func TestLifetime_CancelsTheJob(t *testing.T) {
 	t.Parallel()
-	c := newContainer(t, "listen; run build; hang", newService(t, nil)).with(contract.EnvLifetime, "2m")
+	c := newContainer(t, "listen; run build; hang", newService(t, nil)).with(runnercontract.EnvLifetime, "2m")
 	c.setting.Pace = 30 // the job's end must fit into the grace
 	e := c.run()
-	assert.Equal(t, contract.ExitLifetime, e.ExitCode)
+	assert.Equal(t, runnercontract.ExitLifetime, e.ExitCode)
 	assert.Equal(t, "Canceled", e.Job.Result)
 }
 
@@ -265,24 +265,24 @@ func TestLifetime_CancelsTheJob(t *testing.T) {
 
 func TestTerminate_WhileRegistering(t *testing.T) {
 	t.Parallel()
-	s := newService(t, map[string]http.HandlerFunc{contract.PathRegister: silent})
-	e := newContainer(t, "", s).start().seeAsked(contract.PathRegister).terminate().wait()
+	s := newService(t, map[string]http.HandlerFunc{runnercontract.PathRegister: silent})
+	e := newContainer(t, "", s).start().seeAsked(runnercontract.PathRegister).terminate().wait()
 	assert.Equal(t, 143, e.code)
 	assert.Equal(t, []string{"register", "release"}, s.asked(), "the service may have made a runner all the same")
 }
 
 func TestTerminate_WhileAskingAgain(t *testing.T) {
 	t.Parallel()
-	s := newService(t, map[string]http.HandlerFunc{contract.PathRegister: status(http.StatusServiceUnavailable)})
+	s := newService(t, map[string]http.HandlerFunc{runnercontract.PathRegister: status(http.StatusServiceUnavailable)})
 	e := newContainer(t, "", s).start().see("asking the registration service again").terminate().wait()
-	assert.Equal(t, contract.ReasonStoppedWithoutJob, e.Reason)
+	assert.Equal(t, runnercontract.ReasonStoppedWithoutJob, e.Reason)
 }
 
 func TestTerminate_WhileConfirming(t *testing.T) {
 	t.Parallel()
-	s := newService(t, map[string]http.HandlerFunc{contract.PathStarted: silent})
-	e := newContainer(t, "listen; hang", s).start().seeAsked(contract.PathStarted).terminate().wait()
-	assert.Equal(t, contract.ReasonStoppedWithoutJob, e.Reason)
+	s := newService(t, map[string]http.HandlerFunc{runnercontract.PathStarted: silent})
+	e := newContainer(t, "listen; hang", s).start().seeAsked(runnercontract.PathStarted).terminate().wait()
+	assert.Equal(t, runnercontract.ReasonStoppedWithoutJob, e.Reason)
 	assert.NotContains(t, e.log, "Listening", "a listener was started for nothing")
 	assert.Equal(t, gaveBack, s.asked())
 }
@@ -291,7 +291,7 @@ func TestTerminate_WhileStarting(t *testing.T) {
 	t.Parallel()
 	s := newService(t, nil)
 	e := newContainer(t, "say up; hang", s).start().see("up").terminate().wait()
-	assert.Equal(t, contract.ReasonStoppedWithoutJob, e.Reason)
+	assert.Equal(t, runnercontract.ReasonStoppedWithoutJob, e.Reason)
 	assert.Equal(t, gaveBack, s.asked())
 }
 
@@ -305,9 +305,9 @@ func TestTerminate_WhileIdle(t *testing.T) {
 
 func TestTerminate_WhileIdle_ServiceIsDown(t *testing.T) {
 	t.Parallel()
-	s := newService(t, map[string]http.HandlerFunc{contract.PathRelease: status(http.StatusServiceUnavailable)})
+	s := newService(t, map[string]http.HandlerFunc{runnercontract.PathRelease: status(http.StatusServiceUnavailable)})
 	e := newContainer(t, "listen; hang", s).start().see("Listening").terminate().wait()
-	assert.Equal(t, contract.ReasonStoppedWithoutJob, e.Reason)
+	assert.Equal(t, runnercontract.ReasonStoppedWithoutJob, e.Reason)
 }
 
 func TestTerminate_WhilePausing(t *testing.T) {
@@ -315,15 +315,15 @@ func TestTerminate_WhilePausing(t *testing.T) {
 	c := newContainer(t, "say crash; exit 2", newService(t, nil))
 	c.setting.Pace = 1 // so that the pause of five seconds is one
 	e := c.start().see("crash").terminate().wait()
-	assert.Equal(t, contract.ReasonStoppedWithoutJob, e.Reason)
+	assert.Equal(t, runnercontract.ReasonStoppedWithoutJob, e.Reason)
 }
 
 func TestTerminate_JobFinishesInTime(t *testing.T) {
 	t.Parallel()
-	c := newContainer(t, "listen; run build; await end; done Succeeded; exit 0", newService(t, nil)).with(contract.EnvStopTimeout, "10m").start()
+	c := newContainer(t, "listen; run build; await end; done Succeeded; exit 0", newService(t, nil)).with(runnercontract.EnvStopTimeout, "10m").start()
 	c.see("Running job").terminate().see("asked to stop").touch("end")
 	e := c.wait()
-	assert.Equal(t, contract.ReasonJobRan, e.Reason)
+	assert.Equal(t, runnercontract.ReasonJobRan, e.Reason)
 	assert.Equal(t, "Succeeded", e.Job.Result)
 }
 
@@ -332,7 +332,7 @@ func TestTerminate_JobIsCancelledInTime(t *testing.T) {
 	c := newContainer(t, "listen; run build; hang", newService(t, nil))
 	c.setting.Pace = 5 // the job's end must fit into the reserve
 	e := c.start().see("Running job").terminate().wait()
-	assert.Equal(t, contract.ExitStoppedDuringJob, e.ExitCode)
+	assert.Equal(t, runnercontract.ExitStoppedDuringJob, e.ExitCode)
 	assert.Contains(t, e.log, "The runner has received a shutdown signal.", "GitHub would show a lost job")
 	assert.Equal(t, "Canceled", e.Job.Result)
 }
@@ -340,7 +340,7 @@ func TestTerminate_JobIsCancelledInTime(t *testing.T) {
 func TestTerminate_JobIgnoresTheInterrupt(t *testing.T) {
 	t.Parallel()
 	e := newContainer(t, "deaf; listen; run build; hang", newService(t, nil)).start().see("Running job").terminate().wait()
-	assert.Equal(t, contract.ExitStoppedDuringJob, e.ExitCode, "the last word must come before SIGKILL")
+	assert.Equal(t, runnercontract.ExitStoppedDuringJob, e.ExitCode, "the last word must come before SIGKILL")
 	assert.Contains(t, e.Detail, "killed")
 }
 
@@ -348,7 +348,7 @@ func TestTerminate_JobIgnoresTheInterrupt(t *testing.T) {
 
 func TestRegistration_NoWork(t *testing.T) {
 	t.Parallel()
-	s := newService(t, map[string]http.HandlerFunc{contract.PathRegister: status(http.StatusNoContent)})
+	s := newService(t, map[string]http.HandlerFunc{runnercontract.PathRegister: status(http.StatusNoContent)})
 	e := newContainer(t, "", s).run()
 	assert.Equal(t, 11, e.code)
 	assert.Equal(t, []string{"register"}, s.asked())
@@ -357,28 +357,28 @@ func TestRegistration_NoWork(t *testing.T) {
 func TestRegistration_Refused(t *testing.T) {
 	t.Parallel()
 	for _, code := range []int{http.StatusForbidden, http.StatusUpgradeRequired} {
-		s := newService(t, map[string]http.HandlerFunc{contract.PathRegister: status(code)})
+		s := newService(t, map[string]http.HandlerFunc{runnercontract.PathRegister: status(code)})
 		e := newContainer(t, "", s).run()
 		assert.Equal(t, 20, e.code)
-		assert.Equal(t, contract.ReasonRefused, e.Reason)
+		assert.Equal(t, runnercontract.ReasonRefused, e.Reason)
 		assert.Contains(t, e.Detail, http.StatusText(code))
 	}
 }
 
 func TestRegistration_ServiceIsDown(t *testing.T) {
 	t.Parallel()
-	c := newContainer(t, "", newService(t, map[string]http.HandlerFunc{contract.PathRegister: status(http.StatusTooManyRequests)}))
+	c := newContainer(t, "", newService(t, map[string]http.HandlerFunc{runnercontract.PathRegister: status(http.StatusTooManyRequests)}))
 	c.setting.Pace = 1000
 	e := c.run()
 	assert.Equal(t, 20, e.code)
-	assert.Equal(t, contract.ReasonUnreachable, e.Reason)
+	assert.Equal(t, runnercontract.ReasonUnreachable, e.Reason)
 }
 
 func TestRegistration_LostBeforeTheStart(t *testing.T) {
 	t.Parallel()
-	s := newService(t, map[string]http.HandlerFunc{contract.PathStarted: status(http.StatusConflict)})
+	s := newService(t, map[string]http.HandlerFunc{runnercontract.PathStarted: status(http.StatusConflict)})
 	e := newContainer(t, "listen; hang", s).run()
-	assert.Equal(t, contract.ReasonRefused, e.Reason)
+	assert.Equal(t, runnercontract.ReasonRefused, e.Reason)
 	assert.Equal(t, gaveBack, s.asked())
 	assert.NotContains(t, e.log, "Listening")
 }
@@ -389,7 +389,7 @@ func TestMisconfigured_NamesWhatIsMissing(t *testing.T) {
 	t.Parallel()
 	s := newService(t, nil)
 	for _, name := range []string{
-		contract.EnvContract, contract.EnvRegistrationURL, contract.EnvRegistrationRegion, contract.EnvFleet, contract.EnvJobID,
+		runnercontract.EnvContract, runnercontract.EnvRegistrationURL, runnercontract.EnvRegistrationRegion, runnercontract.EnvFleet, runnercontract.EnvJobID,
 		"AWS_CONTAINER_CREDENTIALS_FULL_URI",
 	} {
 		c := newContainer(t, "listen; hang", s)
@@ -406,14 +406,14 @@ func TestMisconfigured_NotRoot(t *testing.T) {
 	c := newContainer(t, "listen; hang", newService(t, nil))
 	c.setting.Owner++
 	e := c.run()
-	assert.Equal(t, contract.ExitMisconfigured, e.ExitCode)
+	assert.Equal(t, runnercontract.ExitMisconfigured, e.ExitCode)
 	assert.Contains(t, e.Detail, "must be root")
 }
 
 func TestMisconfigured_OtherContract(t *testing.T) {
 	t.Parallel()
-	e := newContainer(t, "", newService(t, nil)).with(contract.EnvContract, "2").run()
-	assert.Equal(t, contract.ExitMisconfigured, e.ExitCode)
+	e := newContainer(t, "", newService(t, nil)).with(runnercontract.EnvContract, "2").run()
+	assert.Equal(t, runnercontract.ExitMisconfigured, e.ExitCode)
 	assert.Contains(t, e.Detail, "rebuild the image")
 }
 
@@ -422,10 +422,10 @@ func TestMisconfigured_OtherContract(t *testing.T) {
 func TestHooks_OfTheCustomerRun(t *testing.T) {
 	t.Parallel()
 	c := newContainer(t, "listen; run build; done Succeeded; exit 0", newService(t, nil))
-	c.addHook(contract.HookJobStarted, "20-second", "echo second $GITHUB_REPOSITORY")
-	c.addHook(contract.HookJobStarted, "10-first", "echo first; id -u")
-	c.addHook(contract.HookJobStarted, ".hidden", "echo hidden")
-	c.addHook(contract.HookJobCompleted, "10-bye", "echo bye")
+	c.addHook(runnercontract.HookJobStarted, "20-second", "echo second $GITHUB_REPOSITORY")
+	c.addHook(runnercontract.HookJobStarted, "10-first", "echo first; id -u")
+	c.addHook(runnercontract.HookJobStarted, ".hidden", "echo hidden")
+	c.addHook(runnercontract.HookJobCompleted, "10-bye", "echo bye")
 	e := c.run()
 	assert.Regexp(t, `(?s)first\n\d+\nsecond my-org/app\n.*bye\n`, e.log)
 	assert.NotContains(t, e.log, "hidden")
@@ -434,24 +434,24 @@ func TestHooks_OfTheCustomerRun(t *testing.T) {
 func TestHooks_ThatFailFailTheJob(t *testing.T) {
 	t.Parallel()
 	c := newContainer(t, "listen; run build; done Failed; exit 0", newService(t, nil))
-	c.addHook(contract.HookJobStarted, "10-fails", "exit 3")
-	c.addHook(contract.HookJobStarted, "20-after", "echo not reached")
+	c.addHook(runnercontract.HookJobStarted, "10-fails", "exit 3")
+	c.addHook(runnercontract.HookJobStarted, "20-after", "echo not reached")
 	e := c.run()
 	assert.Contains(t, e.log, "hook 10-fails ended with code 3")
 	assert.Contains(t, e.log, "Hook failed: exit status 3", "the runner must learn of it")
 	assert.NotContains(t, e.log, "not reached")
-	assert.Equal(t, contract.ReasonJobRan, e.Reason)
+	assert.Equal(t, runnercontract.ReasonJobRan, e.Reason)
 }
 
 func TestHooks_ThatCannotRunFailTheJob(t *testing.T) {
 	t.Parallel()
 	c := newContainer(t, "listen; run build; done Failed; exit 0", newService(t, nil))
-	path := c.addHook(contract.HookJobStarted, "10-plain", "echo no")
+	path := c.addHook(runnercontract.HookJobStarted, "10-plain", "echo no")
 	require.NoError(t, os.Chmod(path, 0o644)) //nolint:gosec // it must not be executable
 	assert.Contains(t, c.run().log, "running hook 10-plain: ")
 }
 
-func (c *container) addHook(hook contract.Hook, name, script string) string {
+func (c *container) addHook(hook runnercontract.Hook, name, script string) string {
 	c.t.Helper()
 	folder := filepath.Join(c.setting.Hooks, string(hook))
 	require.NoError(c.t, os.MkdirAll(folder, 0o755))
@@ -487,7 +487,7 @@ func TestSocket_InTheHandsOfAJob(t *testing.T) {
 	}
 	c.touch("end")
 	e := c.wait()
-	assert.Equal(t, contract.ReasonJobRan, e.Reason)
+	assert.Equal(t, runnercontract.ReasonJobRan, e.Reason)
 	assert.Equal(t, "Succeeded", e.Job.Result)
 	assert.Equal(t, "my-org/app", e.Job.Repository, "what the job says later prevailed")
 }

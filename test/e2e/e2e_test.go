@@ -37,6 +37,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/ecs-github-runners/ecsrunners/internal/contract"
+	runnercontract "github.com/ecs-github-runners/ecsrunners/internal/contract/runner"
+	webhookcontract "github.com/ecs-github-runners/ecsrunners/internal/contract/webhook"
 	"github.com/ecs-github-runners/ecsrunners/internal/lambdatest"
 )
 
@@ -117,7 +119,7 @@ func TestOneJob(t *testing.T) {
 		task := s.start(ctx, s.event(ctx))
 		container := s.launch(ctx, task, listens)
 		end := container.wait()
-		assert.Equal(t, contract.ExitJobRan, end.code, container.output.String())
+		assert.Equal(t, runnercontract.ExitJobRan, end.code, container.output.String())
 		assert.Equal(t, "job_ran", end.Reason)
 		s.github.set(func() {
 			j := s.github.jobs["29679449526"]
@@ -129,9 +131,9 @@ func TestOneJob(t *testing.T) {
 		// ECS does not know yet that the task has ended, and the job has taken the
 		// credentials of the task's role along.
 		s.enqueue("29679449527")
-		status, _ := s.call(ctx, contract.PathRelease, task, keys, `{"contract":1}`, `{"contract":1}`)
+		status, _ := s.call(ctx, runnercontract.PathRelease, task, keys, `{"contract":1}`, `{"contract":1}`)
 		assert.Equal(t, http.StatusForbidden, status, "a job gives its runner back")
-		status, answer := s.call(ctx, contract.PathRegister, task, keys, `{"contract":1}`, `{"contract":1}`)
+		status, answer := s.call(ctx, runnercontract.PathRegister, task, keys, `{"contract":1}`, `{"contract":1}`)
 		assert.Equal(t, http.StatusConflict, status, "a job has its task registered for another job: %s", answer)
 		s.github.set(func() { delete(s.github.jobs, "29679449527") })
 	})
@@ -140,7 +142,7 @@ func TestOneJob(t *testing.T) {
 		require.Equal(t, 202, s.deliver(ctx, "queued", webhookSecret, "self-hosted"))
 		container := s.launch(ctx, s.start(ctx, s.event(ctx)), listens)
 		end := container.wait()
-		assert.Equal(t, contract.ExitNoWork, end.code, container.output.String())
+		assert.Equal(t, runnercontract.ExitNoWork, end.code, container.output.String())
 		assert.Less(t, end.took, 2*time.Second)
 	})
 	t.Run("no job comes, and the runner is given back", func(t *testing.T) {
@@ -150,9 +152,9 @@ func TestOneJob(t *testing.T) {
 		s.github.set(func() { s.github.stingy = true })
 		require.Equal(t, 202, s.deliver(ctx, "queued", webhookSecret, "linux"))
 		task := s.start(ctx, s.event(ctx))
-		task.variables[contract.EnvIdleTimeout] = "1s"
+		task.variables[runnercontract.EnvIdleTimeout] = "1s"
 		container := s.launch(ctx, task, "listen; hang")
-		assert.Equal(t, contract.ExitIdle, container.wait().code, container.output.String())
+		assert.Equal(t, runnercontract.ExitIdle, container.wait().code, container.output.String())
 		s.github.set(func() {
 			assert.Empty(t, s.github.runners, "the runner is left at GitHub")
 			s.github.stingy = false
@@ -170,7 +172,7 @@ func TestOneJob(t *testing.T) {
 		s.newLedger(ctx)
 		require.Equal(t, 202, s.deliver(ctx, "queued", webhookSecret, "linux"))
 		container := s.launch(ctx, s.start(ctx, s.event(ctx)), listens)
-		assert.Equal(t, contract.ExitNoWork, container.wait().code, container.output.String())
+		assert.Equal(t, runnercontract.ExitNoWork, container.wait().code, container.output.String())
 	})
 	t.Run("GitHub is down for a minute, and the job runs", func(t *testing.T) {
 		s.t = t
@@ -181,7 +183,7 @@ func TestOneJob(t *testing.T) {
 		require.Equal(t, 202, s.deliver(ctx, "queued", webhookSecret, "linux"))
 		container := s.launch(ctx, s.start(ctx, s.event(ctx)), listens)
 		end := container.wait()
-		assert.Equal(t, contract.ExitJobRan, end.code, container.output.String())
+		assert.Equal(t, runnercontract.ExitJobRan, end.code, container.output.String())
 		assert.GreaterOrEqual(t, end.took, time.Minute)
 		s.github.set(func() { assert.Len(t, s.github.runners, 1, "runners of answers that were lost are left") })
 	})
@@ -201,11 +203,11 @@ func TestOneJob(t *testing.T) {
 		s.receive(ctx)
 		forged := keys
 		forged.SecretAccessKey = "another key"
-		status, _ := s.call(ctx, contract.PathRegister, task, forged, `{"contract":1}`, `{"contract":1}`)
+		status, _ := s.call(ctx, runnercontract.PathRegister, task, forged, `{"contract":1}`, `{"contract":1}`)
 		assert.Equal(t, http.StatusForbidden, status, "signed with another key")
-		status, _ = s.call(ctx, contract.PathRegister, task, keys, `{"contract":1}`, `{"contract":1,"job":"2"}`)
+		status, _ = s.call(ctx, runnercontract.PathRegister, task, keys, `{"contract":1}`, `{"contract":1,"job":"2"}`)
 		assert.Equal(t, http.StatusForbidden, status, "the body was edited after signing")
-		status, _ = s.call(ctx, contract.PathRegister, task, keys, `{"contract":1}`, `{"contract":1}`)
+		status, _ = s.call(ctx, runnercontract.PathRegister, task, keys, `{"contract":1}`, `{"contract":1}`)
 		assert.Equal(t, http.StatusOK, status)
 	})
 	assert.Contains(t, s.output.String(), `"outcome":"registered"`)
@@ -318,7 +320,7 @@ func (s *system) postMoto(ctx context.Context, path, body string, header map[str
 }
 
 func (s *system) startWebhook(ctx context.Context) {
-	s.webhook = s.startFunction(ctx, "webhook", s.variables(contract.EnvSecretID, map[string]string{contract.EnvSecretTTL: "1s"}), s.moto)
+	s.webhook = s.startFunction(ctx, "webhook", s.variables(webhookcontract.EnvSecretID, map[string]string{webhookcontract.EnvSecretTTL: "1s"}), s.moto)
 }
 
 // newLedger starts the registration with an empty ledger.
@@ -533,7 +535,7 @@ func (s *system) serveURL(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	s.say("%s: %d", r.URL.Path, response.StatusCode)
-	if r.URL.Path == contract.PathStarted && response.StatusCode == http.StatusNoContent {
+	if r.URL.Path == runnercontract.PathStarted && response.StatusCode == http.StatusNoContent {
 		s.github.set(func() { // GitHub gives the job to the runner that listens
 			if s.github.stingy {
 				return
@@ -547,8 +549,8 @@ func (s *system) serveURL(w http.ResponseWriter, r *http.Request) {
 			}
 		})
 	}
-	var granted contract.Registration
-	if r.URL.Path == contract.PathRegister && json.Unmarshal([]byte(response.Body), &granted) == nil && granted.ReleaseToken != "" {
+	var granted runnercontract.Registration
+	if r.URL.Path == runnercontract.PathRegister && json.Unmarshal([]byte(response.Body), &granted) == nil && granted.ReleaseToken != "" {
 		s.github.set(func() { s.tokens = append(s.tokens, granted.ReleaseToken.Reveal()) })
 	}
 	for name, value := range response.Headers {
@@ -619,7 +621,7 @@ type container struct {
 // ending is the last line of a container's log.
 type ending struct {
 	Reason string `json:"reason"`
-	code   contract.ExitCode
+	code   runnercontract.ExitCode
 	took   time.Duration
 }
 
@@ -664,7 +666,7 @@ func (c *container) wait() ending {
 	lines := strings.Split(strings.TrimSpace(c.output.String()), "\n")
 	var end ending
 	require.NoErrorf(t, json.Unmarshal([]byte(lines[len(lines)-1]), &end), "the last line is no JSON:\n%s", c.output.String())
-	end.code, end.took = contract.ExitCode(c.cmd.ProcessState.ExitCode()), time.Since(c.begun)
+	end.code, end.took = runnercontract.ExitCode(c.cmd.ProcessState.ExitCode()), time.Since(c.begun)
 	c.s.say("the container ends with code %d: %s", end.code, lines[len(lines)-1])
 	c.s.evidence.add(inContainers, c.output.String())
 	return end

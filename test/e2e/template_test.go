@@ -11,7 +11,7 @@ import (
 	ecstypes "github.com/aws/aws-sdk-go-v2/service/ecs/types"
 	"github.com/stretchr/testify/require"
 
-	"github.com/ecs-github-runners/ecsrunners/internal/contract"
+	registrationcontract "github.com/ecs-github-runners/ecsrunners/internal/contract/registration"
 )
 
 // resource is one of the synthesized template.
@@ -149,5 +149,5 @@ func (s *system) runnerContainer() ecstypes.ContainerDefinition {
 
 // registrationVariables are those of the synthesized function for the newest ledger.
 func (s *system) registrationVariables() map[string]string {
-	return s.variables(contract.EnvScope, map[string]string{contract.EnvDeployment: "e2e", contract.EnvGitHubURL: s.github.URL})
+	return s.variables(registrationcontract.EnvScope, map[string]string{registrationcontract.EnvDeployment: "e2e", registrationcontract.EnvGitHubURL: s.github.URL})
 }

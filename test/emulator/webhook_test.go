@@ -25,6 +25,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/ecs-github-runners/ecsrunners/internal/contract"
+	webhookcontract "github.com/ecs-github-runners/ecsrunners/internal/contract/webhook"
 	"github.com/ecs-github-runners/ecsrunners/internal/lambdatest"
 )
 
@@ -68,11 +69,11 @@ func startWebhook(ctx context.Context, t *testing.T) *webhook {
 	require.NoError(t, err)
 	bus, err := w.events.CreateEventBus(ctx, &eventbridge.CreateEventBusInput{Name: &w.bus})
 	require.NoError(t, err)
-	settings := contract.Webhook{EventBus: *bus.EventBusArn, SecretID: *secret.ARN, Owners: []string{"my-org"}, Fleets: []contract.Fleet{
+	settings := webhookcontract.Config{EventBus: *bus.EventBusArn, SecretID: *secret.ARN, Owners: []string{"my-org"}, Routes: []contract.Fleet{
 		{Name: "linux-x64", Labels: []string{"self-hosted", "linux", "x64"}},
 		{Name: "gpu", Labels: []string{"self-hosted", "gpu"}},
 	}}
-	for _, fleet := range settings.Fleets {
+	for _, fleet := range settings.Routes {
 		w.addRule(ctx, t, fleet.Name)
 	}
 

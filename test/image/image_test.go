@@ -32,7 +32,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/ecs-github-runners/ecsrunners/internal/contract"
+	runnercontract "github.com/ecs-github-runners/ecsrunners/internal/contract/runner"
 )
 
 const (
@@ -98,7 +98,7 @@ func TestImage(t *testing.T) {
 		before := writable(t, s.base)
 		for _, path := range writable(t, root) {
 			if path != "home/runner" && !slices.Contains(before, path) {
-				t.Errorf("user %d can write /%s", contract.RunnerUID, path)
+				t.Errorf("user %d can write /%s", runnercontract.UID, path)
 			}
 		}
 		assert.Contains(t, writable(t, root), "home/runner")
@@ -110,7 +110,7 @@ func TestImage(t *testing.T) {
 		config := s.inspect(t, image)
 		assert.Equal(t, version, config.Labels["org.opencontainers.image.version"])
 		assert.Equal(t, base, config.Labels["org.opencontainers.image.base.name"])
-		assert.Equal(t, []string{contract.SupervisorRoot + "/supervisor"}, config.Entrypoint)
+		assert.Equal(t, []string{runnercontract.SupervisorRoot + "/supervisor"}, config.Entrypoint)
 		assert.Equal(t, "root", config.User, "the supervisor must be root")
 		assert.Contains(t, config.Env, "RUNNER_TOOL_CACHE=/opt/hostedtoolcache")
 	})
@@ -388,7 +388,7 @@ func writable(t *testing.T, root string) []string {
 			return false
 		}
 		mode := info.Mode().Perm()
-		return mode&0o002 != 0 || mode&0o200 != 0 && stat.Uid == contract.RunnerUID || mode&0o020 != 0 && stat.Gid == contract.RunnerUID
+		return mode&0o002 != 0 || mode&0o200 != 0 && stat.Uid == runnercontract.UID || mode&0o020 != 0 && stat.Gid == runnercontract.UID
 	})
 }
 
@@ -461,12 +461,12 @@ func start(t *testing.T, root string, env []string, script string) *running {
 		r.mu.Lock()
 		r.paths = append(r.paths, req.URL.Path)
 		r.mu.Unlock()
-		if req.URL.Path != contract.PathRegister {
+		if req.URL.Path != runnercontract.PathRegister {
 			w.WriteHeader(http.StatusNoContent)
 			return
 		}
 		config := base64.StdEncoding.EncodeToString([]byte(`{".runner":"e30="}`))
-		_ = json.NewEncoder(w).Encode(contract.Registration{RunnerID: 7, RunnerName: "prod-linux-1-01234567-k3", JITConfig: contract.Secret(config), ReleaseToken: "token"})
+		_ = json.NewEncoder(w).Encode(runnercontract.Registration{RunnerID: 7, RunnerName: "prod-linux-1-01234567-k3", JITConfig: runnercontract.Secret(config), ReleaseToken: "token"})
 	}))
 	t.Cleanup(r.server.Close)
 	require.NoError(t, os.RemoveAll(filepath.Join(root, "home/runner/.starts")))
@@ -476,8 +476,10 @@ func start(t *testing.T, root string, env []string, script string) *running {
 	r.cmd = exec.CommandContext(ctx, "unshare", "--pid", "--fork", "--mount", "--kill-child",
 		"sh", "-c", `mount -t proc proc "$1/proc" && exec chroot "$1" /opt/ecsrunners/supervisor`, "sh", root)
 	r.cmd.Env = append(slices.Clone(env), "FAKE_LISTENER="+script, "AWS_CONTAINER_CREDENTIALS_FULL_URI="+r.server.URL+"/credentials",
-		contract.EnvFleet+"=linux", contract.EnvJobID+"=1")
-	for name, value := range (contract.Runner{RegistrationURL: r.server.URL, RegistrationRegion: "eu-west-1"}).Environment() {
+		runnercontract.EnvFleet+"=linux", runnercontract.EnvJobID+"=1")
+	variables, err := runnercontract.Config{RegistrationURL: r.server.URL, RegistrationRegion: "eu-west-1"}.Environment()
+	require.NoError(t, err)
+	for name, value := range variables {
 		r.cmd.Env = append(r.cmd.Env, name+"="+value)
 	}
 	r.cmd.Stdout, r.cmd.Stderr = r, r

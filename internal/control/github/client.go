@@ -15,7 +15,8 @@ import (
 
 	gh "github.com/google/go-github/v88/github"
 
-	"github.com/ecs-github-runners/ecsrunners/internal/contract"
+	registrationcontract "github.com/ecs-github-runners/ecsrunners/internal/contract/registration"
+	runnercontract "github.com/ecs-github-runners/ecsrunners/internal/contract/runner"
 	"github.com/ecs-github-runners/ecsrunners/internal/control/clock"
 )
 
@@ -63,7 +64,7 @@ type Job struct {
 // Runner is a new registration.
 type Runner struct {
 	ID     int64
-	Config contract.Secret
+	Config runnercontract.Secret
 }
 
 const (
@@ -77,7 +78,7 @@ const (
 
 // Client asks GitHub. It is safe for concurrent use.
 type Client struct {
-	scope     contract.Scope
+	scope     registrationcontract.Scope
 	base      string // of the REST API, with a slash at its end
 	secret    Secret
 	transport http.RoundTripper
@@ -91,7 +92,7 @@ type Client struct {
 
 // New returns a client for the GitHub at an address and with the credential in a
 // secret.
-func New(address string, scope contract.Scope, secret Secret, transport http.RoundTripper, clock clock.Clock) (*Client, error) {
+func New(address string, scope registrationcontract.Scope, secret Secret, transport http.RoundTripper, clock clock.Clock) (*Client, error) {
 	base, err := apiBase(address)
 	if err != nil {
 		return nil, err
@@ -160,7 +161,7 @@ func (c *Client) Register(ctx context.Context, name string, labels []string, gro
 	if made.EncodedJITConfig == nil || made.GetRunner().GetID() == 0 {
 		return Runner{}, fmt.Errorf("registering a runner: %w: its answer has no configuration", ErrUnavailable)
 	}
-	return Runner{ID: made.GetRunner().GetID(), Config: contract.Secret(*made.EncodedJITConfig)}, nil
+	return Runner{ID: made.GetRunner().GetID(), Config: runnercontract.Secret(*made.EncodedJITConfig)}, nil
 }
 
 // Remove removes a runner. It returns false for one that is not there: it has run
@@ -198,9 +199,9 @@ func (c *Client) Find(ctx context.Context, name string) (int64, error) {
 // https://docs.github.com/en/rest/actions/self-hosted-runners
 func (c *Client) runnerPermission() string {
 	switch c.scope.Kind {
-	case contract.ScopeOrganization:
+	case registrationcontract.ScopeOrganization:
 		return `the organization permission "Self-hosted runners" (write)`
-	case contract.ScopeRepository:
+	case registrationcontract.ScopeRepository:
 		return `the repository permission "Administration" (write)`
 	default:
 		return "a classic token with manage_runners:enterprise"
@@ -210,7 +211,7 @@ func (c *Client) runnerPermission() string {
 // jobPermission is what asking for a job takes.
 // https://docs.github.com/en/rest/actions/workflow-jobs
 func (c *Client) jobPermission() string {
-	if c.scope.Kind == contract.ScopeEnterprise {
+	if c.scope.Kind == registrationcontract.ScopeEnterprise {
 		return "a classic token with repo"
 	}
 	return `the repository permission "Actions" (read), for a classic token the scope repo, and a repository in which the App is installed`

@@ -22,7 +22,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/ecs-github-runners/ecsrunners/internal/contract"
+	registrationcontract "github.com/ecs-github-runners/ecsrunners/internal/contract/registration"
 	"github.com/ecs-github-runners/ecsrunners/internal/control/github"
 )
 
@@ -134,7 +134,7 @@ func (s *server) app() string {
 	return string(value)
 }
 
-func (s *server) client(scope contract.Scope, secret github.Secret) (*github.Client, *clock) {
+func (s *server) client(scope registrationcontract.Scope, secret github.Secret) (*github.Client, *clock) {
 	c := &clock{now: time.Now()}
 	client, err := github.New(s.URL, scope, secret, http.DefaultTransport, c)
 	require.NoError(s.t, err)
@@ -166,14 +166,14 @@ func (s *secret) Refresh(ctx context.Context) ([]byte, error) {
 func tokenSecret() *secret { return &secret{value: `{"token":"` + token + `"}`} }
 
 var (
-	org        = contract.Scope{Kind: contract.ScopeOrganization, Owner: "octo"}
-	repository = contract.Scope{Kind: contract.ScopeRepository, Owner: "octo", Repository: "app"}
-	enterprise = contract.Scope{Kind: contract.ScopeEnterprise, Owner: "globo"}
+	org        = registrationcontract.Scope{Kind: registrationcontract.ScopeOrganization, Owner: "octo"}
+	repository = registrationcontract.Scope{Kind: registrationcontract.ScopeRepository, Owner: "octo", Repository: "app"}
+	enterprise = registrationcontract.Scope{Kind: registrationcontract.ScopeEnterprise, Owner: "globo"}
 )
 
 func TestClient_RegistersAtEveryLevel(t *testing.T) {
 	t.Parallel()
-	for _, scope := range []contract.Scope{org, repository, enterprise} {
+	for _, scope := range []registrationcontract.Scope{org, repository, enterprise} {
 		s := newServer(t)
 		client, _ := s.client(scope, tokenSecret())
 		_, known := client.Remaining()
@@ -226,7 +226,7 @@ func TestClient_FindsRunnerGroupsByNameOnce(t *testing.T) {
 func TestClient_AnAppGetsTokensForThisAndNothingElse(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
-		scope contract.Scope
+		scope registrationcontract.Scope
 		want  string
 	}{
 		{org, `{"permissions":{"actions":"read","metadata":"read","organization_self_hosted_runners":"write"}}`},
@@ -315,7 +315,7 @@ func TestClient_ErrorsSayWhatAnOperatorCanDo(t *testing.T) {
 		return err
 	}
 	for name, test := range map[string]struct {
-		scope  contract.Scope
+		scope  registrationcontract.Scope
 		secret func(*server) string
 		status int
 		header map[string]string

@@ -9,7 +9,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/ecs-github-runners/ecsrunners/internal/contract"
+	registrationcontract "github.com/ecs-github-runners/ecsrunners/internal/contract/registration"
 )
 
 // groups are the ids of runner groups by their names, for a while.
@@ -21,8 +21,8 @@ type groups struct {
 
 // groupID is the id of a runner group.
 func (c *Client) groupID(ctx context.Context, group string) (int64, error) {
-	if group == "" || c.scope.Kind == contract.ScopeRepository {
-		return contract.DefaultRunnerGroup, nil
+	if group == "" || c.scope.Kind == registrationcontract.ScopeRepository {
+		return registrationcontract.DefaultRunnerGroup, nil
 	}
 	if id, err := strconv.ParseInt(group, 10, 64); err == nil {
 		return id, nil

@@ -23,18 +23,18 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/ecs-github-runners/ecsrunners/internal/contract"
+	registrationcontract "github.com/ecs-github-runners/ecsrunners/internal/contract/registration"
 	"github.com/ecs-github-runners/ecsrunners/internal/control/github"
 )
 
 // What GitHub says of its own API, and where a Client looks for it.
 var descriptions = []struct {
 	file, address, path string
-	scopes              []contract.Scope
+	scopes              []registrationcontract.Scope
 }{
-	{"api.github.com", "https://github.com", "", []contract.Scope{org, repository}},
-	{"ghec", "https://octo.ghe.com", "", []contract.Scope{org, repository, enterprise}},
-	{"ghes-3.17", "https://github.example.com", "/api/v3", []contract.Scope{org, repository, enterprise}},
+	{"api.github.com", "https://github.com", "", []registrationcontract.Scope{org, repository}},
+	{"ghec", "https://octo.ghe.com", "", []registrationcontract.Scope{org, repository, enterprise}},
+	{"ghes-3.17", "https://github.example.com", "/api/v3", []registrationcontract.Scope{org, repository, enterprise}},
 }
 
 // described is a GitHub that takes what a description allows and answers with the
@@ -197,10 +197,10 @@ func (d *described) answer(on string, status int) {
 }
 
 // calls are all that a Client can ask of GitHub.
-var calls = map[string]func(t *testing.T, c *github.Client, scope contract.Scope) error{
-	"Register": func(t *testing.T, c *github.Client, scope contract.Scope) error {
+var calls = map[string]func(t *testing.T, c *github.Client, scope registrationcontract.Scope) error{
+	"Register": func(t *testing.T, c *github.Client, scope registrationcontract.Scope) error {
 		group := ""
-		if scope.Kind != contract.ScopeRepository {
+		if scope.Kind != registrationcontract.ScopeRepository {
 			group = "Default"
 		}
 		runner, err := c.Register(t.Context(), "ecsrun-linux-29679449526-01234567-0123456789", []string{"self-hosted", "linux", "x64"}, group)
@@ -209,19 +209,19 @@ var calls = map[string]func(t *testing.T, c *github.Client, scope contract.Scope
 		}
 		return err
 	},
-	"Remove": func(t *testing.T, c *github.Client, _ contract.Scope) error {
+	"Remove": func(t *testing.T, c *github.Client, _ registrationcontract.Scope) error {
 		removed, err := c.Remove(t.Context(), 23)
 		assert.Equal(t, err == nil, removed)
 		return err
 	},
-	"Find": func(t *testing.T, c *github.Client, _ contract.Scope) error {
+	"Find": func(t *testing.T, c *github.Client, _ registrationcontract.Scope) error {
 		id, err := c.Find(t.Context(), "linux_runner")
 		if err == nil {
 			assert.EqualValues(t, 23, id)
 		}
 		return err
 	},
-	"Job": func(t *testing.T, c *github.Client, _ contract.Scope) error {
+	"Job": func(t *testing.T, c *github.Client, _ registrationcontract.Scope) error {
 		job, err := c.Job(t.Context(), "octo/app", "21")
 		if err == nil {
 			assert.Equal(t, github.Job{Status: "completed", Labels: []string{"self-hosted", "foo", "bar"}, RunnerID: 1, RunnerName: "my runner"}, job)
@@ -245,7 +245,7 @@ func TestClient_AsksWhatGitHubDescribes(t *testing.T) {
 			d := describe(t, description.file, description.path)
 			for _, scope := range description.scopes {
 				for kind, value := range map[string]string{"token": tokenSecret().value, "App": app} {
-					if kind == "App" && scope.Kind == contract.ScopeEnterprise {
+					if kind == "App" && scope.Kind == registrationcontract.ScopeEnterprise {
 						continue // GitHub has none
 					}
 					for name, do := range calls {

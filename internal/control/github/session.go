@@ -13,7 +13,7 @@ import (
 	"github.com/bradleyfalzon/ghinstallation/v2"
 	gh "github.com/google/go-github/v88/github"
 
-	"github.com/ecs-github-runners/ecsrunners/internal/contract"
+	registrationcontract "github.com/ecs-github-runners/ecsrunners/internal/contract/registration"
 )
 
 // ErrCredential says that the secret holds no usable credential.
@@ -37,7 +37,7 @@ type credential struct {
 }
 
 // parseCredential reads a credential. Its errors quote nothing of it.
-func parseCredential(value []byte, scope contract.Scope) (credential, error) {
+func parseCredential(value []byte, scope registrationcontract.Scope) (credential, error) {
 	var c credential
 	decoder := json.NewDecoder(bytes.NewReader(value))
 	decoder.DisallowUnknownFields()
@@ -51,7 +51,7 @@ func parseCredential(value []byte, scope contract.Scope) (credential, error) {
 		return c, fmt.Errorf("%w: the secret has neither app_id and private_key nor token", ErrCredential)
 	case app() && (c.AppID <= 0 || c.PrivateKey == ""):
 		return c, fmt.Errorf("%w: an App needs both app_id, a number, and private_key", ErrCredential)
-	case app() && scope.Kind == contract.ScopeEnterprise:
+	case app() && scope.Kind == registrationcontract.ScopeEnterprise:
 		return c, fmt.Errorf("%w: GitHub lets no App register runners of an enterprise; it takes a token", ErrCredential)
 	}
 	return c, nil
@@ -174,7 +174,7 @@ func (c *Client) findInstallation(ctx context.Context, app *ghinstallation.AppsT
 // leaks is worth little.
 func (c *Client) tokenOptions() *gh.InstallationTokenOptions {
 	permissions := &gh.InstallationPermissions{Actions: new("read"), Metadata: new("read")}
-	if c.scope.Kind == contract.ScopeRepository {
+	if c.scope.Kind == registrationcontract.ScopeRepository {
 		permissions.Administration = new("write")
 		return &gh.InstallationTokenOptions{Permissions: permissions, Repositories: []string{c.scope.Repository}}
 	}

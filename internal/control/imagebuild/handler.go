@@ -20,7 +20,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
 	ssmtypes "github.com/aws/aws-sdk-go-v2/service/ssm/types"
 
-	"github.com/ecs-github-runners/ecsrunners/internal/contract"
+	imagebuildcontract "github.com/ecs-github-runners/ecsrunners/internal/contract/imagebuild"
 	"github.com/ecs-github-runners/ecsrunners/internal/control/clock"
 	"github.com/ecs-github-runners/ecsrunners/internal/control/metrics"
 )
@@ -74,7 +74,7 @@ type HTTP interface {
 // Handler starts builds for CloudFormation and tells it how they ended. All its
 // fields are required.
 type Handler struct {
-	Projects   []contract.ImageProject
+	Projects   []imagebuildcontract.Project
 	Builds     Builds
 	Stacks     Stacks
 	Parameters Parameters
@@ -200,13 +200,13 @@ func (h *Handler) ended(ctx context.Context, name, id string) error {
 	return h.note(ctx, project, waiting{})
 }
 
-func (h *Handler) project(name string) (contract.ImageProject, bool) {
+func (h *Handler) project(name string) (imagebuildcontract.Project, bool) {
 	for _, project := range h.Projects {
 		if project.Project == name {
 			return project, true
 		}
 	}
-	return contract.ImageProject{}, false
+	return imagebuildcontract.Project{}, false
 }
 
 // rollsBack tells whether a stack returns to what it was. If that is not known, it
@@ -240,8 +240,8 @@ type waiting struct {
 
 // note writes down who waits for a build of a project; the zero value for nobody.
 // CloudFormation has one request at a time for a resource, so there is room for one.
-func (h *Handler) note(ctx context.Context, project contract.ImageProject, w waiting) error {
-	value := contract.NotWaiting
+func (h *Handler) note(ctx context.Context, project imagebuildcontract.Project, w waiting) error {
+	value := imagebuildcontract.NotWaiting
 	if w != (waiting{}) {
 		encoded, err := json.Marshal(w)
 		if err != nil {
@@ -258,13 +258,13 @@ func (h *Handler) note(ctx context.Context, project contract.ImageProject, w wai
 }
 
 // waits reads the note of a project.
-func (h *Handler) waits(ctx context.Context, project contract.ImageProject) (waiting, error) {
+func (h *Handler) waits(ctx context.Context, project imagebuildcontract.Project) (waiting, error) {
 	out, err := h.Parameters.GetParameter(ctx, &ssm.GetParameterInput{Name: &project.Parameter})
 	if err != nil {
 		return waiting{}, fmt.Errorf("reading who waits for the build: %w", err)
 	}
 	value := aws.ToString(out.Parameter.Value)
-	if value == contract.NotWaiting {
+	if value == imagebuildcontract.NotWaiting {
 		return waiting{}, nil
 	}
 	var w waiting
@@ -275,7 +275,7 @@ func (h *Handler) waits(ctx context.Context, project contract.ImageProject) (wai
 }
 
 // measure writes how old the image is from which tasks start.
-func (h *Handler) measure(ctx context.Context, project contract.ImageProject) error {
+func (h *Handler) measure(ctx context.Context, project imagebuildcontract.Project) error {
 	out, err := h.Images.DescribeImages(ctx, &ecr.DescribeImagesInput{
 		RepositoryName: &project.Repository,
 		ImageIds:       []ecrtypes.ImageIdentifier{{ImageTag: &project.Tag}},
@@ -287,8 +287,8 @@ func (h *Handler) measure(ctx context.Context, project contract.ImageProject) er
 		if image.ImagePushedAt != nil {
 			days := int(h.Clock.Now().Sub(*image.ImagePushedAt).Hours() / 24)
 			return h.Metrics.Emit(metrics.Set{
-				Dimensions: []metrics.Dimension{{Name: contract.DimensionProject, Value: project.Project}},
-				Counts:     []metrics.Count{{Name: contract.MetricImageAge, Value: max(days, 0)}},
+				Dimensions: []metrics.Dimension{{Name: imagebuildcontract.DimensionProject, Value: project.Project}},
+				Counts:     []metrics.Count{{Name: imagebuildcontract.MetricImageAge, Value: max(days, 0)}},
 			})
 		}
 	}

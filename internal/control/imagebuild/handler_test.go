@@ -27,7 +27,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/ecs-github-runners/ecsrunners/internal/contract"
+	imagebuildcontract "github.com/ecs-github-runners/ecsrunners/internal/contract/imagebuild"
 	"github.com/ecs-github-runners/ecsrunners/internal/control/clock"
 	"github.com/ecs-github-runners/ecsrunners/internal/control/imagebuild"
 	"github.com/ecs-github-runners/ecsrunners/internal/control/metrics"
@@ -61,7 +61,7 @@ type account struct {
 
 func newAccount() *account {
 	return &account{
-		parameter: contract.NotWaiting,
+		parameter: imagebuildcontract.NotWaiting,
 		builds:    map[string]*codebuildtypes.Build{},
 		tokens:    map[string]string{},
 		status:    cloudformationtypes.StackStatusUpdateInProgress,
@@ -70,13 +70,13 @@ func newAccount() *account {
 
 func (a *account) handler() *imagebuild.Handler {
 	return &imagebuild.Handler{
-		Projects: []contract.ImageProject{
+		Projects: []imagebuildcontract.Project{
 			{Project: "image-build", Parameter: "/waiting", Repository: "runner", Tag: "latest-x64"},
 		},
 		Builds: a, Stacks: a, Parameters: a, Images: a, HTTP: a,
 		Clock:   clock.System{},
 		Log:     slog.New(slog.NewJSONHandler(&a.log, nil)),
-		Metrics: metrics.NewEmitter(&a.metrics, contract.ImageMetricNamespace, clock.System{}),
+		Metrics: metrics.NewEmitter(&a.metrics, imagebuildcontract.MetricNamespace, clock.System{}),
 	}
 }
 
@@ -256,7 +256,7 @@ func TestHandler_ADeploymentGoesOnWhenItsBuildHasEnded(t *testing.T) {
 					result = "FAILED"
 				}
 				assert.Equal(t, []map[string]any{answer(result, reason, physical)}, a.answers)
-				assert.Equal(t, contract.NotWaiting, a.parameter, "the address of an answer that was given is of use to nobody good")
+				assert.Equal(t, imagebuildcontract.NotWaiting, a.parameter, "the address of an answer that was given is of use to nobody good")
 
 				require.NoError(t, h.Handle(t.Context(), ended("image-build", buildARN+"1")))
 				assert.Len(t, a.answers, 1, "events come twice at times")

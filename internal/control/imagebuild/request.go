@@ -7,7 +7,7 @@ import (
 	"maps"
 	"reflect"
 
-	"github.com/ecs-github-runners/ecsrunners/internal/contract"
+	imagebuildcontract "github.com/ecs-github-runners/ecsrunners/internal/contract/imagebuild"
 )
 
 // ErrEvent says that an event is neither a request nor of a build.
@@ -60,7 +60,7 @@ func parseEvent(payload []byte) (event, error) {
 
 // project is the name of the CodeBuild project that the resource names.
 func (r request) project() string {
-	name, _ := r.ResourceProperties[contract.PropertyImageProject].(string)
+	name, _ := r.ResourceProperties[imagebuildcontract.PropertyProject].(string)
 	return name
 }
 

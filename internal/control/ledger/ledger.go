@@ -109,7 +109,7 @@ func (t Task) Rest() Task {
 	return t
 }
 
-// Ledger stores jobs and tasks. A *Table and a *Memory are ledgers.
+// Ledger stores jobs and tasks. A *Table is one, and for tests a *ledgertest.Memory.
 type Ledger interface {
 	// Job returns a job, or one of Version zero if there is none.
 	Job(ctx context.Context, id string) (Job, error)

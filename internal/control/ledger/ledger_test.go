@@ -11,13 +11,14 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/ecs-github-runners/ecsrunners/internal/control/ledger"
+	"github.com/ecs-github-runners/ecsrunners/internal/control/ledger/ledgertest"
 )
 
 var now = time.Date(2026, 11, 27, 9, 0, 0, 0, time.UTC)
 
 func TestMemory_IsALedger(t *testing.T) {
 	t.Parallel()
-	testLedger(t, func(*testing.T) ledger.Ledger { return ledger.NewMemory() })
+	testLedger(t, func(*testing.T) ledger.Ledger { return ledgertest.NewMemory() })
 }
 
 // testLedger is what every ledger must do.

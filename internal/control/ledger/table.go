@@ -12,7 +12,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
-	"github.com/ecs-github-runners/ecsrunners/internal/contract"
+	registrationcontract "github.com/ecs-github-runners/ecsrunners/internal/contract/registration"
 )
 
 // DynamoDB is what a Table needs of the service. A *dynamodb.Client is one.
@@ -66,7 +66,7 @@ const attributeVersion = "version"
 // Job implements Ledger.
 func (t *Table) Job(ctx context.Context, id string) (Job, error) {
 	var item jobItem
-	if err := t.get(ctx, contract.LedgerJob+id, &item); err != nil {
+	if err := t.get(ctx, registrationcontract.LedgerJob+id, &item); err != nil {
 		return Job{}, fmt.Errorf("reading job %s: %w", id, err)
 	}
 	return item.job(id), nil
@@ -75,7 +75,7 @@ func (t *Table) Job(ctx context.Context, id string) (Job, error) {
 // Task implements Ledger.
 func (t *Table) Task(ctx context.Context, id string) (Task, error) {
 	var item taskItem
-	if err := t.get(ctx, contract.LedgerTask+id, &item); err != nil {
+	if err := t.get(ctx, registrationcontract.LedgerTask+id, &item); err != nil {
 		return Task{}, fmt.Errorf("reading task %s: %w", id, err)
 	}
 	return Task{ID: id, Job: item.Job, Runner: item.Runner, Started: item.Started, ReleaseToken: item.ReleaseToken, Tried: item.Tried, Version: item.Version}, nil
@@ -85,8 +85,8 @@ func (t *Table) Task(ctx context.Context, id string) (Task, error) {
 func (t *Table) List(ctx context.Context, fleet string, state State, limit int32) ([]Job, error) {
 	out, err := t.db.Query(ctx, &dynamodb.QueryInput{
 		TableName:                 &t.name,
-		IndexName:                 aws.String(contract.LedgerIndex),
-		KeyConditionExpression:    aws.String(contract.LedgerFleetState + " = :fleet_state"),
+		IndexName:                 aws.String(registrationcontract.LedgerIndex),
+		KeyConditionExpression:    aws.String(registrationcontract.LedgerFleetState + " = :fleet_state"),
 		ExpressionAttributeValues: map[string]types.AttributeValue{":fleet_state": &types.AttributeValueMemberS{Value: fleetState(fleet, state)}},
 		Limit:                     &limit,
 	})
@@ -99,7 +99,7 @@ func (t *Table) List(ctx context.Context, fleet string, state State, limit int32
 	}
 	jobs := make([]Job, len(items))
 	for i, item := range items {
-		jobs[i] = item.job(item.Key[len(contract.LedgerJob):])
+		jobs[i] = item.job(item.Key[len(registrationcontract.LedgerJob):])
 	}
 	return jobs, nil
 }
@@ -114,7 +114,7 @@ func (t *Table) Write(ctx context.Context, now time.Time, job *Job, task *Task) 
 		}
 		put := &types.Put{TableName: &t.name, Item: attributes}
 		if version == 0 {
-			put.ConditionExpression = aws.String("attribute_not_exists(" + contract.LedgerKey + ")")
+			put.ConditionExpression = aws.String("attribute_not_exists(" + registrationcontract.LedgerKey + ")")
 		} else {
 			put.ConditionExpression = aws.String("#version = :version")
 			put.ExpressionAttributeNames = map[string]string{"#version": attributeVersion}
@@ -130,7 +130,7 @@ func (t *Table) Write(ctx context.Context, now time.Time, job *Job, task *Task) 
 	}
 	if task != nil {
 		if err := add(task.Version, taskItem{
-			Key: contract.LedgerTask + task.ID, Version: task.Version + 1, Expires: now.Add(liveAge).Unix(),
+			Key: registrationcontract.LedgerTask + task.ID, Version: task.Version + 1, Expires: now.Add(liveAge).Unix(),
 			Job: task.Job, Runner: task.Runner, Started: task.Started, ReleaseToken: task.ReleaseToken, Tried: task.Tried,
 		}); err != nil {
 			return err
@@ -187,7 +187,7 @@ func contended(cancelled *types.TransactionCanceledException) bool {
 func (t *Table) get(ctx context.Context, key string, into any) error {
 	out, err := t.db.GetItem(ctx, &dynamodb.GetItemInput{
 		TableName:      &t.name,
-		Key:            map[string]types.AttributeValue{contract.LedgerKey: &types.AttributeValueMemberS{Value: key}},
+		Key:            map[string]types.AttributeValue{registrationcontract.LedgerKey: &types.AttributeValueMemberS{Value: key}},
 		ConsistentRead: aws.Bool(true),
 	})
 	if err != nil {
@@ -201,7 +201,7 @@ func (t *Table) get(ctx context.Context, key string, into any) error {
 
 func newJobItem(j Job, now time.Time) jobItem {
 	item := jobItem{
-		Key: contract.LedgerJob + j.ID, Version: j.Version + 1, Expires: j.expires(now).Unix(),
+		Key: registrationcontract.LedgerJob + j.ID, Version: j.Version + 1, Expires: j.expires(now).Unix(),
 		Fleet: j.Fleet, State: j.State, QueuedAt: j.QueuedAt.UnixMilli(), Repository: j.Repository, Labels: j.Labels,
 		Task: j.Task, Runner: j.Runner,
 	}

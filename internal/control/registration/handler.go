@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"github.com/ecs-github-runners/ecsrunners/internal/contract"
+	registrationcontract "github.com/ecs-github-runners/ecsrunners/internal/contract/registration"
+	runnercontract "github.com/ecs-github-runners/ecsrunners/internal/contract/runner"
 	"github.com/ecs-github-runners/ecsrunners/internal/control/clock"
 	"github.com/ecs-github-runners/ecsrunners/internal/control/functionurl"
 	"github.com/ecs-github-runners/ecsrunners/internal/control/github"
@@ -46,9 +48,7 @@ type Handler struct {
 	Service  *Service
 	Clock    clock.Clock
 	Log      *slog.Logger
-	Metrics  *metrics.Emitter
-	// Function is the name of the function in the dimensions of the metrics.
-	Function string
+	Metrics  *Metrics
 	// Remaining tells what is left of GitHub's rate limit, and false if that is not
 	// known.
 	Remaining func() (int, bool)
@@ -57,10 +57,10 @@ type Handler struct {
 // answer is what becomes of a request.
 type answer struct {
 	status  int
-	outcome contract.RegistrationOutcome
+	outcome registrationcontract.Outcome
 	retry   time.Duration
 	text    string // for the log of the runner, which jobs cannot see but people can
-	granted *contract.Registration
+	granted *runnercontract.Registration
 	err     error
 }
 
@@ -79,7 +79,7 @@ func (h *Handler) serve(ctx context.Context, w http.ResponseWriter, r *http.Requ
 	defer func() {
 		if v := recover(); v != nil {
 			a = answer{
-				status: http.StatusInternalServerError, outcome: contract.RegistrationFailed, text: "defect of the registration function",
+				status: http.StatusInternalServerError, outcome: registrationcontract.OutcomeFailed, text: "defect of the registration function",
 				err: fmt.Errorf("panic: %v\n%s", v, debug.Stack()),
 			}
 		}
@@ -92,35 +92,35 @@ func (h *Handler) serve(ctx context.Context, w http.ResponseWriter, r *http.Requ
 	if !ok {
 		return caller, answerTo(fmt.Errorf("%w: the request is not signed", ErrNotATask))
 	}
-	caller, err = h.Identity.Identify(ctx, signer, r.URL.Path == contract.PathRelease)
+	caller, err = h.Identity.Identify(ctx, signer, r.URL.Path == runnercontract.PathRelease)
 	if err != nil {
 		return caller, answerTo(err)
 	}
 	switch r.URL.Path {
-	case contract.PathRegister:
+	case runnercontract.PathRegister:
 		granted, err := h.Service.Register(ctx, caller)
 		if err != nil {
 			return caller, answerTo(err)
 		}
-		return caller, answer{status: http.StatusOK, outcome: contract.RegistrationRegistered, granted: &granted}
-	case contract.PathStarted:
+		return caller, answer{status: http.StatusOK, outcome: registrationcontract.OutcomeRegistered, granted: &granted}
+	case runnercontract.PathStarted:
 		if err := h.Service.Start(ctx, caller); err != nil {
 			return caller, answerTo(err)
 		}
-		return caller, answer{status: http.StatusNoContent, outcome: contract.RegistrationStarted}
+		return caller, answer{status: http.StatusNoContent, outcome: registrationcontract.OutcomeStarted}
 	default:
 		if err := h.Service.Release(ctx, caller, request.ReleaseToken); err != nil {
 			return caller, answerTo(err)
 		}
-		return caller, answer{status: http.StatusNoContent, outcome: contract.RegistrationReleased}
+		return caller, answer{status: http.StatusNoContent, outcome: registrationcontract.OutcomeReleased}
 	}
 }
 
 // parseRequest reports what a request lacks, before anybody asks who sends it.
-func parseRequest(w http.ResponseWriter, r *http.Request) (contract.RegistrationRequest, error) {
-	var request contract.RegistrationRequest
+func parseRequest(w http.ResponseWriter, r *http.Request) (runnercontract.Request, error) {
+	var request runnercontract.Request
 	switch r.URL.Path {
-	case contract.PathRegister, contract.PathStarted, contract.PathRelease:
+	case runnercontract.PathRegister, runnercontract.PathStarted, runnercontract.PathRelease:
 	default:
 		return request, ErrPath
 	}
@@ -134,8 +134,8 @@ func parseRequest(w http.ResponseWriter, r *http.Request) (contract.Registration
 	if json.Unmarshal(body, &request) != nil {
 		return request, ErrBody
 	}
-	if request.Contract != contract.Version {
-		return request, fmt.Errorf("%w: the image speaks version %d, this deployment %d: rebuild the image, or deploy the stacks that belong to it", ErrContract, request.Contract, contract.Version)
+	if request.Contract != runnercontract.Version {
+		return request, fmt.Errorf("%w: the image speaks version %d, this deployment %d: rebuild the image, or deploy the stacks that belong to it", ErrContract, request.Contract, runnercontract.Version)
 	}
 	return request, nil
 }
@@ -144,40 +144,40 @@ func parseRequest(w http.ResponseWriter, r *http.Request) (contract.Registration
 func answerTo(err error) answer {
 	a := answer{err: err, text: err.Error()}
 	var limit *github.LimitError
-	set := func(status int, outcome contract.RegistrationOutcome, retry time.Duration) answer {
+	set := func(status int, outcome registrationcontract.Outcome, retry time.Duration) answer {
 		a.status, a.outcome, a.retry = status, outcome, retry
 		return a
 	}
 	switch {
 	case errors.Is(err, ErrNoWork):
-		return set(http.StatusNoContent, contract.RegistrationNoWork, 0)
+		return set(http.StatusNoContent, registrationcontract.OutcomeNoWork, 0)
 	case errors.Is(err, ErrPath):
-		return set(http.StatusNotFound, contract.RegistrationRefused, 0)
+		return set(http.StatusNotFound, registrationcontract.OutcomeRefused, 0)
 	case errors.Is(err, ErrMethod):
-		return set(http.StatusMethodNotAllowed, contract.RegistrationRefused, 0)
+		return set(http.StatusMethodNotAllowed, registrationcontract.OutcomeRefused, 0)
 	case errors.Is(err, ErrBody):
-		return set(http.StatusBadRequest, contract.RegistrationRefused, 0)
+		return set(http.StatusBadRequest, registrationcontract.OutcomeRefused, 0)
 	case errors.Is(err, ErrContract):
-		return set(http.StatusUpgradeRequired, contract.RegistrationRefused, 0)
+		return set(http.StatusUpgradeRequired, registrationcontract.OutcomeRefused, 0)
 	case errors.Is(err, ErrNotATask):
 		a.text = ErrNotATask.Error() // what is known of tasks is for the log
-		return set(http.StatusForbidden, contract.RegistrationRefused, 0)
+		return set(http.StatusForbidden, registrationcontract.OutcomeRefused, 0)
 	case errors.Is(err, ErrNotTheSupervisor):
-		return set(http.StatusForbidden, contract.RegistrationRefused, 0)
+		return set(http.StatusForbidden, registrationcontract.OutcomeRefused, 0)
 	case errors.Is(err, ErrStarted), errors.Is(err, ErrClaimLost):
-		return set(http.StatusConflict, contract.RegistrationRefused, 0)
+		return set(http.StatusConflict, registrationcontract.OutcomeRefused, 0)
 	case errors.Is(err, github.ErrBusy):
-		return set(http.StatusConflict, contract.RegistrationBusy, 0)
+		return set(http.StatusConflict, registrationcontract.OutcomeBusy, 0)
 	case errors.As(err, &limit):
-		return set(http.StatusTooManyRequests, contract.RegistrationThrottled, limit.RetryAfter)
+		return set(http.StatusTooManyRequests, registrationcontract.OutcomeThrottled, limit.RetryAfter)
 	case errors.Is(err, github.ErrRefused), errors.Is(err, github.ErrCredential):
 		// Somebody may mend it while the task asks again.
-		return set(http.StatusServiceUnavailable, contract.RegistrationUnavailable, later)
+		return set(http.StatusServiceUnavailable, registrationcontract.OutcomeUnavailable, later)
 	case errors.Is(err, ErrUnknownTask), errors.Is(err, ErrContended), errors.Is(err, ErrBacklog), errors.Is(err, ErrECS), errors.Is(err, github.ErrUnavailable):
-		return set(http.StatusServiceUnavailable, contract.RegistrationUnavailable, soon)
+		return set(http.StatusServiceUnavailable, registrationcontract.OutcomeUnavailable, soon)
 	default: // of the ledger, most likely
 		a.text = "the registration function cannot do its work now"
-		return set(http.StatusServiceUnavailable, contract.RegistrationUnavailable, soon)
+		return set(http.StatusServiceUnavailable, registrationcontract.OutcomeUnavailable, soon)
 	}
 }
 
@@ -189,7 +189,7 @@ func (h *Handler) write(w http.ResponseWriter, a answer) {
 		w.WriteHeader(a.status)
 		return
 	}
-	var body any = contract.RegistrationError{Error: a.text}
+	var body any = runnercontract.Failure{Error: a.text}
 	if a.granted != nil {
 		body = a.granted
 	}
@@ -224,8 +224,8 @@ func (h *Handler) record(ctx context.Context, r *http.Request, caller Caller, a 
 	if a.err != nil {
 		add("error", a.err.Error())
 		switch {
-		case a.outcome == contract.RegistrationNoWork, a.outcome == contract.RegistrationBusy, errors.Is(a.err, ErrBacklog):
-		case a.outcome == contract.RegistrationFailed, a.outcome == contract.RegistrationUnavailable:
+		case a.outcome == registrationcontract.OutcomeNoWork, a.outcome == registrationcontract.OutcomeBusy, errors.Is(a.err, ErrBacklog):
+		case a.outcome == registrationcontract.OutcomeFailed, a.outcome == registrationcontract.OutcomeUnavailable:
 			level = slog.LevelError
 		default:
 			level = slog.LevelWarn
@@ -233,31 +233,14 @@ func (h *Handler) record(ctx context.Context, r *http.Request, caller Caller, a 
 	}
 	h.Log.LogAttrs(ctx, level, "registration request", attributes...)
 
-	function := metrics.Dimension{Name: contract.DimensionFunction, Value: h.Function}
 	sets := []metrics.Set{{
-		Dimensions: []metrics.Dimension{function, {Name: contract.DimensionOutcome, Value: string(a.outcome)}},
-		Counts:     []metrics.Count{{Name: contract.MetricRequests, Value: 1}},
+		Dimensions: h.Metrics.dimensions(metrics.Dimension{Name: contract.DimensionOutcome, Value: string(a.outcome)}),
+		Counts:     []metrics.Count{{Name: registrationcontract.MetricRequests, Value: 1}},
 	}}
 	if remaining, known := h.Remaining(); known {
 		sets = append(sets, metrics.Set{
-			Dimensions: []metrics.Dimension{function}, Counts: []metrics.Count{{Name: contract.MetricRateLimitRemaining, Value: remaining}},
+			Dimensions: h.Metrics.dimensions(), Counts: []metrics.Count{{Name: registrationcontract.MetricRateLimitRemaining, Value: remaining}},
 		})
 	}
-	h.emit(ctx, sets...)
-}
-
-// Count returns a function that counts one of a metric, for Service.
-func (h *Handler) Count(metric string) func() {
-	return func() {
-		h.emit(context.Background(), metrics.Set{
-			Dimensions: []metrics.Dimension{{Name: contract.DimensionFunction, Value: h.Function}},
-			Counts:     []metrics.Count{{Name: metric, Value: 1}},
-		})
-	}
-}
-
-func (h *Handler) emit(ctx context.Context, sets ...metrics.Set) {
-	if err := h.Metrics.Emit(sets...); err != nil {
-		h.Log.ErrorContext(ctx, "writing metrics", slog.String("error", err.Error()))
-	}
+	h.Metrics.emit(ctx, sets...)
 }

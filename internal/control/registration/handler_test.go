@@ -20,7 +20,9 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/ecs-github-runners/ecsrunners/internal/contract"
+	"github.com/ecs-github-runners/ecsrunners/internal/contract/env"
+	registrationcontract "github.com/ecs-github-runners/ecsrunners/internal/contract/registration"
+	runnercontract "github.com/ecs-github-runners/ecsrunners/internal/contract/runner"
 	"github.com/ecs-github-runners/ecsrunners/internal/control/functionurl"
 	"github.com/ecs-github-runners/ecsrunners/internal/control/github"
 	"github.com/ecs-github-runners/ecsrunners/internal/control/metrics"
@@ -58,7 +60,7 @@ func ecsTask(id string, change func(*types.Task, map[string]string)) types.Task 
 		TaskDefinitionArn: aws.String("arn:aws:ecs:eu-central-1:111122223333:task-definition/linux-family:7"),
 		LastStatus:        aws.String("RUNNING"), DesiredStatus: aws.String("RUNNING"),
 	}
-	variables := map[string]string{contract.EnvFleet: "linux", contract.EnvJobID: "1", contract.EnvRepository: "octo/app"}
+	variables := map[string]string{runnercontract.EnvFleet: "linux", runnercontract.EnvJobID: "1", runnercontract.EnvRepository: "octo/app"}
 	if change != nil {
 		change(&task, variables)
 	}
@@ -89,14 +91,16 @@ type api struct {
 func newAPI(t *testing.T) *api {
 	t.Helper()
 	a := &api{world: newWorld(), ecs: &fakeECS{tasks: map[string]types.Task{taskOne: ecsTask(taskOne, nil)}}}
-	arm := contract.RegisteredFleet{Name: "arm", Labels: []string{"arm64"}, RoleID: "AROAARM", Family: "arm-family"}
-	identity, err := registration.NewIdentity(contract.RegistrationService{Cluster: cluster, Scope: a.Scope, Fleets: []contract.RegisteredFleet{linux, arm}}, a.ecs, a.clock)
+	arm := registrationcontract.Fleet{Name: "arm", Labels: []string{"arm64"}, RoleID: "AROAARM", Family: "arm-family"}
+	identity, err := registration.NewIdentity(registrationcontract.Config{Cluster: cluster, Scope: a.Scope, Fleets: []registrationcontract.Fleet{linux, arm}}, a.ecs, a.clock)
 	require.NoError(t, err)
 	log := slog.New(slog.NewJSONHandler(&a.log, nil))
 	a.Log = log
 	a.handler = &registration.Handler{
-		Identity: identity, Service: a.Service, Clock: a.clock, Log: log, Function: "register",
-		Metrics:   metrics.NewEmitter(&a.metrics, contract.RegistrationMetricNamespace, a.clock),
+		Identity: identity, Service: a.Service, Clock: a.clock, Log: log,
+		Metrics: &registration.Metrics{
+			Emitter: metrics.NewEmitter(&a.metrics, registrationcontract.MetricNamespace, a.clock), Function: "register", Log: log,
+		},
 		Remaining: func() (int, bool) { return 4711, true },
 	}
 	a.github.queue("1", "linux")
@@ -127,11 +131,11 @@ func TestHandler_ATaskFromItsRegistrationToItsRelease(t *testing.T) {
 	who := signer("AROALINUX", taskOne)
 	answer := a.post(t, "/register", goodBody, who)
 	require.Equal(t, http.StatusOK, answer.Code, answer.Body)
-	var granted contract.Registration
+	var granted runnercontract.Registration
 	require.NoError(t, json.Unmarshal(answer.Body.Bytes(), &granted))
 	assert.Equal(t, "no-store", answer.Header().Get("Cache-Control"))
 	assert.Equal(t, "farm-linux-1-01234567-n1", granted.RunnerName)
-	assert.Equal(t, contract.Secret("config-of-farm-linux-1-01234567-n1"), granted.JITConfig)
+	assert.Equal(t, runnercontract.Secret("config-of-farm-linux-1-01234567-n1"), granted.JITConfig)
 	require.Len(t, a.ecs.asked, 1)
 	assert.Equal(t, cluster, *a.ecs.asked[0].Cluster)
 	assert.Equal(t, []string{taskOne}, a.ecs.asked[0].Tasks)
@@ -202,11 +206,11 @@ func TestHandler_RefusesForgers(t *testing.T) {
 		"another task in the answer": {who: signer("AROALINUX", taskOne), task: func(task *types.Task, _ map[string]string) {
 			task.TaskArn = aws.String("arn:aws:ecs:eu-central-1:111122223333:task/runners/" + other)
 		}},
-		"a task for another fleet": {who: signer("AROALINUX", taskOne), task: func(_ *types.Task, v map[string]string) { v[contract.EnvFleet] = "arm" }},
-		"a task for no job":        {who: signer("AROALINUX", taskOne), task: func(_ *types.Task, v map[string]string) { delete(v, contract.EnvJobID) }},
-		"a job that is no number":  {who: signer("AROALINUX", taskOne), task: func(_ *types.Task, v map[string]string) { v[contract.EnvJobID] = "1/../2" }},
-		"a repository of somebody": {who: signer("AROALINUX", taskOne), task: func(_ *types.Task, v map[string]string) { v[contract.EnvRepository] = "mallory/app" }},
-		"a repository with a path": {who: signer("AROALINUX", taskOne), task: func(_ *types.Task, v map[string]string) { v[contract.EnvRepository] = "octo/app/../../mallory" }},
+		"a task for another fleet": {who: signer("AROALINUX", taskOne), task: func(_ *types.Task, v map[string]string) { v[runnercontract.EnvFleet] = "arm" }},
+		"a task for no job":        {who: signer("AROALINUX", taskOne), task: func(_ *types.Task, v map[string]string) { delete(v, runnercontract.EnvJobID) }},
+		"a job that is no number":  {who: signer("AROALINUX", taskOne), task: func(_ *types.Task, v map[string]string) { v[runnercontract.EnvJobID] = "1/../2" }},
+		"a repository of somebody": {who: signer("AROALINUX", taskOne), task: func(_ *types.Task, v map[string]string) { v[runnercontract.EnvRepository] = "mallory/app" }},
+		"a repository with a path": {who: signer("AROALINUX", taskOne), task: func(_ *types.Task, v map[string]string) { v[runnercontract.EnvRepository] = "octo/app/../../mallory" }},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -243,7 +247,7 @@ func TestHandler_AnswersAsTheContractHasIt(t *testing.T) {
 			a := newAPI(t)
 			answer := a.send(t, test.method, test.path, test.body, who)
 			assert.Equal(t, test.status, answer.Code)
-			var said contract.RegistrationError
+			var said runnercontract.Failure
 			require.NoError(t, json.Unmarshal(answer.Body.Bytes(), &said))
 			assert.Contains(t, said.Error, test.text)
 			assert.Empty(t, a.ecs.asked)
@@ -327,6 +331,6 @@ func TestHandler_ADefectIsAnAnswerAndALine(t *testing.T) {
 
 func TestNewIdentity_FailsWhenTheClusterIsNoARN(t *testing.T) {
 	t.Parallel()
-	_, err := registration.NewIdentity(contract.RegistrationService{Cluster: "runners"}, nil, nil)
-	assert.ErrorIs(t, err, contract.ErrSetting)
+	_, err := registration.NewIdentity(registrationcontract.Config{Cluster: "runners"}, nil, nil)
+	assert.ErrorIs(t, err, env.ErrInvalid)
 }

@@ -16,6 +16,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
 
 	"github.com/ecs-github-runners/ecsrunners/internal/contract"
+	"github.com/ecs-github-runners/ecsrunners/internal/contract/env"
+	registrationcontract "github.com/ecs-github-runners/ecsrunners/internal/contract/registration"
+	runnercontract "github.com/ecs-github-runners/ecsrunners/internal/contract/runner"
 	"github.com/ecs-github-runners/ecsrunners/internal/control/clock"
 )
 
@@ -52,20 +55,20 @@ type Identity struct {
 	ecs     ECS
 	clock   clock.Clock
 	cluster arn.ARN
-	scope   contract.Scope
-	fleets  map[string]contract.RegisteredFleet // by the role's unique id
+	scope   registrationcontract.Scope
+	fleets  map[string]registrationcontract.Fleet // by the role's unique id
 
 	mu      sync.Mutex
 	unknown map[string]time.Time // since when ECS has not known a task
 }
 
 // NewIdentity returns what tells the tasks of a service's fleets.
-func NewIdentity(service contract.RegistrationService, client ECS, clock clock.Clock) (*Identity, error) {
+func NewIdentity(service registrationcontract.Config, client ECS, clock clock.Clock) (*Identity, error) {
 	cluster, err := arn.Parse(service.Cluster)
 	if err != nil || cluster.Service != "ecs" {
-		return nil, fmt.Errorf("%s %w: %q, want the ARN of an ECS cluster", contract.EnvCluster, contract.ErrSetting, service.Cluster)
+		return nil, env.Invalid(registrationcontract.EnvCluster, service.Cluster, "the ARN of an ECS cluster")
 	}
-	fleets := make(map[string]contract.RegisteredFleet, len(service.Fleets))
+	fleets := make(map[string]registrationcontract.Fleet, len(service.Fleets))
 	for _, fleet := range service.Fleets {
 		fleets[fleet.RoleID] = fleet
 	}
@@ -140,7 +143,7 @@ func (i *Identity) youngAndUnknown(id string) bool {
 }
 
 // check makes sure that a task is the fleet's, and lives.
-func (i *Identity) check(task types.Task, fleet contract.RegisteredFleet, id string, stopping bool) (Caller, error) {
+func (i *Identity) check(task types.Task, fleet registrationcontract.Fleet, id string, stopping bool) (Caller, error) {
 	refuse := func(format string, args ...any) (Caller, error) {
 		return Caller{}, fmt.Errorf("%w: "+format, append([]any{ErrNotATask}, args...)...)
 	}
@@ -162,11 +165,11 @@ func (i *Identity) check(task types.Task, fleet contract.RegisteredFleet, id str
 		for _, container := range task.Overrides.ContainerOverrides {
 			for _, variable := range container.Environment {
 				switch value := aws.ToString(variable.Value); aws.ToString(variable.Name) {
-				case contract.EnvJobID:
+				case runnercontract.EnvJobID:
 					caller.Job = value
-				case contract.EnvRepository:
+				case runnercontract.EnvRepository:
 					caller.Repository = value
-				case contract.EnvFleet:
+				case runnercontract.EnvFleet:
 					named = value
 				}
 			}
@@ -175,7 +178,7 @@ func (i *Identity) check(task types.Task, fleet contract.RegisteredFleet, id str
 	switch {
 	case named != fleet.Name:
 		return refuse("task %s was started for fleet %q, its role is that of %s", id, named, fleet.Name)
-	case !isNumber(caller.Job):
+	case !contract.IsJobID(caller.Job):
 		return refuse("task %s was started for job %q, which is no id", id, caller.Job)
 	case !contract.IsRepositoryName(caller.Repository) || !i.scope.Covers(caller.Repository):
 		return refuse("task %s was started for repository %q, which is not in %s", id, caller.Repository, i.scope)
@@ -189,5 +192,3 @@ func familyOf(taskDefinition string) string {
 	family, _, _ := strings.Cut(resource, ":")
 	return family
 }
-
-func isNumber(s string) bool { return s != "" && len(s) <= 19 && strings.Trim(s, "0123456789") == "" }

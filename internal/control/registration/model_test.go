@@ -13,7 +13,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/ecs-github-runners/ecsrunners/internal/contract"
+	registrationcontract "github.com/ecs-github-runners/ecsrunners/internal/contract/registration"
+	runnercontract "github.com/ecs-github-runners/ecsrunners/internal/contract/runner"
 	"github.com/ecs-github-runners/ecsrunners/internal/control/github"
 	"github.com/ecs-github-runners/ecsrunners/internal/control/ledger"
 	"github.com/ecs-github-runners/ecsrunners/internal/control/registration"
@@ -112,7 +113,7 @@ func (m *model) begin(t *testing.T, task *modelTask) {
 		m.waits[granted.RunnerID] = task
 		task.round++
 		round := task.round
-		m.after(contract.DefaultIdleTimeout, func() {
+		m.after(runnercontract.DefaultIdleTimeout, func() {
 			if task.round == round && m.waits[granted.RunnerID] == task {
 				m.idle(t, task, granted)
 			}
@@ -122,7 +123,7 @@ func (m *model) begin(t *testing.T, task *modelTask) {
 }
 
 // idle is a task whose runner has waited long enough.
-func (m *model) idle(t *testing.T, task *modelTask, granted contract.Registration) {
+func (m *model) idle(t *testing.T, task *modelTask, granted runnercontract.Registration) {
 	require.NoError(t, m.Release(t.Context(), task.Caller, granted.ReleaseToken))
 	delete(m.waits, granted.RunnerID)
 	if !m.obstinate {
@@ -262,7 +263,7 @@ func concurrentClaims(t *testing.T, w *world, seed uint64) {
 	}
 	configurations := map[string]int{}
 	for _, name := range w.github.names() {
-		parsed, err := contract.ParseRunnerName(name)
+		parsed, err := registrationcontract.ParseRunnerName(name)
 		require.NoError(t, err)
 		job := w.job(t, parsed.JobID)
 		require.Equalf(t, ledger.Held, job.State, "seed %d: runner %s is nobody's", seed, name)

@@ -12,7 +12,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/ecs-github-runners/ecsrunners/internal/contract"
+	registrationcontract "github.com/ecs-github-runners/ecsrunners/internal/contract/registration"
+	runnercontract "github.com/ecs-github-runners/ecsrunners/internal/contract/runner"
 	"github.com/ecs-github-runners/ecsrunners/internal/control/clock"
 	"github.com/ecs-github-runners/ecsrunners/internal/control/github"
 	"github.com/ecs-github-runners/ecsrunners/internal/control/ledger"
@@ -58,7 +59,7 @@ const (
 
 // Caller is a task that has shown who it is.
 type Caller struct {
-	Fleet contract.RegisteredFleet
+	Fleet registrationcontract.Fleet
 	// Task is its id, Job and Repository are what it was started for.
 	Task, Job, Repository string
 }
@@ -67,7 +68,7 @@ type Caller struct {
 // concurrent use.
 type Service struct {
 	Deployment string
-	Scope      contract.Scope
+	Scope      registrationcontract.Scope
 	Ledger     ledger.Ledger
 	GitHub     GitHub
 	Clock      clock.Clock
@@ -76,7 +77,7 @@ type Service struct {
 	Nonce func() string
 	// Token returns what only the supervisor of a task gets to know: a text that
 	// nobody can guess.
-	Token func() contract.Secret
+	Token func() runnercontract.Secret
 	Log   *slog.Logger
 	// Swapped is told of each job that was found on a runner registered for another,
 	// Unchecked of each for which GitHub did not tell the state.
@@ -85,31 +86,31 @@ type Service struct {
 
 // Register claims a job for a task and registers a runner for it. The same task may
 // ask again until Start, and gets a new runner then.
-func (s *Service) Register(ctx context.Context, c Caller) (contract.Registration, error) {
+func (s *Service) Register(ctx context.Context, c Caller) (runnercontract.Registration, error) {
 	for range rounds {
 		granted, err := s.register(ctx, c)
 		if !errors.Is(err, ledger.ErrConflict) {
 			return granted, err
 		}
 	}
-	return contract.Registration{}, ErrContended
+	return runnercontract.Registration{}, ErrContended
 }
 
 // register fails with ledger.ErrConflict if somebody else was faster.
-func (s *Service) register(ctx context.Context, c Caller) (contract.Registration, error) {
+func (s *Service) register(ctx context.Context, c Caller) (runnercontract.Registration, error) {
 	task, err := s.Ledger.Task(ctx, c.Task)
 	if err != nil {
-		return contract.Registration{}, err
+		return runnercontract.Registration{}, err
 	}
 	switch {
 	case task.Started && task.Job == "": // see Release
-		return contract.Registration{}, ErrNoWork
+		return runnercontract.Registration{}, ErrNoWork
 	case task.Started:
-		return contract.Registration{}, ErrStarted
+		return runnercontract.Registration{}, ErrStarted
 	}
 	if task.Job != "" { // an answer was lost, or we died on the way to it
 		if task, err = s.undo(ctx, task); err != nil {
-			return contract.Registration{}, err
+			return runnercontract.Registration{}, err
 		}
 	}
 	search := search{service: s, caller: c, task: task, seen: map[string]bool{}}
@@ -122,17 +123,17 @@ func (s *Service) register(ctx context.Context, c Caller) (contract.Registration
 	for _, state := range []ledger.State{ledger.Open, ledger.Held} {
 		jobs, err := s.Ledger.List(ctx, c.Fleet.Name, state, listLength)
 		if err != nil {
-			return contract.Registration{}, err
+			return runnercontract.Registration{}, err
 		}
 		for _, job := range jobs {
 			if search.seen[job.ID] || task.HasTried(job.ID) || !job.Claimable(s.Clock.Now()) {
 				continue
 			}
 			if looked == looks && search.noted {
-				return contract.Registration{}, ErrBacklog
+				return runnercontract.Registration{}, ErrBacklog
 			}
 			if looked == looks { // asking again would lead to the same jobs
-				return contract.Registration{}, ErrNoWork
+				return runnercontract.Registration{}, ErrNoWork
 			}
 			looked++
 			if granted, found, err := search.try(ctx, job.ID); found || err != nil {
@@ -140,7 +141,7 @@ func (s *Service) register(ctx context.Context, c Caller) (contract.Registration
 			}
 		}
 	}
-	return contract.Registration{}, ErrNoWork
+	return runnercontract.Registration{}, ErrNoWork
 }
 
 // undo takes back what an earlier request of the task has done: its runner, which
@@ -194,16 +195,16 @@ type search struct {
 
 // try claims a job if it waits for a runner, and registers one. If it runs on the
 // runner of another job, that one waits, and is tried next.
-func (s *search) try(ctx context.Context, id string) (contract.Registration, bool, error) {
+func (s *search) try(ctx context.Context, id string) (runnercontract.Registration, bool, error) {
 	for id != "" && !s.seen[id] {
 		s.seen[id] = true
 		job, ours, err := s.load(ctx, id)
 		if err != nil || !ours || !job.Claimable(s.service.Clock.Now()) {
-			return contract.Registration{}, false, err
+			return runnercontract.Registration{}, false, err
 		}
 		found, err := s.check(ctx, job)
 		if err != nil {
-			return contract.Registration{}, false, err
+			return runnercontract.Registration{}, false, err
 		}
 		if found.claimable && !s.task.HasTried(id) {
 			granted, err := s.claim(ctx, found)
@@ -211,7 +212,7 @@ func (s *search) try(ctx context.Context, id string) (contract.Registration, boo
 		}
 		id = found.waits
 	}
-	return contract.Registration{}, false, nil
+	return runnercontract.Registration{}, false, nil
 }
 
 // load returns a job and whether it is the fleet's. The task's own is, even if nobody
@@ -252,7 +253,7 @@ func (s *search) check(ctx context.Context, job ledger.Job) (checked, error) {
 	}
 	switch at.Status {
 	case github.StatusQueued:
-		if !s.covers(at.Labels) {
+		if !labels.Covers(s.caller.Fleet.Labels, at.Labels) {
 			s.service.Log.WarnContext(ctx, "a job's labels are not the fleet's", slog.String("job_id", job.ID), slog.String("labels", labels.Join(at.Labels)), slog.String("fleet", job.Fleet))
 			return checked{job: job}, nil
 		}
@@ -314,16 +315,6 @@ func (s *search) note(ctx context.Context, job ledger.Job) error {
 	return err
 }
 
-// covers tells whether the fleet's runners may run a job with these labels.
-func (s *search) covers(job []string) bool {
-	routes, err := labels.NewRoutes([]contract.Fleet{{Name: s.caller.Fleet.Name, Labels: s.caller.Fleet.Labels}})
-	if err != nil {
-		return false
-	}
-	_, ok := routes.Fleet(job)
-	return ok
-}
-
 // swapped frees the job whose runner has taken another one, unless that has been
 // done, and returns its id.
 func (s *Service) swapped(ctx context.Context, taken ledger.Job) (string, error) {
@@ -351,7 +342,7 @@ func (s *Service) swapped(ctx context.Context, taken ledger.Job) (string, error)
 // registeredFor is the job for which this deployment has registered a runner, and
 // empty for the runners of others.
 func (s *Service) registeredFor(runner string) string {
-	name, err := contract.ParseRunnerName(runner)
+	name, err := registrationcontract.ParseRunnerName(runner)
 	if err != nil || name.Deployment != s.Deployment {
 		return ""
 	}
@@ -359,11 +350,11 @@ func (s *Service) registeredFor(runner string) string {
 }
 
 // claim makes a job the task's, and registers a runner for it.
-func (s *search) claim(ctx context.Context, found checked) (contract.Registration, error) {
+func (s *search) claim(ctx context.Context, found checked) (runnercontract.Registration, error) {
 	job, before := found.job, found.job
 	task, token := s.task, s.service.Token()
 	for range names {
-		name := contract.RunnerName{
+		name := registrationcontract.RunnerName{
 			Deployment: s.service.Deployment, Fleet: s.caller.Fleet.Name, JobID: job.ID, Task: task.ID, Nonce: s.service.Nonce(),
 		}.String()
 		// First the ledger: who finds a runner that GitHub knows must find whose it is.
@@ -371,7 +362,7 @@ func (s *search) claim(ctx context.Context, found checked) (contract.Registratio
 		job.State, job.Task, job.Lease, job.Runner = ledger.Held, task.ID, now.Add(s.caller.Fleet.Lease()), ledger.Runner{Name: name}
 		task.Job, task.Runner, task.ReleaseToken = job.ID, job.Runner, hash(token)
 		if err := s.service.Ledger.Write(ctx, now, &job, &task); err != nil {
-			return contract.Registration{}, err
+			return runnercontract.Registration{}, err
 		}
 		// Now that the job is ours: what a holder that has died left behind. It may run
 		// another job by now, and this one where GitHub does not tell.
@@ -379,7 +370,7 @@ func (s *search) claim(ctx context.Context, found checked) (contract.Registratio
 			if _, err := s.service.remove(ctx, before.Runner); err != nil && !errors.Is(err, github.ErrBusy) {
 				before.Version = job.Version // as it was, for who tries next
 				rest := task.Rest()
-				return contract.Registration{}, errors.Join(err, s.service.Ledger.Write(context.WithoutCancel(ctx), now, &before, &rest))
+				return runnercontract.Registration{}, errors.Join(err, s.service.Ledger.Write(context.WithoutCancel(ctx), now, &before, &rest))
 			}
 			before.Runner = ledger.Runner{}
 		}
@@ -388,16 +379,16 @@ func (s *search) claim(ctx context.Context, found checked) (contract.Registratio
 			continue
 		}
 		if err != nil {
-			return contract.Registration{}, s.failed(ctx, task, err)
+			return runnercontract.Registration{}, s.failed(ctx, task, err)
 		}
 		job.Runner.ID, task.Runner.ID = made.ID, made.ID
 		if err := s.service.Ledger.Write(ctx, s.service.Clock.Now(), &job, &task); err != nil {
 			// The task asks again, and finds the runner by its name.
-			return contract.Registration{}, fmt.Errorf("noting runner %s: %w", name, errors.Join(ErrContended, err))
+			return runnercontract.Registration{}, fmt.Errorf("noting runner %s: %w", name, errors.Join(ErrContended, err))
 		}
-		return contract.Registration{RunnerID: made.ID, RunnerName: name, JITConfig: made.Config, ReleaseToken: token}, nil
+		return runnercontract.Registration{RunnerID: made.ID, RunnerName: name, JITConfig: made.Config, ReleaseToken: token}, nil
 	}
-	return contract.Registration{}, s.failed(ctx, task, fmt.Errorf("registering a runner: %w, %d times", github.ErrNameTaken, names))
+	return runnercontract.Registration{}, s.failed(ctx, task, fmt.Errorf("registering a runner: %w, %d times", github.ErrNameTaken, names))
 }
 
 // failed gives back a claim for which GitHub makes no runner, so that another task
@@ -448,7 +439,7 @@ func (s *Service) Start(ctx context.Context, c Caller) error {
 // registered once more, for the job of somebody else. So it takes the token, which
 // only the supervisor has; and a task whose runner GitHub no longer has, since it
 // may have run a job, gets no other.
-func (s *Service) Release(ctx context.Context, c Caller, token contract.Secret) error {
+func (s *Service) Release(ctx context.Context, c Caller, token runnercontract.Secret) error {
 	removed := false // by us, maybe before somebody else changed the job
 	return s.retried(func() error {
 		task, err := s.Ledger.Task(ctx, c.Task)
@@ -473,7 +464,7 @@ func (s *Service) Release(ctx context.Context, c Caller, token contract.Secret) 
 }
 
 // hash is what the ledger keeps of a token.
-func hash(token contract.Secret) string {
+func hash(token runnercontract.Secret) string {
 	sum := sha256.Sum256([]byte(token.Reveal()))
 	return hex.EncodeToString(sum[:])
 }

@@ -11,7 +11,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/ecs-github-runners/ecsrunners/internal/contract"
+	registrationcontract "github.com/ecs-github-runners/ecsrunners/internal/contract/registration"
+	runnercontract "github.com/ecs-github-runners/ecsrunners/internal/contract/runner"
 	"github.com/ecs-github-runners/ecsrunners/internal/control/github"
 	"github.com/ecs-github-runners/ecsrunners/internal/control/ledger"
 	"github.com/ecs-github-runners/ecsrunners/internal/control/registration"
@@ -24,7 +25,7 @@ func TestRegister_GivesATaskItsOwnJobWithItsLabels(t *testing.T) {
 	granted, job := w.mustRegister(t, task("101"))
 	assert.Equal(t, "101", job)
 	assert.Equal(t, "farm-linux-101-00000101-n1", granted.RunnerName)
-	assert.Equal(t, contract.Secret("config-of-"+granted.RunnerName), granted.JITConfig)
+	assert.Equal(t, runnercontract.Secret("config-of-"+granted.RunnerName), granted.JITConfig)
 	runner := w.github.runners[granted.RunnerID]
 	assert.Equal(t, []string{"self-hosted", "x64"}, runner.labels, "exactly the job's: with more, the runner would take jobs that need more")
 	assert.Equal(t, "builders", runner.group)
@@ -346,7 +347,7 @@ func TestRelease_AJobCannotGetAnotherRunner(t *testing.T) {
 		if name == "when it is over" {
 			w.github.complete("1")
 		}
-		for _, token := range []contract.Secret{"", "token-0", granted.JITConfig} {
+		for _, token := range []runnercontract.Secret{"", "token-0", granted.JITConfig} {
 			assert.ErrorIs(t, w.Release(t.Context(), task("1"), token), registration.ErrNotTheSupervisor, name)
 		}
 		_, err := w.Register(t.Context(), task("1"))
@@ -555,7 +556,7 @@ func TestRegister_AJobWhoseFleetHasChanged_IsItsOwnTasks(t *testing.T) {
 	w.listen(t, task("1"), granted)
 	require.NoError(t, w.Release(t.Context(), task("1"), granted.ReleaseToken))
 	moved := secondTask("1", 1)
-	moved.Fleet = contract.RegisteredFleet{Name: "linux-new", Labels: []string{"linux"}}
+	moved.Fleet = registrationcontract.Fleet{Name: "linux-new", Labels: []string{"linux"}}
 	_, job := w.mustRegister(t, moved)
 	assert.Equal(t, "1", job)
 	assert.Equal(t, "linux-new", w.job(t, "1").Fleet)

@@ -12,9 +12,11 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/ecs-github-runners/ecsrunners/internal/contract"
+	registrationcontract "github.com/ecs-github-runners/ecsrunners/internal/contract/registration"
+	runnercontract "github.com/ecs-github-runners/ecsrunners/internal/contract/runner"
 	"github.com/ecs-github-runners/ecsrunners/internal/control/github"
 	"github.com/ecs-github-runners/ecsrunners/internal/control/ledger"
+	"github.com/ecs-github-runners/ecsrunners/internal/control/ledger/ledgertest"
 	"github.com/ecs-github-runners/ecsrunners/internal/control/registration"
 	"github.com/ecs-github-runners/ecsrunners/internal/labels"
 )
@@ -31,12 +33,12 @@ type world struct {
 
 var start = time.Date(2026, 11, 27, 9, 0, 0, 0, time.UTC)
 
-var linux = contract.RegisteredFleet{
+var linux = registrationcontract.Fleet{
 	Name: "linux", Labels: []string{"self-hosted", "linux", "x64", "gpu"}, RoleID: "AROALINUX", Family: "linux-family", RunnerGroup: "builders",
 }
 
 func newWorld() *world {
-	w := &world{clock: &stillClock{now: start}, ledger: ledger.NewMemory(), github: newGitHub()}
+	w := &world{clock: &stillClock{now: start}, ledger: ledgertest.NewMemory(), github: newGitHub()}
 	nonces, tokens := 0, 0
 	var mu sync.Mutex
 	count := func(n *int) func() {
@@ -44,16 +46,16 @@ func newWorld() *world {
 	}
 	w.Service = &registration.Service{
 		Deployment: "farm",
-		Scope:      contract.Scope{Kind: contract.ScopeOrganization, Owner: "octo"},
+		Scope:      registrationcontract.Scope{Kind: registrationcontract.ScopeOrganization, Owner: "octo"},
 		Ledger:     w.ledger,
 		GitHub:     w.github,
 		Clock:      w.clock,
 		Nonce:      func() string { mu.Lock(); defer mu.Unlock(); nonces++; return fmt.Sprintf("n%d", nonces) },
-		Token: func() contract.Secret {
+		Token: func() runnercontract.Secret {
 			mu.Lock()
 			defer mu.Unlock()
 			tokens++
-			return contract.Secret(fmt.Sprintf("token-%d", tokens))
+			return runnercontract.Secret(fmt.Sprintf("token-%d", tokens))
 		},
 		Log:       slog.New(slog.NewJSONHandler(io.Discard, nil)),
 		Swapped:   count(&w.swapped),
@@ -78,17 +80,17 @@ func (w *world) job(t *testing.T, id string) ledger.Job {
 }
 
 // mustRegister registers a runner for a caller, and returns the job it is for.
-func (w *world) mustRegister(t *testing.T, c registration.Caller) (contract.Registration, string) {
+func (w *world) mustRegister(t *testing.T, c registration.Caller) (runnercontract.Registration, string) {
 	t.Helper()
 	granted, err := w.Register(t.Context(), c)
 	require.NoError(t, err)
-	name, err := contract.ParseRunnerName(granted.RunnerName)
+	name, err := registrationcontract.ParseRunnerName(granted.RunnerName)
 	require.NoError(t, err)
 	return granted, name.JobID
 }
 
 // listen takes a caller's runner online.
-func (w *world) listen(t *testing.T, c registration.Caller, granted contract.Registration) {
+func (w *world) listen(t *testing.T, c registration.Caller, granted runnercontract.Registration) {
 	t.Helper()
 	require.NoError(t, w.Start(t.Context(), c))
 	w.github.online(granted.RunnerID)
@@ -239,7 +241,7 @@ func (g *gitHub) Register(_ context.Context, name string, labels []string, group
 			return github.Runner{}, err
 		}
 	}
-	return github.Runner{ID: g.next, Config: contract.Secret("config-of-" + name)}, nil
+	return github.Runner{ID: g.next, Config: runnercontract.Secret("config-of-" + name)}, nil
 }
 
 func (g *gitHub) Remove(_ context.Context, id int64) (bool, error) {

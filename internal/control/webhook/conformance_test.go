@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/ecs-github-runners/ecsrunners/internal/contract"
+	webhookcontract "github.com/ecs-github-runners/ecsrunners/internal/contract/webhook"
 )
 
 // examples is the npm package with payloads of all events, from GitHub.com and
@@ -83,10 +84,10 @@ func owners(t *testing.T, all []example) []string {
 func TestConformance_EveryExampleWithEverythingAllowed(t *testing.T) {
 	all := loadExamples(t)
 	s := settings()
-	s.Events = []string{contract.AllEvents}
+	s.Events = []string{webhookcontract.AllEvents}
 	s.Owners = owners(t, all)
 	s.AllowPublic = true
-	s.Fleets = []contract.Fleet{{Name: "gpu", Labels: []string{"GPU", "db-app", "dc-03"}}, {Name: "k8s", Labels: []string{"self-hosted", "k8s"}}}
+	s.Routes = []contract.Fleet{{Name: "gpu", Labels: []string{"GPU", "db-app", "dc-03"}}, {Name: "k8s", Labels: []string{"self-hosted", "k8s"}}}
 	f := newFixture(t, s)
 	sets := make(map[string]int)
 	accepted, jobs := 0, 0
@@ -97,11 +98,11 @@ func TestConformance_EveryExampleWithEverythingAllowed(t *testing.T) {
 		f.bus.entries = nil
 		a := f.deliver(t, delivery{event: e.event, body: e.payload, base64: i%2 == 0})
 		if e.event == "ping" {
-			require.Equal(t, contract.OutcomePing, a.outcome)
+			require.Equal(t, webhookcontract.OutcomePing, a.outcome)
 			continue
 		}
 		if p.Repository == nil && p.Organization == nil && (p.Installation == nil || p.Installation.Account == nil) {
-			require.Equal(t, contract.OutcomeIgnored, a.outcome, "%s %s has no owner", e.set, e.event)
+			require.Equal(t, webhookcontract.OutcomeIgnored, a.outcome, "%s %s has no owner", e.set, e.event)
 			continue
 		}
 		require.Equal(t, http.StatusAccepted, a.status, "%s %s: %s", e.set, e.event, a.body)
@@ -130,12 +131,12 @@ func TestConformance_EveryExampleWithTheDefaults(t *testing.T) {
 		var p lenientPayload
 		require.NoError(t, json.Unmarshal([]byte(e.payload), &p))
 		a := f.deliver(t, delivery{event: e.event, body: e.payload})
-		want := contract.OutcomeIgnored
+		want := webhookcontract.OutcomeIgnored
 		switch {
 		case e.event == "ping":
-			want = contract.OutcomePing
+			want = webhookcontract.OutcomePing
 		case e.event == contract.DetailTypeWorkflowJob && p.Repository.Private:
-			want = contract.OutcomeAccepted
+			want = webhookcontract.OutcomeAccepted
 		}
 		require.Equal(t, want, a.outcome, "%s %s: %s", e.set, e.event, a.body)
 	}

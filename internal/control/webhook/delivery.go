@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/ecs-github-runners/ecsrunners/internal/contract"
+	webhookcontract "github.com/ecs-github-runners/ecsrunners/internal/contract/webhook"
 	"github.com/ecs-github-runners/ecsrunners/internal/control/metrics"
 )
 
@@ -38,7 +39,7 @@ type delivery struct {
 	job        string
 	fleet      string
 
-	outcome contract.Outcome
+	outcome webhookcontract.Outcome
 	status  int
 	reason  string // told to the sender
 	err     error  // told to the log
@@ -73,16 +74,16 @@ func isDeliveryID(s string) bool {
 }
 
 // end sets the outcome of a delivery that was dealt with.
-func (d *delivery) end(outcome contract.Outcome) {
+func (d *delivery) end(outcome webhookcontract.Outcome) {
 	d.outcome, d.status = outcome, http.StatusOK
-	if outcome == contract.OutcomeAccepted {
+	if outcome == webhookcontract.OutcomeAccepted {
 		d.status = http.StatusAccepted
 	}
 }
 
 // ignore ends a delivery that is not for the bus.
 func (d *delivery) ignore(reason string) {
-	d.end(contract.OutcomeIgnored)
+	d.end(webhookcontract.OutcomeIgnored)
 	d.reason = reason
 }
 
@@ -91,7 +92,7 @@ func (d *delivery) ignore(reason string) {
 func (d *delivery) fail(err error) {
 	d.err = err
 	invalid := func(status int) {
-		d.outcome, d.status, d.reason = contract.OutcomeInvalid, status, err.Error()
+		d.outcome, d.status, d.reason = webhookcontract.OutcomeInvalid, status, err.Error()
 	}
 	switch {
 	case errors.Is(err, ErrMethod):
@@ -103,22 +104,22 @@ func (d *delivery) fail(err error) {
 	case errors.Is(err, ErrPayload), errors.Is(err, ErrHeader), errors.Is(err, ErrBody):
 		invalid(http.StatusBadRequest)
 	case errors.Is(err, ErrNoSignature), errors.Is(err, ErrSignatureFormat), errors.Is(err, ErrSignature):
-		d.outcome, d.status, d.reason = contract.OutcomeUnauthorized, http.StatusUnauthorized, ""
+		d.outcome, d.status, d.reason = webhookcontract.OutcomeUnauthorized, http.StatusUnauthorized, ""
 	case errors.Is(err, ErrSecret), errors.Is(err, ErrBus):
-		d.outcome, d.status, d.reason = contract.OutcomeUnavailable, http.StatusServiceUnavailable, ""
+		d.outcome, d.status, d.reason = webhookcontract.OutcomeUnavailable, http.StatusServiceUnavailable, ""
 	default:
-		d.outcome, d.status, d.reason = contract.OutcomeFailed, http.StatusInternalServerError, ""
+		d.outcome, d.status, d.reason = webhookcontract.OutcomeFailed, http.StatusInternalServerError, ""
 	}
 }
 
 // answer tells the sender what became of the delivery.
 func (d *delivery) answer(w http.ResponseWriter) {
 	body, err := json.Marshal(struct {
-		Outcome contract.Outcome `json:"outcome"`
-		Event   string           `json:"event,omitempty"`
-		Action  string           `json:"action,omitempty"`
-		Fleet   string           `json:"fleet,omitempty"`
-		Reason  string           `json:"reason,omitempty"`
+		Outcome webhookcontract.Outcome `json:"outcome"`
+		Event   string                  `json:"event,omitempty"`
+		Action  string                  `json:"action,omitempty"`
+		Fleet   string                  `json:"fleet,omitempty"`
+		Reason  string                  `json:"reason,omitempty"`
 	}{d.outcome, d.event, d.action, d.fleet, d.reason})
 	if err != nil {
 		body = nil // strings are always encoded
@@ -135,9 +136,9 @@ func (d *delivery) answer(w http.ResponseWriter) {
 func (h *Handler) record(ctx context.Context, d *delivery) {
 	level := slog.LevelInfo
 	switch d.outcome {
-	case contract.OutcomeUnauthorized, contract.OutcomeInvalid:
+	case webhookcontract.OutcomeUnauthorized, webhookcontract.OutcomeInvalid:
 		level = slog.LevelWarn
-	case contract.OutcomeUnavailable, contract.OutcomeFailed:
+	case webhookcontract.OutcomeUnavailable, webhookcontract.OutcomeFailed:
 		level = slog.LevelError
 	}
 	attrs := make([]slog.Attr, 0, 16)
@@ -180,17 +181,17 @@ func (h *Handler) sets(d *delivery) []metrics.Set {
 	function := metrics.Dimension{Name: contract.DimensionFunction, Value: h.Function}
 	sets := []metrics.Set{{
 		Dimensions: []metrics.Dimension{function, {Name: contract.DimensionOutcome, Value: string(d.outcome)}},
-		Counts:     []metrics.Count{{Name: contract.MetricDeliveries, Value: 1}},
+		Counts:     []metrics.Count{{Name: webhookcontract.MetricDeliveries, Value: 1}},
 	}}
 	var counts []metrics.Count
 	if d.failures > 0 {
-		counts = append(counts, metrics.Count{Name: contract.MetricPutFailures, Value: d.failures})
+		counts = append(counts, metrics.Count{Name: webhookcontract.MetricPutFailures, Value: d.failures})
 	}
 	if d.uncovered {
-		counts = append(counts, metrics.Count{Name: contract.MetricUncoveredJobs, Value: 1})
+		counts = append(counts, metrics.Count{Name: webhookcontract.MetricUncoveredJobs, Value: 1})
 	}
 	if d.gitHubHosted {
-		counts = append(counts, metrics.Count{Name: contract.MetricGitHubHostedJobs, Value: 1})
+		counts = append(counts, metrics.Count{Name: webhookcontract.MetricGitHubHostedJobs, Value: 1})
 	}
 	if len(counts) > 0 {
 		sets = append(sets, metrics.Set{Dimensions: []metrics.Dimension{function}, Counts: counts})

@@ -20,7 +20,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/ecs-github-runners/ecsrunners/internal/contract"
+	webhookcontract "github.com/ecs-github-runners/ecsrunners/internal/contract/webhook"
 )
 
 // Time in these tests is the time of a synctest bubble: it passes when everybody
@@ -63,7 +63,7 @@ func TestFault_PreviousSecretIsAcceptedWhileSecretsAreReplaced(t *testing.T) {
 		assert.Equal(t, http.StatusUnauthorized, f.deliver(t, delivery{body: usualPayload(), secret: "guess"}).status)
 
 		delete(f.store.secrets, "previous")
-		time.Sleep(contract.DefaultSecretTTL)
+		time.Sleep(webhookcontract.DefaultSecretTTL)
 		assert.Equal(t, http.StatusAccepted, f.deliver(t, delivery{body: usualPayload()}).status, "one secret is enough if it fits")
 		a := f.deliver(t, delivery{body: usualPayload(), secret: previousSecret})
 		assert.Equal(t, http.StatusServiceUnavailable, a.status, "nobody can tell whether it would have fitted")
@@ -78,7 +78,7 @@ func TestFault_SecretsManagerIsDownAtFirst(t *testing.T) {
 		for range 3 {
 			a := f.deliver(t, delivery{body: usualPayload()})
 			require.Equal(t, http.StatusServiceUnavailable, a.status)
-			require.Equal(t, contract.OutcomeUnavailable, a.outcome)
+			require.Equal(t, webhookcontract.OutcomeUnavailable, a.outcome)
 			assert.JSONEq(t, `{"outcome":"unavailable"}`, a.body)
 			assert.Equal(t, "ERROR", a.log["level"])
 			assert.Contains(t, a.log["error"], "secrets manager is down")
@@ -162,7 +162,7 @@ func TestFault_BusRecoversInTime(t *testing.T) {
 				a := f.deliver(t, delivery{body: usualPayload()})
 				assert.Equal(t, http.StatusAccepted, a.status)
 				assert.Equal(t, 4, f.bus.calls)
-				assert.EqualValues(t, 3, a.metrics[contract.MetricPutFailures])
+				assert.EqualValues(t, 3, a.metrics[webhookcontract.MetricPutFailures])
 				assert.EqualValues(t, 3, a.log["put_failures"])
 				assert.Equal(t, 350*time.Millisecond, time.Since(begin), "50, 100 and 200 ms between the attempts")
 			})
@@ -189,7 +189,7 @@ func TestFault_BusStaysDown(t *testing.T) {
 				assert.JSONEq(t, `{"outcome":"unavailable","event":"workflow_job","action":"queued","fleet":"linux-x64"}`, a.body)
 				assert.LessOrEqual(t, time.Since(begin), 8*time.Second, "GitHub stops waiting after ten seconds")
 				assert.Greater(t, time.Since(begin), 7*time.Second, "a job is lost that some patience would have saved")
-				assert.EqualValues(t, f.bus.calls, a.metrics[contract.MetricPutFailures])
+				assert.EqualValues(t, f.bus.calls, a.metrics[webhookcontract.MetricPutFailures])
 				assert.Regexp(t, "ThrottlingException|InternalException|InternalFailure", a.log["error"], "an operator learns the reason")
 			})
 		})
@@ -242,7 +242,7 @@ func TestFault_BusRefusesForGood(t *testing.T) {
 			a := f.deliver(t, delivery{body: usualPayload()})
 			assert.Equal(t, http.StatusServiceUnavailable, a.status)
 			assert.Equal(t, 1, f.bus.calls, "asking again changes nothing")
-			assert.EqualValues(t, 1, a.metrics[contract.MetricPutFailures])
+			assert.EqualValues(t, 1, a.metrics[webhookcontract.MetricPutFailures])
 		})
 	}
 }
@@ -341,7 +341,7 @@ func TestFault_PanicIsAnsweredAndLogged(t *testing.T) {
 			}
 			a := f.deliver(t, delivery{body: usualPayload()})
 			assert.Equal(t, http.StatusInternalServerError, a.status)
-			assert.Equal(t, contract.OutcomeFailed, a.outcome)
+			assert.Equal(t, webhookcontract.OutcomeFailed, a.outcome)
 			assert.Contains(t, a.log["error"], test.want)
 			assert.Contains(t, a.log["stack"], "fault_test.go", "the log says where it happened")
 			assert.NotContains(t, a.body, "panic")

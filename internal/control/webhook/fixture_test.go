@@ -25,6 +25,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/ecs-github-runners/ecsrunners/internal/contract"
+	webhookcontract "github.com/ecs-github-runners/ecsrunners/internal/contract/webhook"
 	"github.com/ecs-github-runners/ecsrunners/internal/control/clock"
 	"github.com/ecs-github-runners/ecsrunners/internal/control/functionurl"
 	"github.com/ecs-github-runners/ecsrunners/internal/control/metrics"
@@ -125,28 +126,28 @@ type fixture struct {
 }
 
 // settings returns settings that accept deliveries from my-org.
-func settings() contract.Webhook {
-	return contract.Webhook{
+func settings() webhookcontract.Config {
+	return webhookcontract.Config{
 		EventBus:  "runners",
 		SecretID:  "current",
-		SecretTTL: contract.DefaultSecretTTL,
+		SecretTTL: webhookcontract.DefaultSecretTTL,
 		Owners:    []string{"my-org"},
 		Events:    []string{contract.DetailTypeWorkflowJob},
-		Fleets: []contract.Fleet{
+		Routes: []contract.Fleet{
 			{Name: "linux-arm64", Labels: []string{"self-hosted", "linux", "arm64"}},
 			{Name: "linux-x64", Labels: []string{"self-hosted", "linux", "x64"}},
 		},
 	}
 }
 
-func newFixture(t testing.TB, s contract.Webhook) *fixture {
+func newFixture(t testing.TB, s webhookcontract.Config) *fixture {
 	t.Helper()
 	f := &fixture{
 		store:  &store{secrets: map[string]string{"current": currentSecret, "previous": previousSecret}},
 		bus:    &bus{},
 		output: &output{},
 	}
-	routes, err := labels.NewRoutes(s.Fleets)
+	routes, err := labels.NewRoutes(s.Routes)
 	require.NoError(t, err)
 	var system clock.System
 	var previous []webhook.Secret
@@ -160,7 +161,7 @@ func newFixture(t testing.TB, s contract.Webhook) *fixture {
 		Publisher: webhook.NewPublisher(f.bus, s.EventBus, system, func(d time.Duration) time.Duration { return d }),
 		Clock:     system,
 		Log:       slog.New(slog.NewJSONHandler(f.output, nil)),
-		Metrics:   metrics.NewEmitter(f.output, contract.WebhookMetricNamespace, system),
+		Metrics:   metrics.NewEmitter(f.output, webhookcontract.MetricNamespace, system),
 		Function:  "webhook",
 	})
 	return f
@@ -216,7 +217,7 @@ func sign(secret, body string) string {
 type answer struct {
 	status  int
 	headers map[string]string
-	outcome contract.Outcome
+	outcome webhookcontract.Outcome
 	fleet   string
 	reason  string
 	body    string
@@ -238,7 +239,7 @@ func (f *fixture) deliver(t testing.TB, d delivery) answer {
 	require.EqualValues(t, a.outcome, a.log["outcome"])
 	require.EqualValues(t, a.status, a.log["status"])
 	require.EqualValues(t, a.outcome, a.metrics[contract.DimensionOutcome])
-	require.EqualValues(t, 1, a.metrics[contract.MetricDeliveries])
+	require.EqualValues(t, 1, a.metrics[webhookcontract.MetricDeliveries])
 	for _, line := range lines {
 		requireNoLeak(t, line, request, d.body)
 	}
@@ -256,9 +257,9 @@ func (f *fixture) send(t testing.TB, request events.LambdaFunctionURLRequest) an
 	require.NoError(t, json.Unmarshal(encoded, &response))
 	require.Equal(t, "application/json", response.Headers["Content-Type"])
 	var body struct {
-		Outcome contract.Outcome `json:"outcome"`
-		Fleet   string           `json:"fleet"`
-		Reason  string           `json:"reason"`
+		Outcome webhookcontract.Outcome `json:"outcome"`
+		Fleet   string                  `json:"fleet"`
+		Reason  string                  `json:"reason"`
 	}
 	require.NoError(t, json.Unmarshal([]byte(response.Body), &body), response.Body)
 	return answer{

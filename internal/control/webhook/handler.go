@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/ecs-github-runners/ecsrunners/internal/contract"
+	webhookcontract "github.com/ecs-github-runners/ecsrunners/internal/contract/webhook"
 	"github.com/ecs-github-runners/ecsrunners/internal/control/clock"
 	"github.com/ecs-github-runners/ecsrunners/internal/control/metrics"
 	"github.com/ecs-github-runners/ecsrunners/internal/labels"
@@ -91,7 +92,7 @@ func (h *Handler) receive(ctx context.Context, w http.ResponseWriter, r *http.Re
 		d.action = p.action
 	}
 	if d.event == eventPing {
-		d.end(contract.OutcomePing)
+		d.end(webhookcontract.OutcomePing)
 		return nil
 	}
 	if reason := h.Policy.refuseEvent(d.event); reason != "" {
@@ -197,7 +198,7 @@ func (h *Handler) publish(ctx context.Context, p *payload, dispatch *contract.Di
 		failures, err := h.Publisher.publish(ctx, e)
 		d.failures += failures
 		if err == nil {
-			d.end(contract.OutcomeAccepted)
+			d.end(webhookcontract.OutcomeAccepted)
 			return nil
 		}
 		if !errors.Is(err, ErrEntrySize) {

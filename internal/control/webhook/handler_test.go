@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/ecs-github-runners/ecsrunners/internal/contract"
+	webhookcontract "github.com/ecs-github-runners/ecsrunners/internal/contract/webhook"
 	"github.com/ecs-github-runners/ecsrunners/internal/labels"
 )
 
@@ -36,7 +37,7 @@ func TestHandler_RejectsWhatIsNoDelivery(t *testing.T) {
 			a := f.deliver(t, test.delivery)
 			assert.Equal(t, test.status, a.status)
 			if test.status != http.StatusUnauthorized {
-				assert.Equal(t, contract.OutcomeInvalid, a.outcome)
+				assert.Equal(t, webhookcontract.OutcomeInvalid, a.outcome)
 			}
 			if test.status == http.StatusMethodNotAllowed {
 				assert.Equal(t, http.MethodPost, a.headers["Allow"])
@@ -151,7 +152,7 @@ func TestHandler_RejectsSignedPayloadsItDoesNotUnderstand(t *testing.T) {
 			f := newFixture(t, settings())
 			a := f.deliver(t, delivery{body: body, base64: true})
 			assert.Equal(t, http.StatusBadRequest, a.status)
-			assert.Equal(t, contract.OutcomeInvalid, a.outcome)
+			assert.Equal(t, webhookcontract.OutcomeInvalid, a.outcome)
 			assert.NotEmpty(t, a.reason, "who signed it may know what is wrong with it")
 			assert.Empty(t, f.bus.entries)
 		})
@@ -182,7 +183,7 @@ func TestHandler_AnswersPing(t *testing.T) {
 	f := newFixture(t, settings())
 	a := f.deliver(t, delivery{event: "ping", body: `{"zen":"Keep it logically awesome.","hook_id":1}`})
 	assert.Equal(t, http.StatusOK, a.status)
-	assert.Equal(t, contract.OutcomePing, a.outcome)
+	assert.Equal(t, webhookcontract.OutcomePing, a.outcome)
 	assert.Empty(t, f.bus.entries)
 	a = f.deliver(t, delivery{event: "ping", body: `{"zen":"?"}`, secret: "wrong"})
 	assert.Equal(t, http.StatusUnauthorized, a.status, "a ping shows that the secrets agree")
@@ -190,7 +191,7 @@ func TestHandler_AnswersPing(t *testing.T) {
 
 func TestHandler_IgnoresWhatIsNotAllowed(t *testing.T) {
 	all := settings()
-	all.Events = []string{contract.AllEvents}
+	all.Events = []string{webhookcontract.AllEvents}
 	listed := settings()
 	listed.Repositories = []string{"My-Org/service-*", "*/docs"}
 	listedAll := listed
@@ -203,7 +204,7 @@ func TestHandler_IgnoresWhatIsNotAllowed(t *testing.T) {
 		return body
 	}
 	for name, test := range map[string]struct {
-		settings contract.Webhook
+		settings webhookcontract.Config
 		delivery delivery
 		reason   string // empty: accepted
 	}{
@@ -233,7 +234,7 @@ func TestHandler_IgnoresWhatIsNotAllowed(t *testing.T) {
 				return
 			}
 			assert.Equal(t, http.StatusOK, a.status, "GitHub would call it a failed delivery")
-			assert.Equal(t, contract.OutcomeIgnored, a.outcome)
+			assert.Equal(t, webhookcontract.OutcomeIgnored, a.outcome)
 			assert.Equal(t, test.reason, a.reason)
 			assert.Empty(t, f.bus.entries)
 		})
@@ -246,8 +247,8 @@ func TestHandler_IgnoresWhatIsNotAllowed(t *testing.T) {
 
 func TestHandler_RoutesJobs(t *testing.T) {
 	const (
-		uncovered = contract.MetricUncoveredJobs
-		hosted    = contract.MetricGitHubHostedJobs
+		uncovered = webhookcontract.MetricUncoveredJobs
+		hosted    = webhookcontract.MetricGitHubHostedJobs
 	)
 	long := `"` + strings.Repeat("x", labels.MaxLength) + `"`
 	for name, test := range map[string]struct {
@@ -317,7 +318,7 @@ func TestHandler_PutsThePayloadOnTheBusWithDispatchInFront(t *testing.T) {
 
 func TestHandler_PutsOtherEventsOnTheBusUnchanged(t *testing.T) {
 	all := settings()
-	all.Events = []string{contract.AllEvents}
+	all.Events = []string{webhookcontract.AllEvents}
 	f := newFixture(t, all)
 	body := ` {"ref":"main","repository":{"full_name":"my-org/app","private":true}} `
 	a := f.deliver(t, delivery{event: "push", body: body, headers: map[string]string{
@@ -387,7 +388,7 @@ func TestHandler_ReducesWhatIsTooLargeForTheBus(t *testing.T) {
 // The action of a repository_dispatch is whatever its sender has chosen.
 func TestHandler_ActionsOfAnotherFormAreNotLogged(t *testing.T) {
 	all := settings()
-	all.Events = []string{contract.AllEvents}
+	all.Events = []string{webhookcontract.AllEvents}
 	f := newFixture(t, all)
 	a := f.deliver(t, delivery{event: "repository_dispatch", body: `{"action":"` + payloadMarker + `","repository":{"full_name":"my-org/app","private":true}}`})
 	assert.Equal(t, http.StatusAccepted, a.status)
@@ -397,7 +398,7 @@ func TestHandler_ActionsOfAnotherFormAreNotLogged(t *testing.T) {
 
 func TestHandler_ReducesOtherEventsToo(t *testing.T) {
 	all := settings()
-	all.Events = []string{contract.AllEvents}
+	all.Events = []string{webhookcontract.AllEvents}
 	f := newFixture(t, all)
 	body := `{"ref":"` + strings.Repeat("x", 1<<20) + `","action":"` + strings.Repeat("y", 2000) + `","repository":{"full_name":"my-org/app","private":true}}`
 	a := f.send(t, delivery{event: "push", body: body}.request())

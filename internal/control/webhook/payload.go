@@ -16,9 +16,6 @@ import (
 // errors that wrap it do not quote the payload.
 var ErrPayload = errors.New("payload is not valid")
 
-// maxJobIDLength is the length of the largest 64-bit integer.
-const maxJobIDLength = 19
-
 // payload is GitHub's payload, and the members the program reads of it, as they
 // stand there.
 type payload struct {
@@ -128,17 +125,13 @@ func (p *payload) workflowJob() (job, error) {
 		return job{}, err
 	}
 	j := job{id: string(values[0])}
-	if !isJobID(j.id) {
+	if !contract.IsJobID(j.id) {
 		return job{}, fmt.Errorf("%w: workflow_job.id is not a positive integer", ErrPayload)
 	}
 	if values[1] == nil || json.Unmarshal(values[1], &j.labels) != nil {
 		return job{}, fmt.Errorf("%w: workflow_job.labels is not a list of strings", ErrPayload)
 	}
 	return j, nil
-}
-
-func isJobID(s string) bool {
-	return s != "" && len(s) <= maxJobIDLength && s[0] != '0' && strings.Trim(s, "0123456789") == ""
 }
 
 // members returns members of an object in the payload.

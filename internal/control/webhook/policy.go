@@ -5,7 +5,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/ecs-github-runners/ecsrunners/internal/contract"
+	webhookcontract "github.com/ecs-github-runners/ecsrunners/internal/contract/webhook"
 )
 
 // Reasons for ignoring a delivery.
@@ -25,7 +25,7 @@ type Policy struct {
 }
 
 // NewPolicy returns the policy that the settings describe.
-func NewPolicy(settings contract.Webhook) *Policy {
+func NewPolicy(settings webhookcontract.Config) *Policy {
 	p := &Policy{owners: make(map[string]bool), events: make(map[string]bool), public: settings.AllowPublic}
 	for _, owner := range settings.Owners {
 		p.owners[strings.ToLower(owner)] = true
@@ -41,7 +41,7 @@ func NewPolicy(settings contract.Webhook) *Policy {
 
 // refuseEvent returns why events of a type are ignored, empty if they are not.
 func (p *Policy) refuseEvent(event string) string {
-	if p.events[event] || p.events[contract.AllEvents] {
+	if p.events[event] || p.events[webhookcontract.AllEvents] {
 		return ""
 	}
 	return reasonEvent

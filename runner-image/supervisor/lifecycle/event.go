@@ -1,6 +1,6 @@
 package lifecycle
 
-import "github.com/ecs-github-runners/ecsrunners/internal/contract"
+import runnercontract "github.com/ecs-github-runners/ecsrunners/internal/contract/runner"
 
 // Event is something that happened.
 type Event interface{ event() }
@@ -13,7 +13,7 @@ type (
 	// accepted.
 	NotRegistered struct {
 		// Reason is ReasonNoWork, ReasonRefused or ReasonUnreachable.
-		Reason contract.Reason
+		Reason runnercontract.Reason
 		Detail string
 	}
 

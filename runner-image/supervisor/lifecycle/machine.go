@@ -6,7 +6,7 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/ecs-github-runners/ecsrunners/internal/contract"
+	runnercontract "github.com/ecs-github-runners/ecsrunners/internal/contract/runner"
 )
 
 // Times that are not a fleet's to choose.
@@ -39,8 +39,8 @@ type Limits struct {
 
 // Summary says how a runner ended.
 type Summary struct {
-	Reason   contract.Reason   `json:"reason"`
-	ExitCode contract.ExitCode `json:"exit_code"`
+	Reason   runnercontract.Reason   `json:"reason"`
+	ExitCode runnercontract.ExitCode `json:"exit_code"`
 	// Detail says what Reason does not: the listener's exit code, an error.
 	Detail    string    `json:"detail,omitempty"`
 	Runner    string    `json:"runner,omitempty"`
@@ -136,7 +136,7 @@ type Machine struct {
 	stopping  bool      // Terminate was reported
 	stopAt    time.Time // by when all must be over, if stopping
 	releasing bool      // Release is under way beside the listener
-	reason    contract.Reason
+	reason    runnercontract.Reason
 	detail    string
 
 	actions []Action
@@ -175,7 +175,7 @@ func (m *Machine) Handle(now time.Time, event Event) []Action {
 	case NotRegistered:
 		m.notRegistered(now, e)
 	case NotStarted:
-		m.withdraw(now, contract.ReasonListenerFailed, e.Detail)
+		m.withdraw(now, runnercontract.ReasonListenerFailed, e.Detail)
 	case Listening:
 		m.listens(now)
 	case JobStarted:
@@ -220,9 +220,9 @@ func (m *Machine) notRegistered(now time.Time, e NotRegistered) {
 	case m.reason != "": // it was cancelled, or came too late
 		reason, detail = m.reason, m.detail
 	case m.again && m.phase == registering: // no job came, and there is no other
-		reason = contract.ReasonIdle
+		reason = runnercontract.ReasonIdle
 	}
-	if m.phase == registering && e.Reason != contract.ReasonUnreachable {
+	if m.phase == registering && e.Reason != runnercontract.ReasonUnreachable {
 		m.end(now, reason, detail)
 		return
 	}
@@ -282,38 +282,38 @@ func (m *Machine) exited(now time.Time, e Exited) {
 	case m.phase == ending:
 		m.end(now, m.reason, m.detail)
 	case m.hasJob && (e.Code == listenerDone || m.job.Result != ""):
-		m.end(now, contract.ReasonJobRan, "")
+		m.end(now, runnercontract.ReasonJobRan, "")
 	case m.hasJob:
-		m.end(now, contract.ReasonListenerFailed, detail)
+		m.end(now, runnercontract.ReasonListenerFailed, detail)
 	case m.releasing: // the runner was to end anyway
 		m.enter(now, withdrawing)
 		m.set(giveUp, m.soon(now, ReleaseTimeout))
 	case m.stopping:
-		m.withdraw(now, contract.ReasonStoppedWithoutJob, detail)
+		m.withdraw(now, runnercontract.ReasonStoppedWithoutJob, detail)
 	case m.outdated, e.Code == listenerUpdating, e.Code == listenerUpdatingRunOnce, e.Code == listenerDeprecated:
-		m.withdraw(now, contract.ReasonDeprecated, detail)
+		m.withdraw(now, runnercontract.ReasonDeprecated, detail)
 	case (e.Code == listenerRetryable || e.Code == listenerRefreshed) && m.restarts < MaxRestarts:
 		m.enter(now, pausing)
 		m.set(restart, now.Add(RestartPause<<m.restarts))
 		m.restarts++
 	case e.Code == listenerDone:
-		m.withdraw(now, contract.ReasonListenerFailed, "the listener ended without a job")
+		m.withdraw(now, runnercontract.ReasonListenerFailed, "the listener ended without a job")
 	default:
-		m.withdraw(now, contract.ReasonListenerFailed, detail)
+		m.withdraw(now, runnercontract.ReasonListenerFailed, detail)
 	}
 }
 
 // interrupted says what became of a job whose listener was interrupted, for
 // whatever reason: it may have come while the registration was being given back.
-func (m *Machine) interrupted() contract.Reason {
+func (m *Machine) interrupted() runnercontract.Reason {
 	switch m.reason {
-	case contract.ReasonIdle, contract.ReasonStartTimeout:
+	case runnercontract.ReasonIdle, runnercontract.ReasonStartTimeout:
 		if m.job.Result != "" {
-			return contract.ReasonJobRan
+			return runnercontract.ReasonJobRan
 		}
-		return contract.ReasonListenerFailed
-	case contract.ReasonStoppedWithoutJob:
-		return contract.ReasonStoppedDuringJob
+		return runnercontract.ReasonListenerFailed
+	case runnercontract.ReasonStoppedWithoutJob:
+		return runnercontract.ReasonStoppedDuringJob
 	default:
 		return m.reason
 	}
@@ -325,7 +325,7 @@ func (m *Machine) interrupted() contract.Reason {
 func (m *Machine) mayTakeAnother(now time.Time) bool {
 	left := m.born.Add(m.limits.Lifetime).Sub(now)
 	ended := m.detail == "" // by itself, and not killed
-	return m.reason == contract.ReasonIdle && ended && !m.stopping && left > m.limits.Start+m.limits.Idle
+	return m.reason == runnercontract.ReasonIdle && ended && !m.stopping && left > m.limits.Start+m.limits.Idle
 }
 
 // takeAnother asks for another job, as at the beginning.
@@ -346,7 +346,7 @@ func (m *Machine) released(now time.Time, e Released) {
 		switch {
 		case e.Answer == ReleaseDone:
 			m.interruptListener(now, m.reason)
-		case m.stopping, m.reason == contract.ReasonLifetime: // a job may be on its way: it has until the interrupt
+		case m.stopping, m.reason == runnercontract.ReasonLifetime: // a job may be on its way: it has until the interrupt
 		default: // keep the runner; ask again when it still has no job
 			m.reason = ""
 			if m.phase == starting {
@@ -366,14 +366,14 @@ func (m *Machine) terminate(now time.Time) {
 	m.stopAt = now.Add(m.limits.Stop - StopMargin)
 	switch m.phase {
 	case registering, confirming:
-		m.leave(now, contract.ReasonStoppedWithoutJob)
+		m.leave(now, runnercontract.ReasonStoppedWithoutJob)
 	case pausing:
-		m.withdraw(now, contract.ReasonStoppedWithoutJob, "")
+		m.withdraw(now, runnercontract.ReasonStoppedWithoutJob, "")
 	case starting, listening:
-		m.release(contract.ReasonStoppedWithoutJob)
-		m.advance(interrupt, now.Add(m.limits.Stop-contract.StopReserve))
+		m.release(runnercontract.ReasonStoppedWithoutJob)
+		m.advance(interrupt, now.Add(m.limits.Stop-runnercontract.StopReserve))
 	case working, finishing:
-		m.advance(interrupt, now.Add(m.limits.Stop-contract.StopReserve))
+		m.advance(interrupt, now.Add(m.limits.Stop-runnercontract.StopReserve))
 	case ending:
 		m.advance(kill, m.stopAt)
 	case withdrawing:
@@ -393,14 +393,14 @@ func (m *Machine) tick(now time.Time) {
 		case lifetime:
 			m.lifetimeOver(now)
 		case start:
-			m.release(contract.ReasonStartTimeout)
+			m.release(runnercontract.ReasonStartTimeout)
 		case idle:
-			m.release(contract.ReasonIdle)
+			m.release(runnercontract.ReasonIdle)
 		case restart:
 			m.startListener(now)
 		case finish:
 			m.detail = "the listener did not end after its job"
-			m.interruptListener(now, contract.ReasonListenerFailed)
+			m.interruptListener(now, runnercontract.ReasonListenerFailed)
 		case interrupt:
 			m.interruptListener(now, m.interruptReason())
 		case kill:
@@ -418,33 +418,33 @@ func (m *Machine) tick(now time.Time) {
 func (m *Machine) lifetimeOver(now time.Time) {
 	switch m.phase {
 	case registering, confirming:
-		m.leave(now, contract.ReasonLifetime)
+		m.leave(now, runnercontract.ReasonLifetime)
 	case pausing:
-		m.withdraw(now, contract.ReasonLifetime, "")
+		m.withdraw(now, runnercontract.ReasonLifetime, "")
 	case starting, listening:
-		m.release(contract.ReasonLifetime)
+		m.release(runnercontract.ReasonLifetime)
 		m.advance(interrupt, now.Add(ReleaseTimeout))
 	case working, finishing:
-		m.interruptListener(now, contract.ReasonLifetime)
+		m.interruptListener(now, runnercontract.ReasonLifetime)
 	}
 }
 
 // interruptReason says why the listener is interrupted when the interrupt timer
 // has come: the stop timeout is nearly over, or the lifetime is.
-func (m *Machine) interruptReason() contract.Reason {
+func (m *Machine) interruptReason() runnercontract.Reason {
 	switch {
 	case m.stopping && m.hasJob:
-		return contract.ReasonStoppedDuringJob
+		return runnercontract.ReasonStoppedDuringJob
 	case m.stopping:
-		return contract.ReasonStoppedWithoutJob
+		return runnercontract.ReasonStoppedWithoutJob
 	default:
-		return contract.ReasonLifetime
+		return runnercontract.ReasonLifetime
 	}
 }
 
 // leave gives up a registration that is under way. Its event decides whether
 // there is something to give back.
-func (m *Machine) leave(now time.Time, reason contract.Reason) {
+func (m *Machine) leave(now time.Time, reason runnercontract.Reason) {
 	if m.reason == "" {
 		m.reason = reason
 		m.do(Cancel{})
@@ -454,7 +454,7 @@ func (m *Machine) leave(now time.Time, reason contract.Reason) {
 
 // release gives the registration back while the listener runs. One that is under
 // way already serves the new reason.
-func (m *Machine) release(reason contract.Reason) {
+func (m *Machine) release(reason runnercontract.Reason) {
 	m.reason = reason
 	if !m.releasing {
 		m.releasing = true
@@ -463,7 +463,7 @@ func (m *Machine) release(reason contract.Reason) {
 }
 
 // withdraw gives the registration back where no listener runs, and ends.
-func (m *Machine) withdraw(now time.Time, reason contract.Reason, detail string) {
+func (m *Machine) withdraw(now time.Time, reason runnercontract.Reason, detail string) {
 	m.enter(now, withdrawing)
 	m.reason, m.detail = reason, detail
 	m.clear(start, idle, restart, interrupt)
@@ -472,9 +472,9 @@ func (m *Machine) withdraw(now time.Time, reason contract.Reason, detail string)
 }
 
 // interruptListener makes the listener end. A job that was over before has run.
-func (m *Machine) interruptListener(now time.Time, reason contract.Reason) {
+func (m *Machine) interruptListener(now time.Time, reason runnercontract.Reason) {
 	if m.job.Result != "" {
-		reason, m.detail = contract.ReasonJobRan, ""
+		reason, m.detail = runnercontract.ReasonJobRan, ""
 	}
 	m.enter(now, ending)
 	m.reason = reason
@@ -483,7 +483,7 @@ func (m *Machine) interruptListener(now time.Time, reason contract.Reason) {
 	m.do(Interrupt{})
 }
 
-func (m *Machine) end(now time.Time, reason contract.Reason, detail string) {
+func (m *Machine) end(now time.Time, reason runnercontract.Reason, detail string) {
 	m.enter(now, ended)
 	summary := Summary{
 		Reason:    reason,

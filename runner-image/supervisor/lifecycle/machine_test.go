@@ -10,14 +10,14 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/ecs-github-runners/ecsrunners/internal/contract"
+	runnercontract "github.com/ecs-github-runners/ecsrunners/internal/contract/runner"
 )
 
 // limits are the defaults, so that the times in the tests are the documented ones.
 var limits = Limits{
-	Idle:     contract.DefaultIdleTimeout,
-	Lifetime: contract.DefaultLifetime,
-	Start:    contract.DefaultStartTimeout,
+	Idle:     runnercontract.DefaultIdleTimeout,
+	Lifetime: runnercontract.DefaultLifetime,
+	Start:    runnercontract.DefaultStartTimeout,
 	Stop:     2 * time.Minute,
 }
 
@@ -83,7 +83,7 @@ func (p *play) sinceStart() []string {
 	return nil
 }
 
-func (p *play) reason(t *testing.T) contract.Reason {
+func (p *play) reason(t *testing.T) runnercontract.Reason {
 	t.Helper()
 	require.NotNil(t, p.end, "the runner has not ended: %v", p.done)
 	return p.end.Reason
@@ -103,8 +103,8 @@ func TestJob_RunsFromRegistrationToEnd(t *testing.T) {
 	assert.Equal(t, []string{"0s Register", "2s Confirm", "3s Start", "10m2s End"}, p.done,
 		"the registration must be confirmed immediately before the listener starts, and a job needs nothing else")
 	assert.Equal(t, Summary{
-		Reason:   contract.ReasonJobRan,
-		ExitCode: contract.ExitJobRan,
+		Reason:   runnercontract.ReasonJobRan,
+		ExitCode: runnercontract.ExitJobRan,
 		Runner:   "prod-linux-1-01234567-k3",
 		Job:      &Job{Name: "build", Repository: "my-org/app", RunID: "7", Result: "Failed"},
 		Durations: Durations{
@@ -119,14 +119,14 @@ func TestJob_RunsFromRegistrationToEnd(t *testing.T) {
 
 func TestRegistration_WithoutRunner(t *testing.T) {
 	t.Parallel()
-	for reason, code := range map[contract.Reason]contract.ExitCode{
-		contract.ReasonNoWork:      11,
-		contract.ReasonRefused:     20,
-		contract.ReasonUnreachable: 20,
+	for reason, code := range map[runnercontract.Reason]runnercontract.ExitCode{
+		runnercontract.ReasonNoWork:      11,
+		runnercontract.ReasonRefused:     20,
+		runnercontract.ReasonUnreachable: 20,
 	} {
 		p := begin().at(time.Second, NotRegistered{Reason: reason, Detail: "why"})
 		want := []string{"0s Register", "1s End"}
-		if reason == contract.ReasonUnreachable { // a runner may have been made whose answer was lost
+		if reason == runnercontract.ReasonUnreachable { // a runner may have been made whose answer was lost
 			want = []string{"0s Register", "1s Release", "1s End"}
 			p.at(time.Second, Released{})
 		}
@@ -139,9 +139,9 @@ func TestRegistration_WithoutRunner(t *testing.T) {
 
 func TestConfirm_NotAcceptedNeverStartsTheListener(t *testing.T) {
 	t.Parallel()
-	p := begin().at(0, Registered{}, NotRegistered{Reason: contract.ReasonRefused}, Released{Answer: ReleaseDone})
+	p := begin().at(0, Registered{}, NotRegistered{Reason: runnercontract.ReasonRefused}, Released{Answer: ReleaseDone})
 	assert.Equal(t, []string{"0s Register", "0s Confirm", "0s Release", "0s End"}, p.done)
-	assert.Equal(t, contract.ReasonRefused, p.reason(t))
+	assert.Equal(t, runnercontract.ReasonRefused, p.reason(t))
 }
 
 // Every return code of the listener, before it had a job and after.
@@ -151,23 +151,23 @@ func TestListenerCode(t *testing.T) {
 	for _, tc := range []struct {
 		name      string
 		events    []Event
-		want      contract.Reason
+		want      runnercontract.Reason
 		withdrawn bool // the registration is given back
 	}{
-		{"0_AfterAJobIsDone", []Event{JobStarted{}, Exited{Code: 0}}, contract.ReasonJobRan, false},
-		{"0_WithoutAJobIsNoSuccess", []Event{Exited{Code: 0}, released}, contract.ReasonListenerFailed, true},
-		{"1_IsAFailure", []Event{Exited{Code: 1}, released}, contract.ReasonListenerFailed, true},
-		{"1_AfterADeprecationMessageIsAStaleImage", []Event{Outdated{}, Exited{Code: 1}, released}, contract.ReasonDeprecated, true},
-		{"2_AfterAJobIsNeverRetried", []Event{JobStarted{}, Exited{Code: 2}}, contract.ReasonListenerFailed, false},
-		{"3_UpdatingIsAStaleImage", []Event{Exited{Code: 3}, released}, contract.ReasonDeprecated, true},
-		{"4_RunOnceUpdatingIsAStaleImage", []Event{Exited{Code: 4}, released}, contract.ReasonDeprecated, true},
-		{"5_SessionConflictIsAFailure", []Event{Exited{Code: 5}, released}, contract.ReasonListenerFailed, true},
-		{"6_AfterAJobIsNeverRetried", []Event{JobStarted{}, Exited{Code: 6}}, contract.ReasonListenerFailed, false},
-		{"7_IsAStaleImage", []Event{Exited{Code: 7}, released}, contract.ReasonDeprecated, true},
-		{"Unknown_IsAFailure", []Event{Exited{Code: 99}, released}, contract.ReasonListenerFailed, true},
-		{"Signal_IsAFailure", []Event{JobStarted{}, Exited{Code: -1, Detail: "killed"}}, contract.ReasonListenerFailed, false},
-		{"NotStarted_IsAFailure", []Event{NotStarted{Detail: "no such file"}, released}, contract.ReasonListenerFailed, true},
-		{"1_AfterTheResultWasReportedIsAJobThatRan", []Event{JobStarted{}, JobCompleted{Result: "Succeeded"}, Exited{Code: 1}}, contract.ReasonJobRan, false},
+		{"0_AfterAJobIsDone", []Event{JobStarted{}, Exited{Code: 0}}, runnercontract.ReasonJobRan, false},
+		{"0_WithoutAJobIsNoSuccess", []Event{Exited{Code: 0}, released}, runnercontract.ReasonListenerFailed, true},
+		{"1_IsAFailure", []Event{Exited{Code: 1}, released}, runnercontract.ReasonListenerFailed, true},
+		{"1_AfterADeprecationMessageIsAStaleImage", []Event{Outdated{}, Exited{Code: 1}, released}, runnercontract.ReasonDeprecated, true},
+		{"2_AfterAJobIsNeverRetried", []Event{JobStarted{}, Exited{Code: 2}}, runnercontract.ReasonListenerFailed, false},
+		{"3_UpdatingIsAStaleImage", []Event{Exited{Code: 3}, released}, runnercontract.ReasonDeprecated, true},
+		{"4_RunOnceUpdatingIsAStaleImage", []Event{Exited{Code: 4}, released}, runnercontract.ReasonDeprecated, true},
+		{"5_SessionConflictIsAFailure", []Event{Exited{Code: 5}, released}, runnercontract.ReasonListenerFailed, true},
+		{"6_AfterAJobIsNeverRetried", []Event{JobStarted{}, Exited{Code: 6}}, runnercontract.ReasonListenerFailed, false},
+		{"7_IsAStaleImage", []Event{Exited{Code: 7}, released}, runnercontract.ReasonDeprecated, true},
+		{"Unknown_IsAFailure", []Event{Exited{Code: 99}, released}, runnercontract.ReasonListenerFailed, true},
+		{"Signal_IsAFailure", []Event{JobStarted{}, Exited{Code: -1, Detail: "killed"}}, runnercontract.ReasonListenerFailed, false},
+		{"NotStarted_IsAFailure", []Event{NotStarted{Detail: "no such file"}, released}, runnercontract.ReasonListenerFailed, true},
+		{"1_AfterTheResultWasReportedIsAJobThatRan", []Event{JobStarted{}, JobCompleted{Result: "Succeeded"}, Exited{Code: 1}}, runnercontract.ReasonJobRan, false},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
@@ -192,7 +192,7 @@ func TestListenerCode_2And6_RestartBeforeAJob(t *testing.T) {
 			at(70*time.Second, Exited{Code: code}, Released{Answer: ReleaseDone})
 		assert.Equal(t, []string{"15s Start", "30s Start", "1m0s Start", "1m10s Release", "1m10s End"}, p.sinceStart(),
 			"a listener that fails for ever must not be started for ever")
-		assert.Equal(t, contract.ReasonListenerFailed, p.reason(t))
+		assert.Equal(t, runnercontract.ReasonListenerFailed, p.reason(t))
 	}
 }
 
@@ -202,7 +202,7 @@ func TestRestart_CanStillRunAJob(t *testing.T) {
 		at(time.Second, Exited{Code: 2}).
 		at(7*time.Second, Listening{}, JobStarted{}).
 		at(time.Minute, Exited{Code: 0})
-	assert.Equal(t, contract.ReasonJobRan, p.reason(t))
+	assert.Equal(t, runnercontract.ReasonJobRan, p.reason(t))
 }
 
 func TestIdle_ReleasesBeforeTheListenerEnds(t *testing.T) {
@@ -211,9 +211,9 @@ func TestIdle_ReleasesBeforeTheListenerEnds(t *testing.T) {
 	assert.Equal(t, []string{"5m0s Release"}, p.sinceStart(), "until the answer the runner may get a job")
 	p.at(6*time.Minute, Released{Answer: ReleaseDone}).at(6*time.Minute+time.Second, Exited{Code: 0})
 	assert.Equal(t, []string{"5m0s Release", "6m0s Interrupt", "6m1s Register"}, p.sinceStart(), "another job may wait because GitHub gave its runner this one's")
-	p.at(6*time.Minute+2*time.Second, NotRegistered{Reason: contract.ReasonNoWork})
-	assert.Equal(t, contract.ExitIdle, p.end.ExitCode, "it waited, and found no work")
-	assert.Equal(t, contract.ReasonIdle, p.reason(t))
+	p.at(6*time.Minute+2*time.Second, NotRegistered{Reason: runnercontract.ReasonNoWork})
+	assert.Equal(t, runnercontract.ExitIdle, p.end.ExitCode, "it waited, and found no work")
+	assert.Equal(t, runnercontract.ReasonIdle, p.reason(t))
 }
 
 // idleAgain begins a play whose first registration brought no job.
@@ -226,7 +226,7 @@ func TestIdle_AnotherJobRuns(t *testing.T) {
 	p := idleAgain().at(6*time.Minute, Registered{RunnerName: "second"}, Confirmed{}, Listening{}, JobStarted{Job{Name: "build"}}).
 		at(10*time.Minute, JobCompleted{Result: "Succeeded"}, Exited{Code: 0})
 	assert.Equal(t, []string{"5m0s Release", "5m0s Interrupt", "5m0s Register", "6m0s Confirm", "6m0s Start", "10m0s End"}, p.sinceStart())
-	assert.Equal(t, contract.ReasonJobRan, p.reason(t))
+	assert.Equal(t, runnercontract.ReasonJobRan, p.reason(t))
 	assert.Equal(t, "second", p.end.Runner)
 	assert.Equal(t, Seconds(4*time.Minute), p.end.Durations.Job)
 	assert.Equal(t, Seconds(5*time.Minute), p.end.Durations.Idle)
@@ -235,17 +235,17 @@ func TestIdle_AnotherJobRuns(t *testing.T) {
 
 func TestIdle_NoOtherJob(t *testing.T) {
 	t.Parallel()
-	for reason, want := range map[contract.Reason][]string{
-		contract.ReasonNoWork:      {"6m0s End"},
-		contract.ReasonRefused:     {"6m0s End"},
-		contract.ReasonUnreachable: {"6m0s Release", "6m0s End"},
+	for reason, want := range map[runnercontract.Reason][]string{
+		runnercontract.ReasonNoWork:      {"6m0s End"},
+		runnercontract.ReasonRefused:     {"6m0s End"},
+		runnercontract.ReasonUnreachable: {"6m0s Release", "6m0s End"},
 	} {
 		p := idleAgain().at(6*time.Minute, NotRegistered{Reason: reason, Detail: "why"})
 		if p.end == nil {
 			p.at(6*time.Minute, Released{Answer: ReleaseDone})
 		}
 		assert.Equal(t, want, p.sinceStart()[3:], reason)
-		assert.Equal(t, contract.ReasonIdle, p.reason(t))
+		assert.Equal(t, runnercontract.ReasonIdle, p.reason(t))
 		assert.Equal(t, "why", p.end.Detail)
 	}
 }
@@ -258,9 +258,9 @@ func TestIdle_WaitsAgainWithTheSecondRunner(t *testing.T) {
 
 func TestIdle_StoppedWhileAskingForAnotherJob(t *testing.T) {
 	t.Parallel()
-	p := idleAgain().at(6*time.Minute, Terminate{}, NotRegistered{Reason: contract.ReasonUnreachable}, Released{Answer: ReleaseDone})
+	p := idleAgain().at(6*time.Minute, Terminate{}, NotRegistered{Reason: runnercontract.ReasonUnreachable}, Released{Answer: ReleaseDone})
 	assert.Equal(t, []string{"6m0s Cancel", "6m0s Release", "6m0s End"}, p.sinceStart()[3:])
-	assert.Equal(t, contract.ReasonStoppedWithoutJob, p.reason(t))
+	assert.Equal(t, runnercontract.ReasonStoppedWithoutJob, p.reason(t))
 }
 
 func TestIdle_AsksForNoOtherJobShortBeforeTheEnd(t *testing.T) {
@@ -270,7 +270,7 @@ func TestIdle_AsksForNoOtherJobShortBeforeTheEnd(t *testing.T) {
 		p.at(at, Released{Answer: ReleaseBusy})
 	}
 	p.at(6*time.Hour+20*time.Minute, Released{Answer: ReleaseDone}, Exited{Code: 0})
-	assert.Equal(t, contract.ReasonIdle, p.reason(t), "it could not wait as long as it must")
+	assert.Equal(t, runnercontract.ReasonIdle, p.reason(t), "it could not wait as long as it must")
 }
 
 // A job that comes while its runner is given back, and is interrupted with it, was
@@ -279,23 +279,23 @@ func TestRelease_InterruptedJobIsNotIdleness(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct {
 		events []Event
-		want   contract.Reason
+		want   runnercontract.Reason
 	}{
-		"interrupted": {[]Event{JobStarted{}, Exited{Code: 0}}, contract.ReasonListenerFailed},
-		"finished":    {[]Event{JobStarted{}, JobCompleted{Result: "Succeeded"}, Exited{Code: 0}}, contract.ReasonJobRan},
+		"interrupted": {[]Event{JobStarted{}, Exited{Code: 0}}, runnercontract.ReasonListenerFailed},
+		"finished":    {[]Event{JobStarted{}, JobCompleted{Result: "Succeeded"}, Exited{Code: 0}}, runnercontract.ReasonJobRan},
 	} {
 		p := idling().at(5*time.Minute, Released{Answer: ReleaseDone}).at(5*time.Minute+time.Second, tc.events...)
 		assert.Equal(t, tc.want, p.reason(t), name)
 	}
 	p := idling().at(time.Minute, Terminate{}, Released{Answer: ReleaseDone}, JobStarted{}, Exited{Code: 0})
-	assert.Equal(t, contract.ReasonStoppedDuringJob, p.reason(t))
+	assert.Equal(t, runnercontract.ReasonStoppedDuringJob, p.reason(t))
 }
 
 func TestIdle_ListenerThatIgnoresTheInterruptIsKilled(t *testing.T) {
 	t.Parallel()
 	p := idling().at(5*time.Minute, Released{Answer: ReleaseDone}).at(7*time.Minute, Exited{Code: -1})
 	assert.Equal(t, []string{"5m0s Release", "5m0s Interrupt", "6m0s Kill", "6m1s End"}, p.sinceStart())
-	assert.Equal(t, contract.ReasonIdle, p.reason(t))
+	assert.Equal(t, runnercontract.ReasonIdle, p.reason(t))
 	assert.Contains(t, p.end.Detail, "killed")
 }
 
@@ -305,7 +305,7 @@ func TestIdle_BusyOrUnansweredReleaseKeepsTheListener(t *testing.T) {
 		p := idling().at(5*time.Minute, Released{Answer: answer}).at(11 * time.Minute)
 		assert.Equal(t, []string{"5m0s Release", "10m0s Release"}, p.sinceStart(), "asked again, never ended on a guess")
 		p.at(11*time.Minute, JobStarted{}, Released{Answer: ReleaseBusy}, Exited{Code: 0})
-		assert.Equal(t, contract.ReasonJobRan, p.reason(t))
+		assert.Equal(t, runnercontract.ReasonJobRan, p.reason(t))
 	}
 }
 
@@ -319,7 +319,7 @@ func TestRelease_JobArrivesMeanwhile(t *testing.T) {
 				at(5*time.Minute+2*time.Second, Released{Answer: answer}).
 				at(time.Hour, Exited{Code: 0})
 			assert.Equal(t, []string{"5m0s Release", "1h0m0s End"}, p.sinceStart(), "a job that runs is left alone")
-			assert.Equal(t, contract.ReasonJobRan, p.reason(t))
+			assert.Equal(t, runnercontract.ReasonJobRan, p.reason(t))
 		})
 	}
 }
@@ -328,14 +328,14 @@ func TestRelease_JobFinishesMeanwhile(t *testing.T) {
 	t.Parallel()
 	p := idling().at(5*time.Minute, JobStarted{}, JobCompleted{Result: "Succeeded"}, Exited{Code: 0})
 	assert.Equal(t, []string{"5m0s Release", "5m0s End"}, p.sinceStart())
-	assert.Equal(t, contract.ReasonJobRan, p.reason(t))
+	assert.Equal(t, runnercontract.ReasonJobRan, p.reason(t))
 }
 
 func TestRelease_ListenerEndsMeanwhile(t *testing.T) {
 	t.Parallel()
 	p := idling().at(5*time.Minute, Exited{Code: 2}).at(5*time.Minute+time.Second, Released{Answer: ReleaseDone})
 	assert.Equal(t, []string{"5m0s Release", "5m1s End"}, p.sinceStart())
-	assert.Equal(t, contract.ReasonIdle, p.reason(t))
+	assert.Equal(t, runnercontract.ReasonIdle, p.reason(t))
 }
 
 func TestStart_TimeoutReleasesFirst(t *testing.T) {
@@ -344,8 +344,8 @@ func TestStart_TimeoutReleasesFirst(t *testing.T) {
 		at(5*time.Minute, Released{Answer: ReleaseDone}).
 		at(5*time.Minute+time.Second, Exited{Code: 0})
 	assert.Equal(t, []string{"5m0s Release", "5m0s Interrupt", "5m1s End"}, p.sinceStart())
-	assert.Equal(t, contract.ReasonStartTimeout, p.reason(t))
-	assert.Equal(t, contract.ExitListenerFailed, p.end.ExitCode)
+	assert.Equal(t, runnercontract.ReasonStartTimeout, p.reason(t))
+	assert.Equal(t, runnercontract.ExitListenerFailed, p.end.ExitCode)
 }
 
 func TestLifetime_CancelsARunningJob(t *testing.T) {
@@ -353,7 +353,7 @@ func TestLifetime_CancelsARunningJob(t *testing.T) {
 	p := idling().at(time.Second, JobStarted{}).
 		at(6*time.Hour+30*time.Minute+20*time.Second, JobCompleted{Result: "Canceled"}, Exited{Code: 0})
 	assert.Equal(t, []string{"6h30m0s Interrupt", "6h30m20s End"}, p.sinceStart())
-	assert.Equal(t, contract.ExitLifetime, p.end.ExitCode)
+	assert.Equal(t, runnercontract.ExitLifetime, p.end.ExitCode)
 	assert.Equal(t, "Canceled", p.end.Job.Result)
 }
 
@@ -364,7 +364,7 @@ func TestLifetime_EndsARunnerThatKeepsBeingBusy(t *testing.T) {
 		p.at(at, Released{Answer: ReleaseBusy})
 	}
 	p.at(6*time.Hour+31*time.Minute, Exited{Code: 0})
-	assert.Equal(t, contract.ReasonLifetime, p.reason(t))
+	assert.Equal(t, runnercontract.ReasonLifetime, p.reason(t))
 }
 
 // GitHub has given away a job that the listener does not know of yet: interrupted at
@@ -384,7 +384,7 @@ func TestLifetime_AJobOnItsWayHasTimeToShowUp(t *testing.T) {
 			at(over+10*time.Second, JobStarted{}).at(over+time.Minute, JobCompleted{Result: "Canceled"}, Exited{Code: 0})
 		done := p.sinceStart()
 		assert.Equal(t, []string{"6h30m0s Release", "6h30m30s Interrupt", "6h31m0s End"}, done[len(done)-3:])
-		assert.Equal(t, contract.ReasonLifetime, p.reason(t))
+		assert.Equal(t, runnercontract.ReasonLifetime, p.reason(t))
 		assert.Equal(t, "Canceled", p.end.Job.Result)
 	}
 	done := busy().at(over+time.Second, Released{Answer: ReleaseDone}).at(over+2*time.Second, Exited{Code: 0}).sinceStart()
@@ -393,13 +393,13 @@ func TestLifetime_AJobOnItsWayHasTimeToShowUp(t *testing.T) {
 
 func TestLifetime_InEveryState(t *testing.T) {
 	t.Parallel()
-	over := contract.DefaultLifetime
+	over := runnercontract.DefaultLifetime
 	for name, tc := range map[string]struct {
 		before []Event
 		after  []Event
 		want   []string
 	}{
-		"Registering": {nil, []Event{NotRegistered{Reason: contract.ReasonUnreachable}, Released{}}, []string{"0s Register", "6h30m0s Cancel", "6h30m0s Release", "6h30m0s End"}},
+		"Registering": {nil, []Event{NotRegistered{Reason: runnercontract.ReasonUnreachable}, Released{}}, []string{"0s Register", "6h30m0s Cancel", "6h30m0s Release", "6h30m0s End"}},
 		"Confirming":  {[]Event{Registered{}}, []Event{Confirmed{}, Released{}}, []string{"0s Register", "0s Confirm", "6h30m0s Cancel", "6h30m0s Release", "6h30m0s End"}},
 		"Unanswered":  {nil, nil, []string{"0s Register", "6h30m0s Cancel", "6h30m30s End"}},
 	} {
@@ -407,7 +407,7 @@ func TestLifetime_InEveryState(t *testing.T) {
 			t.Parallel()
 			p := begin().at(0, tc.before...).at(over, tc.after...).at(over + time.Hour)
 			assert.Equal(t, tc.want, p.done)
-			assert.Equal(t, contract.ReasonLifetime, p.reason(t))
+			assert.Equal(t, runnercontract.ReasonLifetime, p.reason(t))
 		})
 	}
 }
@@ -425,28 +425,28 @@ func TestTerminate(t *testing.T) {
 		after  []Event       // when asked to stop
 		exit   time.Duration // when the listener ends; 0: it does not
 		want   []string
-		reason contract.Reason
+		reason runnercontract.Reason
 	}{
 		{
 			"Registering", nil,
-			[]Event{NotRegistered{Reason: contract.ReasonUnreachable}, Released{Answer: ReleaseDone}},
+			[]Event{NotRegistered{Reason: runnercontract.ReasonUnreachable}, Released{Answer: ReleaseDone}},
 			0,
 			[]string{"0s Register", "10s Cancel", "10s Release", "10s End"},
-			contract.ReasonStoppedWithoutJob,
+			runnercontract.ReasonStoppedWithoutJob,
 		},
 		{
 			"RegisteredTooLate", nil,
 			[]Event{Registered{}, Released{Answer: ReleaseDone}},
 			0,
 			[]string{"0s Register", "10s Cancel", "10s Release", "10s End"},
-			contract.ReasonStoppedWithoutJob,
+			runnercontract.ReasonStoppedWithoutJob,
 		},
 		{
 			"NoWorkMeanwhile", nil,
-			[]Event{NotRegistered{Reason: contract.ReasonNoWork}},
+			[]Event{NotRegistered{Reason: runnercontract.ReasonNoWork}},
 			0,
 			[]string{"0s Register", "10s Cancel", "10s End"},
-			contract.ReasonStoppedWithoutJob,
+			runnercontract.ReasonStoppedWithoutJob,
 		},
 		{
 			"ConfirmedTooLateNeverStartsTheListener",
@@ -454,7 +454,7 @@ func TestTerminate(t *testing.T) {
 			[]Event{Confirmed{}, Released{Answer: ReleaseDone}},
 			0,
 			[]string{"0s Register", "0s Confirm", "10s Cancel", "10s Release", "10s End"},
-			contract.ReasonStoppedWithoutJob,
+			runnercontract.ReasonStoppedWithoutJob,
 		},
 		{
 			"Starting",
@@ -462,7 +462,7 @@ func TestTerminate(t *testing.T) {
 			[]Event{Released{Answer: ReleaseDone}},
 			asked + time.Second,
 			[]string{"0s Register", "0s Confirm", "0s Start", "10s Release", "10s Interrupt", "11s End"},
-			contract.ReasonStoppedWithoutJob,
+			runnercontract.ReasonStoppedWithoutJob,
 		},
 		{
 			"Idle",
@@ -470,7 +470,7 @@ func TestTerminate(t *testing.T) {
 			[]Event{Released{Answer: ReleaseDone}},
 			asked + time.Second,
 			[]string{"0s Register", "0s Confirm", "0s Start", "10s Release", "10s Interrupt", "11s End"},
-			contract.ReasonStoppedWithoutJob,
+			runnercontract.ReasonStoppedWithoutJob,
 		},
 		{
 			"Idle_ListenerIgnoresTheInterrupt",
@@ -478,14 +478,14 @@ func TestTerminate(t *testing.T) {
 			[]Event{Released{Answer: ReleaseDone}},
 			0,
 			[]string{"0s Register", "0s Confirm", "0s Start", "10s Release", "10s Interrupt", "1m10s Kill", "1m11s End"},
-			contract.ReasonStoppedWithoutJob,
+			runnercontract.ReasonStoppedWithoutJob,
 		},
 		{
 			"Idle_ReleaseUnanswered",
 			[]Event{Registered{}, Confirmed{}, Listening{}},
 			nil, interrupt + time.Second,
 			[]string{"0s Register", "0s Confirm", "0s Start", "10s Release", "2m0s Interrupt", "2m1s End"},
-			contract.ReasonStoppedWithoutJob,
+			runnercontract.ReasonStoppedWithoutJob,
 		},
 		{
 			"Idle_ReleaseBusyAndTheJobRuns",
@@ -493,28 +493,28 @@ func TestTerminate(t *testing.T) {
 			[]Event{Released{Answer: ReleaseBusy}, JobStarted{}},
 			time.Minute,
 			[]string{"0s Register", "0s Confirm", "0s Start", "10s Release", "1m0s End"},
-			contract.ReasonJobRan,
+			runnercontract.ReasonJobRan,
 		},
 		{
 			"JobFinishesInTime",
 			[]Event{Registered{}, Confirmed{}, Listening{}, JobStarted{}},
 			nil, time.Minute,
 			[]string{"0s Register", "0s Confirm", "0s Start", "1m0s End"},
-			contract.ReasonJobRan,
+			runnercontract.ReasonJobRan,
 		},
 		{
 			"JobIsInterrupted",
 			[]Event{Registered{}, Confirmed{}, Listening{}, JobStarted{}},
 			nil, interrupt + 5*time.Second,
 			[]string{"0s Register", "0s Confirm", "0s Start", "2m0s Interrupt", "2m5s End"},
-			contract.ReasonStoppedDuringJob,
+			runnercontract.ReasonStoppedDuringJob,
 		},
 		{
 			"JobIgnoresTheInterruptAndIsKilledInTime",
 			[]Event{Registered{}, Confirmed{}, Listening{}, JobStarted{}},
 			nil, 0,
 			[]string{"0s Register", "0s Confirm", "0s Start", "2m0s Interrupt", "2m8s Kill", "2m9s End"},
-			contract.ReasonStoppedDuringJob,
+			runnercontract.ReasonStoppedDuringJob,
 		},
 		{
 			"Pausing",
@@ -522,14 +522,14 @@ func TestTerminate(t *testing.T) {
 			[]Event{Exited{Code: 2}, Terminate{}, Released{Answer: ReleaseDone}},
 			0,
 			[]string{"0s Register", "0s Confirm", "0s Start", "5s Start", "10s Release", "10s End"},
-			contract.ReasonStoppedWithoutJob,
+			runnercontract.ReasonStoppedWithoutJob,
 		},
 		{
 			"Withdrawing",
 			[]Event{Registered{}, Confirmed{}, Exited{Code: 5}},
 			nil, 0,
 			[]string{"0s Register", "0s Confirm", "0s Start", "0s Release", "30s End"},
-			contract.ReasonListenerFailed,
+			runnercontract.ReasonListenerFailed,
 		},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -550,11 +550,11 @@ func TestFinish_ListenerThatStaysAfterItsJob(t *testing.T) {
 	t.Parallel()
 	p := idling().at(0, JobStarted{}, JobCompleted{}).at(5*time.Minute+time.Second, Exited{Code: 0})
 	assert.Equal(t, []string{"5m0s Interrupt", "5m1s End"}, p.sinceStart())
-	assert.Equal(t, contract.ReasonListenerFailed, p.reason(t), "only the hook said that the job was over, and a job can fake that")
+	assert.Equal(t, runnercontract.ReasonListenerFailed, p.reason(t), "only the hook said that the job was over, and a job can fake that")
 
 	p = idling().at(0, JobStarted{}, JobCompleted{Result: "Succeeded"}).at(5*time.Minute+time.Second, Exited{Code: 0})
 	assert.Equal(t, []string{"5m0s Interrupt", "5m1s End"}, p.sinceStart())
-	assert.Equal(t, contract.ReasonJobRan, p.reason(t))
+	assert.Equal(t, runnercontract.ReasonJobRan, p.reason(t))
 }
 
 func TestHook_CannotOverwriteWhatIsKnown(t *testing.T) {

@@ -8,7 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/ecs-github-runners/ecsrunners/internal/contract"
+	runnercontract "github.com/ecs-github-runners/ecsrunners/internal/contract/runner"
 )
 
 // world carries out a machine's actions with random answers at random times, and
@@ -116,9 +116,9 @@ func (w *world) carryOut(actions []Action) {
 		switch a := action.(type) {
 		case Register:
 			w.ask(w.oneOf(Registered{RunnerName: "r"}, Registered{RunnerName: "r"}, Registered{RunnerName: "r"},
-				NotRegistered{Reason: contract.ReasonNoWork}, NotRegistered{Reason: contract.ReasonUnreachable}))
+				NotRegistered{Reason: runnercontract.ReasonNoWork}, NotRegistered{Reason: runnercontract.ReasonUnreachable}))
 		case Confirm:
-			w.ask(w.oneOf(Confirmed{}, Confirmed{}, Confirmed{}, NotRegistered{Reason: contract.ReasonRefused}))
+			w.ask(w.oneOf(Confirmed{}, Confirmed{}, Confirmed{}, NotRegistered{Reason: runnercontract.ReasonRefused}))
 		case Release:
 			w.ask(w.oneOf(Released{Answer: ReleaseDone}, Released{Answer: ReleaseBusy}, Released{Answer: ReleaseUnknown}))
 		case Cancel:

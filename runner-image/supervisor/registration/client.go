@@ -20,7 +20,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 
-	"github.com/ecs-github-runners/ecsrunners/internal/contract"
+	runnercontract "github.com/ecs-github-runners/ecsrunners/internal/contract/runner"
 )
 
 // Errors of a Client.
@@ -76,9 +76,9 @@ type Client struct {
 
 // Register asks for a runner. It fails with ErrNoWork, ErrRefused or
 // ErrUnreachable.
-func (c *Client) Register(ctx context.Context) (contract.Registration, error) {
-	var registration contract.Registration
-	status, body, err := c.post(ctx, contract.PathRegister, "")
+func (c *Client) Register(ctx context.Context) (runnercontract.Registration, error) {
+	var registration runnercontract.Registration
+	status, body, err := c.post(ctx, runnercontract.PathRegister, "")
 	switch {
 	case err != nil:
 		return registration, err
@@ -89,7 +89,7 @@ func (c *Client) Register(ctx context.Context) (contract.Registration, error) {
 	}
 	// The body is the credential: errors must not quote it.
 	if json.Unmarshal(body, &registration) != nil || registration.RunnerName == "" || registration.JITConfig == "" || registration.ReleaseToken == "" {
-		return contract.Registration{}, fmt.Errorf("%w: its answer is not a registration", ErrRefused)
+		return runnercontract.Registration{}, fmt.Errorf("%w: its answer is not a registration", ErrRefused)
 	}
 	return registration, nil
 }
@@ -97,7 +97,7 @@ func (c *Client) Register(ctx context.Context) (contract.Registration, error) {
 // Started says that the listener starts now. It fails with ErrRefused or
 // ErrUnreachable.
 func (c *Client) Started(ctx context.Context) error {
-	status, body, err := c.post(ctx, contract.PathStarted, "")
+	status, body, err := c.post(ctx, runnercontract.PathStarted, "")
 	switch {
 	case err != nil:
 		return err
@@ -109,8 +109,8 @@ func (c *Client) Started(ctx context.Context) error {
 
 // Release gives the runner back, with the token of its registration if there is
 // one. It fails with ErrBusy, ErrRefused or ErrUnreachable.
-func (c *Client) Release(ctx context.Context, token contract.Secret) error {
-	status, body, err := c.post(ctx, contract.PathRelease, token)
+func (c *Client) Release(ctx context.Context, token runnercontract.Secret) error {
+	status, body, err := c.post(ctx, runnercontract.PathRelease, token)
 	switch {
 	case err != nil:
 		return err
@@ -124,7 +124,7 @@ func (c *Client) Release(ctx context.Context, token contract.Secret) error {
 
 // post sends a request until it gets an answer that will not change by asking
 // again, and returns it.
-func (c *Client) post(ctx context.Context, path string, token contract.Secret) (int, []byte, error) {
+func (c *Client) post(ctx context.Context, path string, token runnercontract.Secret) (int, []byte, error) {
 	deadline := c.Clock.Now().Add(Patience)
 	for attempt := 0; ; attempt++ {
 		status, body, wait, err := c.try(ctx, path, token)
@@ -148,7 +148,7 @@ func (c *Client) post(ctx context.Context, path string, token contract.Secret) (
 
 // try sends a request once. Its error means that trying again may help, not
 // before wait has passed.
-func (c *Client) try(ctx context.Context, path string, token contract.Secret) (status int, body []byte, wait time.Duration, err error) {
+func (c *Client) try(ctx context.Context, path string, token runnercontract.Secret) (status int, body []byte, wait time.Duration, err error) {
 	ctx, cancel := context.WithTimeout(ctx, AttemptTimeout)
 	defer cancel()
 	req, err := c.request(ctx, path, token)
@@ -171,8 +171,8 @@ func (c *Client) try(ctx context.Context, path string, token contract.Secret) (s
 }
 
 // request returns a signed request.
-func (c *Client) request(ctx context.Context, path string, token contract.Secret) (*http.Request, error) {
-	body, err := json.Marshal(contract.RegistrationRequest{Contract: contract.Version, ReleaseToken: token})
+func (c *Client) request(ctx context.Context, path string, token runnercontract.Secret) (*http.Request, error) {
+	body, err := json.Marshal(runnercontract.Request{Contract: runnercontract.Version, ReleaseToken: token})
 	if err != nil {
 		return nil, fmt.Errorf("encoding the request: %w", err)
 	}
@@ -221,7 +221,7 @@ func (c *Client) retryAfter(h http.Header) time.Duration {
 func refusal(status int, body []byte) error {
 	text := fmt.Sprintf("%d %s%s", status, http.StatusText(status), explanation(body))
 	if status == http.StatusUpgradeRequired {
-		text += fmt.Sprintf(" (this image speaks contract version %d: rebuild it)", contract.Version)
+		text += fmt.Sprintf(" (this image speaks contract version %d: rebuild it)", runnercontract.Version)
 	}
 	return fmt.Errorf("%w: %s", ErrRefused, text)
 }
@@ -229,7 +229,7 @@ func refusal(status int, body []byte) error {
 // explanation returns what an answer that is no success says of itself, fit for
 // one line of a log.
 func explanation(body []byte) string {
-	var said contract.RegistrationError
+	var said runnercontract.Failure
 	if json.Unmarshal(body, &said) != nil || said.Error == "" {
 		return ""
 	}

@@ -17,7 +17,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/ecs-github-runners/ecsrunners/internal/contract"
+	runnercontract "github.com/ecs-github-runners/ecsrunners/internal/contract/runner"
 	"github.com/ecs-github-runners/ecsrunners/runner-image/supervisor/registration"
 )
 
@@ -34,11 +34,11 @@ func TestRegister_SignsAndStatesTheContract(t *testing.T) {
 	})
 	registered, err := client.Register(t.Context())
 	require.NoError(t, err)
-	assert.Equal(t, contract.Registration{RunnerID: 7, RunnerName: "prod-linux-1-01234567-k3", JITConfig: "s3cret", ReleaseToken: "t0ken"}, registered)
+	assert.Equal(t, runnercontract.Registration{RunnerID: 7, RunnerName: "prod-linux-1-01234567-k3", JITConfig: "s3cret", ReleaseToken: "t0ken"}, registered)
 
 	assert.Equal(t, http.MethodPost, got.Method)
-	assert.Equal(t, contract.PathRegister, got.URL.Path)
-	assert.JSONEq(t, fmt.Sprintf(`{"contract":%d}`, contract.Version), string(body))
+	assert.Equal(t, runnercontract.PathRegister, got.URL.Path)
+	assert.JSONEq(t, fmt.Sprintf(`{"contract":%d}`, runnercontract.Version), string(body))
 	authorization := got.Header.Get("Authorization")
 	assert.Contains(t, authorization, "AWS4-HMAC-SHA256 Credential=AKID/20260101/eu-west-1/lambda/aws4_request")
 	assert.Contains(t, authorization, "content-type;host")
@@ -53,9 +53,9 @@ func TestRelease_SendsTheToken(t *testing.T) {
 		w.WriteHeader(http.StatusNoContent)
 	})
 	require.NoError(t, client.Release(t.Context(), "t0ken"))
-	assert.JSONEq(t, fmt.Sprintf(`{"contract":%d,"release_token":"t0ken"}`, contract.Version), string(body))
+	assert.JSONEq(t, fmt.Sprintf(`{"contract":%d,"release_token":"t0ken"}`, runnercontract.Version), string(body))
 	require.NoError(t, client.Release(t.Context(), ""))
-	assert.JSONEq(t, fmt.Sprintf(`{"contract":%d}`, contract.Version), string(body))
+	assert.JSONEq(t, fmt.Sprintf(`{"contract":%d}`, runnercontract.Version), string(body))
 }
 
 func TestAnswers(t *testing.T) {
@@ -67,20 +67,20 @@ func TestAnswers(t *testing.T) {
 		want   error
 		text   string
 	}{
-		{contract.PathRegister, 204, "", registration.ErrNoWork, ""},
-		{contract.PathRegister, 400, "", registration.ErrRefused, "400 Bad Request"},
-		{contract.PathRegister, 403, `{"error":"not a task\nof this fleet"}`, registration.ErrRefused, "403 Forbidden: not a task of this fleet"},
-		{contract.PathRegister, 404, `<html>`, registration.ErrRefused, "404 Not Found"},
-		{contract.PathRegister, 426, `{"error":"speak 2"}`, registration.ErrRefused, "426 Upgrade Required: speak 2 (this image speaks contract version 1: rebuild it)"},
-		{contract.PathRegister, 200, `{"runner_name":"r","jit_config":`, registration.ErrRefused, "not a registration"},
-		{contract.PathRegister, 200, `{"runner_name":"r","jit_config":"c"}`, registration.ErrRefused, "not a registration"},
-		{contract.PathRegister, 200, `{"runner_name":"r"}`, registration.ErrRefused, "not a registration"},
-		{contract.PathStarted, 200, `{}`, nil, ""},
-		{contract.PathStarted, 204, "", nil, ""},
-		{contract.PathStarted, 409, "", registration.ErrRefused, "409 Conflict"},
-		{contract.PathRelease, 204, "", nil, ""},
-		{contract.PathRelease, 409, "", registration.ErrBusy, ""},
-		{contract.PathRelease, 403, "", registration.ErrRefused, ""},
+		{runnercontract.PathRegister, 204, "", registration.ErrNoWork, ""},
+		{runnercontract.PathRegister, 400, "", registration.ErrRefused, "400 Bad Request"},
+		{runnercontract.PathRegister, 403, `{"error":"not a task\nof this fleet"}`, registration.ErrRefused, "403 Forbidden: not a task of this fleet"},
+		{runnercontract.PathRegister, 404, `<html>`, registration.ErrRefused, "404 Not Found"},
+		{runnercontract.PathRegister, 426, `{"error":"speak 2"}`, registration.ErrRefused, "426 Upgrade Required: speak 2 (this image speaks contract version 1: rebuild it)"},
+		{runnercontract.PathRegister, 200, `{"runner_name":"r","jit_config":`, registration.ErrRefused, "not a registration"},
+		{runnercontract.PathRegister, 200, `{"runner_name":"r","jit_config":"c"}`, registration.ErrRefused, "not a registration"},
+		{runnercontract.PathRegister, 200, `{"runner_name":"r"}`, registration.ErrRefused, "not a registration"},
+		{runnercontract.PathStarted, 200, `{}`, nil, ""},
+		{runnercontract.PathStarted, 204, "", nil, ""},
+		{runnercontract.PathStarted, 409, "", registration.ErrRefused, "409 Conflict"},
+		{runnercontract.PathRelease, 204, "", nil, ""},
+		{runnercontract.PathRelease, 409, "", registration.ErrBusy, ""},
+		{runnercontract.PathRelease, 403, "", registration.ErrRefused, ""},
 	} {
 		t.Run(fmt.Sprintf("%s_%d", strings.TrimPrefix(tc.path, "/"), tc.status), func(t *testing.T) {
 			t.Parallel()
@@ -215,9 +215,9 @@ func TestErrors_DoNotQuoteARegistration(t *testing.T) {
 
 func TestRequests_AreTheSameEachTime(t *testing.T) {
 	t.Parallel()
-	var bodies []contract.RegistrationRequest
+	var bodies []runnercontract.Request
 	client, _ := serve(t, func(w http.ResponseWriter, r *http.Request) {
-		var body contract.RegistrationRequest
+		var body runnercontract.Request
 		assert.NoError(t, json.NewDecoder(r.Body).Decode(&body))
 		bodies = append(bodies, body)
 		status := http.StatusNoContent
@@ -227,15 +227,15 @@ func TestRequests_AreTheSameEachTime(t *testing.T) {
 		w.WriteHeader(status)
 	})
 	require.NoError(t, client.Started(t.Context()))
-	want := contract.RegistrationRequest{Contract: contract.Version}
-	assert.Equal(t, []contract.RegistrationRequest{want, want, want}, bodies)
+	want := runnercontract.Request{Contract: runnercontract.Version}
+	assert.Equal(t, []runnercontract.Request{want, want, want}, bodies)
 }
 
 func call(ctx context.Context, c *registration.Client, path string) error {
 	switch path {
-	case contract.PathStarted:
+	case runnercontract.PathStarted:
 		return c.Started(ctx)
-	case contract.PathRelease:
+	case runnercontract.PathRelease:
 		return c.Release(ctx, "")
 	default:
 		_, err := c.Register(ctx)

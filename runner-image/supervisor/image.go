@@ -4,14 +4,71 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"syscall"
+	"time"
 
-	"github.com/ecs-github-runners/ecsrunners/internal/contract"
+	runnercontract "github.com/ecs-github-runners/ecsrunners/internal/contract/runner"
 )
+
+// image says where things are in the image, and who the runner is.
+type image struct {
+	root    string // of actions/runner, and the runner's home
+	scripts string // our hook scripts
+	hooks   string // the customer's hooks, in a folder for each hook
+	socket  string // of the supervisor
+	uid     int    // of the runner, and its group id
+	sudo    string // where an image has sudo that lets jobs become root
+	owner   int    // user that the supervisor must be: root, but in tests
+}
+
+// standard returns the image that our Dockerfile builds.
+func standard() image {
+	return image{
+		root:    runnercontract.Root,
+		scripts: runnercontract.SupervisorRoot,
+		hooks:   runnercontract.HooksRoot,
+		socket:  runnercontract.SupervisorSocket,
+		uid:     runnercontract.UID,
+		sudo:    "/usr/bin/sudo",
+	}
+}
+
+// hasSudo tells whether the image is made for jobs that become root.
+func (img image) hasSudo() bool {
+	_, err := os.Stat(img.sudo)
+	return err == nil
+}
+
+// credential returns the user to become, or nil if that is who we are.
+func (img image) credential() *syscall.Credential {
+	if os.Geteuid() == img.uid {
+		return nil
+	}
+	id := uint32(img.uid) //nolint:gosec // 1001, or a test's own
+	return &syscall.Credential{Uid: id, Gid: id}
+}
+
+// checkCommand runs the check command.
+func checkCommand(args []string, img image) error {
+	flags := flag.NewFlagSet("check", flag.ContinueOnError)
+	want := flags.String("runner-version", "", "version of actions/runner that the image must have")
+	if err := flags.Parse(args); err != nil {
+		return fmt.Errorf("reading the arguments: %w", err)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	version, err := check(ctx, img, *want)
+	if err != nil {
+		return err
+	}
+	fmt.Printf("image is complete: actions/runner %s, contract version %d\n", version, runnercontract.Version)
+	return nil
+}
 
 // check reports everything that keeps this image from running runners. It returns
 // the version of actions/runner, which must be want unless that is empty.
@@ -20,7 +77,7 @@ func check(ctx context.Context, img image, want string) (string, error) {
 	if os.Geteuid() != img.owner {
 		errs = append(errs, fmt.Errorf("%w: the image must end with USER root", errNotRoot))
 	}
-	for _, hook := range []contract.Hook{contract.HookJobStarted, contract.HookJobCompleted} {
+	for _, hook := range []runnercontract.Hook{runnercontract.HookJobStarted, runnercontract.HookJobCompleted} {
 		script := filepath.Join(img.scripts, string(hook)+".sh")
 		if info, err := os.Stat(script); err != nil {
 			errs = append(errs, fmt.Errorf("looking for a hook script: %w", err))

@@ -8,7 +8,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/ecs-github-runners/ecsrunners/internal/contract"
+	runnercontract "github.com/ecs-github-runners/ecsrunners/internal/contract/runner"
 )
 
 func TestCheck(t *testing.T) {
@@ -70,10 +70,10 @@ func TestTaskCredentials_NeverThoseOfTheHost(t *testing.T) {
 
 func TestStandard_IsTheContract(t *testing.T) {
 	t.Parallel()
-	assert.Equal(t, contract.SupervisorRoot, standard().scripts)
-	for _, hook := range []contract.Hook{contract.HookJobStarted, contract.HookJobCompleted} {
+	assert.Equal(t, runnercontract.SupervisorRoot, standard().scripts)
+	for _, hook := range []runnercontract.Hook{runnercontract.HookJobStarted, runnercontract.HookJobCompleted} {
 		script, err := os.ReadFile("hooks/" + string(hook) + ".sh")
 		require.NoError(t, err)
-		assert.Contains(t, string(script), "exec "+contract.SupervisorRoot+"/supervisor hook "+string(hook)+"\n")
+		assert.Contains(t, string(script), "exec "+runnercontract.SupervisorRoot+"/supervisor hook "+string(hook)+"\n")
 	}
 }
