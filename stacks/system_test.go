@@ -17,8 +17,8 @@ import (
 
 	"github.com/ecs-github-runners/ecsrunners/constructs"
 	"github.com/ecs-github-runners/ecsrunners/internal/cdktest"
-	"github.com/ecs-github-runners/ecsrunners/internal/contract"
 	registrationcontract "github.com/ecs-github-runners/ecsrunners/internal/contract/registration"
+	webhookcontract "github.com/ecs-github-runners/ecsrunners/internal/contract/webhook"
 	"github.com/ecs-github-runners/ecsrunners/stacks"
 	"github.com/ecs-github-runners/ecsrunners/stacks/config"
 )
@@ -186,7 +186,9 @@ func TestSystem_AddingAFleetTouchesNothingButTheRouteTables(t *testing.T) {
 		// The functions know their fleets by one variable; and the webhook's waits for
 		// the fleets' rules.
 		for _, function := range []any{one, other} {
-			delete(cdktest.At(function, "Properties.Environment.Variables").(map[string]any), registrationcontract.EnvFleets)
+			variables := cdktest.At(function, "Properties.Environment.Variables").(map[string]any)
+			delete(variables, webhookcontract.EnvRoutes)
+			delete(variables, registrationcontract.EnvFleets)
 			delete(function.(map[string]any), "DependsOn")
 		}
 		assert.Equalf(t, one, other, "%s changed in more than its route table", id)
@@ -222,7 +224,7 @@ func TestRunnersStack_RegistersRunnersWhereTheConfigurationSays(t *testing.T) {
 			assert.Equal(t, 2, secrets)
 			continue
 		}
-		assert.Equal(t, test.secret, variables[contract.EnvCredentialID])
+		assert.Equal(t, test.secret, variables[registrationcontract.EnvCredentialID])
 		assert.Equal(t, 1, secrets, "a secret that nobody reads")
 	}
 }
