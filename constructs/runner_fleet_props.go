@@ -17,7 +17,6 @@ import (
 
 	registrationcontract "github.com/ecs-github-runners/ecsrunners/internal/contract/registration"
 	runnercontract "github.com/ecs-github-runners/ecsrunners/internal/contract/runner"
-	"github.com/ecs-github-runners/ecsrunners/internal/enum"
 	"github.com/ecs-github-runners/ecsrunners/internal/instancetype"
 	"github.com/ecs-github-runners/ecsrunners/internal/labels"
 	"github.com/ecs-github-runners/ecsrunners/internal/problem"
@@ -55,7 +54,8 @@ type RunnerFleetProps struct {
 	// Default: the cluster's default capacity.
 	Capacity *RunnerCapacity `json:"-"`
 
-	// CPU units of a task, of which a vCPU has 1024.
+	// CPU is the share of the processors that a task gets, in CPU units, of which a
+	// vCPU has 1024.
 	//
 	// Default: all of the capacity's smallest instance type; 2048 if that is not
 	// known to this library.
@@ -88,7 +88,7 @@ type RunnerFleetProps struct {
 	// address: it takes private subnets with a way out.
 	//
 	// Default: BRIDGE.
-	NetworkMode awsecs.NetworkMode `json:"networkMode"`
+	NetworkMode awsecs.NetworkMode `json:"networkMode" enum:"bridge,awsvpc"`
 
 	// TmpfsMiB are folders of the container that are kept in memory, by path, with
 	// their sizes in MiB. They count as the task's memory.
@@ -155,10 +155,15 @@ type RunnerFleetProps struct {
 	// Default: runner.
 	ContainerName string `json:"containerName"`
 
-	// TaskRoleName and ExecutionRoleName are physical names of roles.
+	// TaskRoleName is the physical name of the role of jobs.
 	//
 	// Default: named by CloudFormation.
-	TaskRoleName      string `json:"taskRoleName"`
+	TaskRoleName string `json:"taskRoleName"`
+
+	// ExecutionRoleName is the physical name of the role with which the ECS agent
+	// pulls the image and writes the log.
+	//
+	// Default: named by CloudFormation.
 	ExecutionRoleName string `json:"executionRoleName"`
 
 	// LogGroupName is the physical name of the log group with the runners' logs.
@@ -192,9 +197,6 @@ type MountOptions struct {
 	ReadOnly bool
 }
 
-// Network modes of tasks on EC2 in which the hosts' firewall holds.
-var networkModes = []string{"bridge", "awsvpc"}
-
 // WithDefaults returns a copy with the defaults filled in but CPU and MemoryMiB,
 // which depend on the capacity, see Fit.
 func (p RunnerFleetProps) WithDefaults() RunnerFleetProps {
@@ -227,6 +229,7 @@ const maxRunnerGroupName = 128
 // and whether Image and Registration are given to NewRunnerFleet.
 func (p RunnerFleetProps) Validate() error {
 	var l problem.List
+	l.Choices(p)
 	if !labels.IsFleetName(p.Name) {
 		l.Invalid("Name", p.Name, "at most 24 lower-case letters, digits and single hyphens, beginning with a letter")
 	}
@@ -242,7 +245,6 @@ func (p RunnerFleetProps) Validate() error {
 	if p.MemoryMiB < 0 || p.MemoryMiB != 0 && p.MemoryMiB < 512 {
 		l.Invalid("MemoryMiB", p.MemoryMiB, "at least 512 MiB, below which actions/runner does not work, or left out for a whole instance")
 	}
-	l.OneOf("NetworkMode", enum.AWS(p.NetworkMode), networkModes...)
 	for _, folder := range slices.Sorted(maps.Keys(p.TmpfsMiB)) {
 		field := fmt.Sprintf("TmpfsMiB[%q]", folder)
 		if !path.IsAbs(folder) || path.Clean(folder) != folder || folder == "/" {
