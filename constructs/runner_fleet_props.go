@@ -187,9 +187,9 @@ type RunnerFleetProps struct {
 // MountOptions describe a volume in the container.
 type MountOptions struct {
 	// Volume to mount. Docker's volumes and folders of the host outlive a task, and
-	// so hand what one job leaves to the next.
+	// so hand what one job leaves to the next. Required.
 	Volume *awsecs.Volume
-	// Path in the container at which it appears.
+	// Path in the container at which it appears. Required.
 	Path string
 	// ReadOnly keeps jobs from writing to it.
 	//

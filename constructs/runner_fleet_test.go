@@ -245,7 +245,9 @@ func TestRunnerFleet_TakesItsProps(t *testing.T) {
 		p.LogGroupName, p.LogRetentionDays = "/runners", 7
 		p.LogEncryptionKey = awskms.NewKey(stack, jsii.String("Key"), nil)
 	})
-	ingress := constructs.NewWebhookIngress(stack, "Ingress", owners())
+	props := owners()
+	props.MaximumEventAge, props.MaximumRetryAttempts = minutes(10), new(20)
+	ingress := constructs.NewWebhookIngress(stack, "Ingress", props)
 	ingress.AddFleet(fleet)
 	template := cdktest.Template(stack)
 	definition, runner := cdktest.Properties(t, template, fleet.TaskDefinition()), runnerContainer(t, template, fleet)
@@ -284,7 +286,11 @@ func TestRunnerFleet_TakesItsProps(t *testing.T) {
 	assert.Equal(t, "Docker", registered.RunnerGroup)
 	assert.Equal(t, 35*60, registered.LeaseSeconds, "a claim would lapse while its runner still waits")
 
-	parameters := cdktest.At(cdktest.Properties(t, template, ingress.Rule(fleet)), "Targets.0.EcsParameters")
+	rule := cdktest.Properties(t, template, ingress.Rule(fleet))
+	assertAt(t, rule, []expectation{
+		{"Targets.0.RetryPolicy", map[string]any{"MaximumEventAgeInSeconds": 600.0, "MaximumRetryAttempts": 20.0}, "a task for a job of yesterday"},
+	})
+	parameters := cdktest.At(rule, "Targets.0.EcsParameters")
 	assertAt(t, parameters.(map[string]any), []expectation{
 		{"PlacementConstraints", []any{map[string]any{"Type": "distinctInstance"}}, "two privileged jobs would share a host"},
 		{"NetworkConfiguration.AwsVpcConfiguration.AssignPublicIp", "DISABLED", "EC2 knows no other"},

@@ -246,7 +246,7 @@ func cutValue(said, value string) (rest string, ok bool) {
 		var got time.Duration
 		for i, unit := range []time.Duration{24 * time.Hour, time.Hour, time.Minute, time.Second} {
 			var n int
-			fmt.Sscan(m[i+1], &n)
+			_, _ = fmt.Sscan(m[i+1], &n) // 0 where the unit is missing
 			got += time.Duration(n) * unit
 		}
 		return strings.TrimPrefix(said, m[0]), got == d
