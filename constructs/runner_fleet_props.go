@@ -3,6 +3,7 @@ package constructs
 import (
 	"cmp"
 	"fmt"
+	"iter"
 	"maps"
 	"math"
 	"path"
@@ -95,6 +96,12 @@ type RunnerFleetProps struct {
 	//
 	// Default: none.
 	TmpfsMiB map[string]int `json:"tmpfsMiB"`
+
+	// ShmSizeMiB is the size of /dev/shm, through which browsers share memory between
+	// their processes, at least 64 MiB. It counts as the task's memory.
+	//
+	// Default: 64, Docker's own.
+	ShmSizeMiB int `json:"shmSizeMiB"`
 
 	// Mounts are further volumes of the container.
 	//
@@ -254,6 +261,9 @@ func (p RunnerFleetProps) Validate() error {
 			l.Invalid(field, p.TmpfsMiB[folder], "1 MiB or more")
 		}
 	}
+	if p.ShmSizeMiB != 0 && p.ShmSizeMiB < 64 {
+		l.Invalid("ShmSizeMiB", p.ShmSizeMiB, "at least 64 MiB, the size that Docker gives it")
+	}
 	p.validateTimes(&l)
 	for _, name := range slices.Sorted(maps.Keys(p.Environment)) {
 		validateVariable(&l, "Environment", name)
@@ -353,14 +363,17 @@ func (p RunnerFleetProps) Fit(place Placement) (RunnerFleetProps, error) {
 	if p.CPU > room.cpu {
 		l.Invalid("CPU", p.CPU, fmt.Sprintf("at most %d, or the task never starts: %s, the smallest instance type of the capacity, has %d vCPU of 1024 units", room.cpu, instanceType, size.VCPU))
 	}
-	tmpfs := 0
-	for _, size := range p.TmpfsMiB {
-		tmpfs += size
-	}
-	if tmpfs >= p.MemoryMiB {
-		l.Refused("TmpfsMiB", fmt.Sprintf("must be less than {MemoryMiB} (%d) in all, because it counts as the task's memory, got %d MiB", p.MemoryMiB, tmpfs))
+	if inMemory := p.ShmSizeMiB + sum(maps.Values(p.TmpfsMiB)); inMemory >= p.MemoryMiB {
+		l.Refused("TmpfsMiB", fmt.Sprintf("and {ShmSizeMiB} must be less than {MemoryMiB} (%d) together, because they count as the task's memory, got %d MiB", p.MemoryMiB, inMemory))
 	}
 	return p, l.Err()
+}
+
+func sum(numbers iter.Seq[int]) (total int) {
+	for n := range numbers {
+		total += n
+	}
+	return total
 }
 
 // registeredShare is the part of an instance's nominal memory that it registers
