@@ -47,7 +47,7 @@ func newSystem(t *testing.T) system {
 func (s system) fleetProps() *constructs.RunnerFleetProps {
 	return &constructs.RunnerFleetProps{
 		Registration: s.registration,
-		Image:        constructs.ImageFromRegistry("registry.example.com/runner:stable"),
+		Image:        constructs.RegistryImage("registry.example.com/runner:stable"),
 		Labels:       []string{"self-hosted", "Linux", "x64"},
 	}
 }

@@ -728,13 +728,13 @@ func TestRunnerImage_CrossesStacksWithoutADigest(t *testing.T) {
 func TestRunnerImage_OfThoseWhoBuildElsewhere(t *testing.T) {
 	stack := cdktest.NewStack(t)
 	repository := awsecr.Repository_FromRepositoryName(stack, jsii.String("Images"), jsii.String("runner"))
-	name, waitsFor := container(t, stack, constructs.ImageFromRepository(repository, "stable"))
+	name, waitsFor := container(t, stack, constructs.RepositoryImage(repository, "stable"))
 	assert.Equal(t, resolved(stack, repository.RepositoryUriForTag(jsii.String("stable"))), name)
 	assert.Equal(t, "<nil>", waitsFor)
 
-	name, _ = container(t, cdktest.NewStack(t), constructs.ImageFromRegistry("registry.example.com/runner:stable"))
+	name, _ = container(t, cdktest.NewStack(t), constructs.RegistryImage("registry.example.com/runner:stable"))
 	assert.Equal(t, "registry.example.com/runner:stable", name)
-	for _, image := range []constructs.RunnerImage{constructs.ImageFromRepository(repository, "stable"), constructs.ImageFromRegistry("x")} {
+	for _, image := range []constructs.RunnerImage{constructs.RepositoryImage(repository, "stable"), constructs.RegistryImage("x")} {
 		assert.True(t, constructs.SupportsArchitecture(image, constructs.ARM64), "nobody but the customer knows")
 	}
 }

@@ -139,13 +139,21 @@ func TestRunnerRegistration_TakesItsProps(t *testing.T) {
 	require.NoError(t, err)
 	assert.Contains(t, string(encoded), "kms:ViaService", "the credential could not be decrypted")
 
-	for outcome, want := range map[string]string{"registered": registrationcontract.MetricRequests, "throttled": registrationcontract.MetricRequests} {
-		assert.Equal(t, want, *registration.MetricRequests(outcome, nil).MetricName())
+	outcomes := []constructs.RegistrationOutcome{
+		constructs.RegistrationRegistered, constructs.RegistrationStarted, constructs.RegistrationReleased, constructs.RegistrationNoWork,
+		constructs.RegistrationBusy, constructs.RegistrationRefused, constructs.RegistrationThrottled, constructs.RegistrationUnavailable,
+		constructs.RegistrationFailed,
 	}
+	require.Len(t, outcomes, len(registrationcontract.Outcomes()), "an outcome has no constant")
+	for i, outcome := range registrationcontract.Outcomes() {
+		assert.EqualValues(t, outcome, outcomes[i])
+	}
+	requests := registration.MetricRequests(constructs.RegistrationThrottled, nil)
+	assert.Equal(t, registrationcontract.MetricRequests, *requests.MetricName())
+	assert.Equal(t, "throttled", (*requests.Dimensions())["Outcome"])
 	assert.Equal(t, "Minimum", *registration.MetricRateLimitRemaining(nil).Statistic())
 	assert.Equal(t, registrationcontract.MetricJobCheckFailures, *registration.MetricJobCheckFailures(nil).MetricName())
 	assert.Equal(t, registrationcontract.MetricSwappedJobs, *registration.MetricSwappedJobs(nil).MetricName())
-	assert.Contains(t, cdktest.PanicMessage(t, func() { registration.MetricRequests("lost", nil) }), `outcome must be one of [registered started released no_work busy refused throttled unavailable failed], got "lost"`)
 }
 
 func TestRunnerRegistration_FailsWhen(t *testing.T) {
