@@ -105,7 +105,7 @@ func (v *identityValidation) opened(role awsiam.Role, policies []policy) []strin
 	return reasons
 }
 
-// invokes tells whether a statement lets its role invoke a function past its URL.
+// invokes reports whether a statement lets its role invoke a function past its URL.
 func invokes(statement any, function arn) bool {
 	s, _ := statement.(map[string]any)
 	if s["Effect"] != "Allow" {
@@ -172,7 +172,7 @@ func newARN(resolved any) arn {
 	return arn{text.String(), true}
 }
 
-// covers tells whether a resource in a policy may be the function: it is the same
+// covers reports whether a resource in a policy may be the function: it is the same
 // reference, or a pattern that may come to match it.
 func (a arn) covers(function arn) bool {
 	if !a.literal {

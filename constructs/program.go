@@ -17,7 +17,7 @@ import (
 	"github.com/ecs-github-runners/ecsrunners/internal/bundle"
 )
 
-// programCode is the code of a program of ours: built at synthesis from the
+// programCode is the code of a program of this library: built at synthesis from the
 // sources that travel with this library, by the go command, or in a container
 // where that is missing. The asset's hash is over the sources, so a template is
 // the same whether or not they were built.

@@ -144,7 +144,7 @@ func TestRunnerFleet_ByDefaultRunsOneUnprivilegedJobAnInstance(t *testing.T) {
 	}
 	_, err := runnercontract.Parse(lookup)
 	require.NoError(t, err, "the supervisor would refuse its environment")
-	assertAt(t, cdktest.Properties(t, template, fleet.LogGroup()), []expectation{{"RetentionInDays", 30.0, "logs would be kept, and paid for, for ever"}})
+	assertAt(t, cdktest.Properties(t, template, fleet.LogGroup()), []expectation{{"RetentionInDays", 30.0, "logs would be kept, and paid for, forever"}})
 	assert.Empty(t, cdktest.Warnings(s.stack))
 }
 

@@ -14,7 +14,7 @@ import (
 // It names a tag and never a digest: a digest would bring each new image to the
 // tasks by a deployment only, and could not cross stacks.
 type RunnerImage interface {
-	// supports tells whether there is an image for an architecture.
+	// supports reports whether there is an image for an architecture.
 	supports(architecture Architecture) bool
 	// bind returns the image for containers below a scope, which is not deployed
 	// before the image is there.

@@ -151,7 +151,7 @@ func (r *RunnerRegistration) MetricRequests(outcome RegistrationOutcome, props *
 }
 
 // MetricJobCheckFailures is the number of runners that were registered although
-// GitHub did not tell the state of their jobs.
+// GitHub did not report the state of their jobs.
 func (r *RunnerRegistration) MetricJobCheckFailures(props *awscloudwatch.MetricOptions) awscloudwatch.Metric {
 	return r.metric(registrationcontract.MetricJobCheckFailures, nil, "Sum", props)
 }

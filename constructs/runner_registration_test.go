@@ -48,7 +48,7 @@ func TestRunnerRegistration_ByDefaultIsADoorForItsFleetsOnly(t *testing.T) {
 		{"MemorySize", 256.0, "a cold start with less takes seconds"},
 		{"ReservedConcurrentExecutions", nil, "new accounts would refuse it"},
 		{"LoggingConfig.LogFormat", "JSON", "Lambda's own lines must be readable by the same queries"},
-		{"LoggingConfig.LogGroup", resolved(s.stack, s.registration.LogGroup().LogGroupName()), "Lambda would make a log group that keeps logs for ever"},
+		{"LoggingConfig.LogGroup", resolved(s.stack, s.registration.LogGroup().LogGroupName()), "Lambda would make a log group that keeps logs forever"},
 	})
 	secret := cdktest.Properties(t, template, s.registration.Credential())
 	assert.NotContains(t, secret, "GenerateSecretString", "a random value would be taken for a credential")
@@ -60,7 +60,7 @@ func TestRunnerRegistration_ByDefaultIsADoorForItsFleetsOnly(t *testing.T) {
 		{"GlobalSecondaryIndexes.0.KeySchema", []any{
 			map[string]any{"AttributeName": registrationcontract.LedgerFleetState, "KeyType": "HASH"}, map[string]any{"AttributeName": registrationcontract.LedgerQueuedAt, "KeyType": "RANGE"},
 		}, "the oldest job would not be the first"},
-		{"TimeToLiveSpecification", map[string]any{"AttributeName": registrationcontract.LedgerExpires, "Enabled": true}, "jobs would be kept for ever"},
+		{"TimeToLiveSpecification", map[string]any{"AttributeName": registrationcontract.LedgerExpires, "Enabled": true}, "jobs would be kept forever"},
 		{"PointInTimeRecoverySpecification", nil, "it is charged for"},
 	})
 	assert.Equal(t, "Delete", cdktest.Definition(t, template, s.registration.Ledger())["DeletionPolicy"])

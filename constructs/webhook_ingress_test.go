@@ -81,7 +81,7 @@ func TestWebhookIngress_ByDefaultIsADoorForSignedDeliveriesOnly(t *testing.T) {
 		{"ReservedConcurrentExecutions", nil, "a reservation throttles bursts, and GitHub does not deliver again"},
 		{"TracingConfig", nil, "traces cost money"},
 		{"LoggingConfig.LogFormat", "JSON", "Lambda's own lines must be readable by the same queries"},
-		{"LoggingConfig.LogGroup", resolved(stack, ingress.LogGroup().LogGroupName()), "Lambda would make a log group that keeps logs for ever"},
+		{"LoggingConfig.LogGroup", resolved(stack, ingress.LogGroup().LogGroupName()), "Lambda would make a log group that keeps logs forever"},
 		{"FunctionName", nil, "a second stack would collide"},
 	})
 	assert.Equal(t, webhookcontract.Config{
@@ -108,7 +108,7 @@ func TestWebhookIngress_ByDefaultIsADoorForSignedDeliveriesOnly(t *testing.T) {
 		map[string]any{"Action": "lambda:InvokeFunction", "FunctionName": functionARN, "Principal": "*", "InvokedViaFunctionUrl": true},
 	}, permissions, "without the first, or the second, AWS answers GitHub 403; without their conditions anybody could invoke the function past the URL")
 	assertAt(t, cdktest.Properties(t, template, ingress.LogGroup()), []expectation{
-		{"RetentionInDays", 30.0, "logs would be kept, and paid for, for ever"},
+		{"RetentionInDays", 30.0, "logs would be kept, and paid for, forever"},
 	})
 	assertAt(t, cdktest.Properties(t, template, ingress.Secret()), []expectation{
 		{"GenerateSecretString", map[string]any{"ExcludePunctuation": true, "PasswordLength": 64.0}, "the secret must be random, and survive being pasted into a form"},

@@ -31,7 +31,7 @@ var ErrNoGo = errors.New("the go command is not on PATH")
 // provided.al2023 starts it.
 const Binary = "bootstrap"
 
-// Program is a program of ours for AWS Lambda.
+// Program is a program of this library for AWS Lambda.
 type Program struct {
 	Sources fs.FS  // a module: go.mod, go.sum and the packages of the program
 	Package string // the folder of its main package, such as "lambda/webhook"

@@ -22,7 +22,7 @@ import (
 // The validation of templates takes five seconds a process; "make synth" does
 // it. The jsii client took its copy of the environment when the packages of the
 // CDK were initialized, before this one. It has not started Node.js yet; once
-// closed, it begins anew, with the environment of now.
+// closed, it begins again, with the current environment.
 func init() {
 	if err := os.Setenv("CDK_VALIDATION", "false"); err != nil {
 		panic(err)
