@@ -449,7 +449,7 @@ func (p *RunnerImagePipeline) newFunction(code awslambda.Code) awslambda.Functio
 		variables[name] = &value
 	}
 	if code == nil {
-		code = programCode(p, "lambda/imagebuild", ARM64)
+		code = programCode(p, bundle.ImageBuild, ARM64)
 	}
 	p.functionLogs = newLogGroup(p, "FunctionLogs", nil, p.settings.LogRetentionDays)
 	role := p.newFunctionRole()

@@ -16,6 +16,7 @@ import (
 	"github.com/aws/constructs-go/constructs/v10"
 	"github.com/aws/jsii-runtime-go"
 
+	"github.com/ecs-github-runners/ecsrunners/internal/bundle"
 	"github.com/ecs-github-runners/ecsrunners/internal/contract"
 	"github.com/ecs-github-runners/ecsrunners/internal/settings"
 )
@@ -215,7 +216,7 @@ func (r *RunnerRegistration) newFunction(code awslambda.Code) awslambda.Function
 		panic(fmt.Errorf("RunnerRegistration %q: %w", *r.Node().Id(), err))
 	}
 	if code == nil {
-		code = programCode(r, "lambda/registration", ARM64)
+		code = programCode(r, bundle.Registration, ARM64)
 	}
 	r.logGroup = newFunctionLogs(r, r.settings.FunctionName, r.settings.LogRetentionDays)
 	role := r.newRole()

@@ -19,6 +19,7 @@ import (
 	"github.com/aws/constructs-go/constructs/v10"
 	"github.com/aws/jsii-runtime-go"
 
+	"github.com/ecs-github-runners/ecsrunners/internal/bundle"
 	"github.com/ecs-github-runners/ecsrunners/internal/contract"
 	"github.com/ecs-github-runners/ecsrunners/internal/labels"
 	"github.com/ecs-github-runners/ecsrunners/internal/settings"
@@ -288,7 +289,7 @@ func (w *WebhookIngress) newFunction(code awslambda.Code) awslambda.Function {
 		panic(fmt.Errorf("WebhookIngress %q: %w", *w.Node().Id(), err))
 	}
 	if code == nil {
-		code = programCode(w, "lambda/webhook", s.Architecture)
+		code = programCode(w, bundle.Webhook, s.Architecture)
 	}
 	w.logGroup = newFunctionLogs(w, s.FunctionName, s.LogRetentionDays)
 	tracing := awslambda.Tracing_DISABLED
