@@ -52,7 +52,7 @@ test: node_modules/.package-lock.json ## Run all tests that need no more than Go
 
 .PHONY: race
 race: node_modules/.package-lock.json ## Run the tests that do without jsii under the race detector (needs a C compiler).
-	go test -race $$(go list ./... | grep -vE '/(constructs|stacks|cmd/app|internal/cdktest|test/consumer)$$')
+	go test -race $$(go list ./... | grep -vE '/(constructs|stacks|cmd/app|internal/cdktest|snapshottest|test/consumer)$$')
 
 .PHONY: fuzz
 FUZZTIME ?= 1m
@@ -69,7 +69,7 @@ bench: ## Measure the webhook's program, see docs/benchmarks.md.
 
 .PHONY: snapshots
 snapshots: node_modules/.package-lock.json ## Rewrite the template snapshots and other golden files.
-	go test ./stacks ./internal/userdata -update
+	go test ./stacks ./snapshottest ./internal/userdata -update
 	cd examples && go test ./... -update
 
 .PHONY: fmt
