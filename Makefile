@@ -67,6 +67,10 @@ fuzz: ## Run each fuzz test for a minute (FUZZTIME=10s for less).
 bench: ## Measure the webhook's program, see docs/benchmarks.md.
 	go run ./bench/webhook
 
+.PHONY: bench-synth
+bench-synth: node_modules/.package-lock.json ## Measure the synthesis of the app, see docs/benchmarks.md.
+	go run ./bench/synth
+
 .PHONY: snapshots
 snapshots: node_modules/.package-lock.json ## Rewrite the template snapshots and other golden files.
 	go test ./stacks ./snapshottest ./internal/userdata -update
