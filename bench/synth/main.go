@@ -120,20 +120,12 @@ func newSession(ctx context.Context, folder string) (session, error) {
 	if err != nil {
 		return session{}, fmt.Errorf("reading go env: %w", err)
 	}
-	// Only the cache of programs is another than the user's.
+	// The compiler's cache stays the user's.
 	caches := filepath.Join(folder, "caches")
-	jsii := os.Getenv("JSII_RUNTIME_PACKAGE_CACHE_ROOT")
-	if jsii == "" {
-		user, err := os.UserCacheDir()
-		if err != nil {
-			return session{}, fmt.Errorf("finding the cache of jsii: %w", err)
-		}
-		jsii = filepath.Join(user, "aws", "jsii", "package-cache")
-	}
 	return session{
 		cache: filepath.Join(caches, "ecsrunners"),
 		env: append(os.Environ(), "CDK_CONTEXT_JSON="+string(values), "XDG_CACHE_HOME="+caches,
-			"GOCACHE="+strings.TrimSpace(string(goCache)), "JSII_RUNTIME_PACKAGE_CACHE_ROOT="+jsii),
+			"GOCACHE="+strings.TrimSpace(string(goCache))),
 	}, nil
 }
 

@@ -105,6 +105,24 @@ $`, log.String())
 	assert.True(t, bytes.Equal(without(t, p), binary), "the cache must give what a build gives")
 }
 
+// Builders of several processes know nothing of each other.
+func TestBuild_SharesTheCacheWithOtherProcesses(t *testing.T) {
+	t.Parallel()
+	folder, p := t.TempDir(), program(t, sources())
+	var waiting sync.WaitGroup
+	for range 4 {
+		output := t.TempDir()
+		waiting.Go(func() {
+			assert.NoError(t, bundle.NewBuilder(bundle.NewCache(folder, 3), new(bytes.Buffer)).Build(p, output))
+		})
+	}
+	waiting.Wait()
+	assert.Len(t, names(t, folder), 1, "what is left over would stay")
+	var log bytes.Buffer
+	assert.True(t, bytes.Equal(without(t, p), build(t, bundle.NewBuilder(bundle.NewCache(folder, 3), &log), p)))
+	assert.Empty(t, log.String())
+}
+
 func TestBuild_ReplacesWhatIsBrokenInTheCache(t *testing.T) {
 	t.Parallel()
 	folder, p := t.TempDir(), program(t, sources())

@@ -41,8 +41,8 @@ func TestConsumer_BuildsTheSameProgramInEveryMode(t *testing.T) {
 	for _, mode := range modes {
 		m := newModule(t, "ingress")
 		m.env = append(m.env, "GOPROXY="+version.proxy+",off", "GONOSUMDB="+library)
-		// Without a home there are no programs that were built before.
-		m.env = append(m.env, "GOCACHE="+goEnv(t, "GOCACHE"), "GOMODCACHE="+goEnv(t, "GOMODCACHE"), "HOME=", "XDG_CACHE_HOME=")
+		// Without a folder for caches there are no programs that were built before.
+		m.env = append(m.env, "GOCACHE="+goEnv(t, "GOCACHE"), "XDG_CACHE_HOME=no/absolute/path")
 		m.goCommand(t, "mod", "edit", "-require="+library+"@"+version.String())
 		m.goCommand(t, "mod", "tidy")
 		for _, args := range mode.setUp {
