@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -48,6 +49,7 @@ func templates(assembly string) ([]template, error) {
 		}
 		found = append(found, more...)
 	}
+	slices.SortFunc(found, func(a, b template) int { return strings.Compare(a.name, b.name) })
 	return found, nil
 }
 

@@ -2,9 +2,9 @@
 // that an app makes with files in testdata, so that a review shows what a change,
 // or an upgrade of a library, does to what is deployed.
 //
-//	func TestApp(t *testing.T) {
+//	func TestQueues(t *testing.T) {
 //		app := snapshottest.NewApp(t, nil)
-//		NewRunners(app, "Runners")
+//		newQueues(app, "Queues")
 //		snapshottest.Compare(t, "", app)
 //	}
 //
@@ -24,10 +24,10 @@
 // stacks have files of their own.
 //
 // A test owns the files in its folder. So a selection of tests, as in go test -run
-// TestApp, neither complains about the snapshots of the others nor removes them. A
-// folder is out of place when no test function of the package has its name. When
-// -run or -skip select subtests, leftover files in a test's folder are not looked
-// for.
+// TestQueues, neither complains about the snapshots of the others nor removes them.
+// Those of a test that is gone are found by any other: no test function of the
+// package has the name of their folder. When -run or -skip select subtests, leftover
+// files in the folder of a test are not looked for.
 //
 // # What is left out
 //

@@ -98,6 +98,10 @@ func (s *snapshots) compare(t testing.TB, name string, content []byte) {
 		t.Fatalf("reading the template of %s: %v", name, err)
 	}
 	file := filepath.Join(s.folder, name+".json")
+	if s.seen[file] {
+		t.Errorf("comparing %s twice in a test; give each comparison a name", name)
+		return
+	}
 	s.seen[file] = true
 	want, err := os.ReadFile(file)
 	switch {
@@ -120,30 +124,33 @@ func (s *snapshots) write(t testing.TB, file string, content []byte) {
 	}
 }
 
-// leftovers finds files in the folder that nothing was compared with, and folders
-// of tests that are no more.
+// leftovers finds files in the folder that nothing was compared with, and those of
+// tests that are no more.
 func (s *snapshots) leftovers(t testing.TB) {
 	if t.Failed() || t.Skipped() {
 		return
 	}
-	for _, folder := range foldersWithoutTest(t) {
-		s.leftover(t, folder)
+	folders := foldersWithoutTest(t)
+	if !selected("test.run") && !selected("test.skip") {
+		folders = append(folders, s.folder)
 	}
-	if selected("test.run") || selected("test.skip") {
-		return
-	}
-	files, _ := filepath.Glob(filepath.Join(s.folder, "*"))
-	for _, file := range files {
-		if !s.seen[file] {
-			s.leftover(t, file)
+	for _, folder := range folders {
+		files, _ := filepath.Glob(filepath.Join(folder, "*.json"))
+		for _, file := range files {
+			if !s.seen[file] {
+				leftover(t, file)
+			}
+		}
+		if updating() {
+			_ = os.Remove(folder) // if it is empty
 		}
 	}
 }
 
-func (s *snapshots) leftover(t testing.TB, file string) {
+func leftover(t testing.TB, file string) {
 	if !updating() {
 		t.Errorf("no template is compared with snapshot %s; delete it or run the test with -update", file)
-	} else if err := os.RemoveAll(file); err != nil {
+	} else if err := os.Remove(file); err != nil {
 		t.Error(err)
 	}
 }
@@ -170,7 +177,7 @@ func foldersWithoutTest(t testing.TB) []string {
 			tests[string(match[1])] = true
 		}
 	}
-	entries, _ := filepath.Glob(filepath.Join(root, "*"))
+	entries, _ := filepath.Glob(filepath.Join(root, "Test*"))
 	var found []string
 	for _, entry := range entries {
 		if !tests[filepath.Base(entry)] {

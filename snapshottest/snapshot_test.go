@@ -36,12 +36,14 @@ func TestCompareAssembly_FailsWhenASnapshotIsMissing(t *testing.T) {
 func TestCompareAssembly_FailsWhenASnapshotIsLeftOver(t *testing.T) {
 	inPackage(t, map[string]string{
 		"TestStacks/App.json": "{\n  \"A\": 1\n}\n", "TestStacks/Old.json": "{}",
-		"TestOther/App.json": "{}", "TestGone/App.json": "{}",
+		"TestOther/App.json": "{}", "TestGone/App.json": "{}", "others/x.json": "{}", "TestStacks/README.md": "",
 	})
 	got := failures(t, "TestStacks", "", map[string]string{"App": `{"A":1}`})
-	for _, file := range []string{"TestStacks/Old.json", "TestGone"} {
+	for _, file := range []string{"TestStacks/Old.json", "TestGone/App.json"} {
 		assert.Contains(t, got, "no template is compared with snapshot "+filepath.Join(root, file))
 	}
+	assert.NotContains(t, got, "x.json", "it is not a snapshot of this package's")
+	assert.NotContains(t, got, "README")
 	assert.NotContains(t, got, "TestOther", "with -run, other tests do not run; their snapshots are no leftovers")
 
 	set(t, "test.run", "TestStacks/one")
@@ -59,6 +61,12 @@ func TestCompareAssembly_WithUpdateWritesAndDeletes(t *testing.T) {
 	assert.NoFileExists(t, filepath.Join(root, "TestStacks", "Old.json"))
 	assert.NoDirExists(t, filepath.Join(root, "TestGone"))
 	assert.FileExists(t, filepath.Join(root, "TestOther", "App.json"))
+}
+
+func TestCompareAssembly_FailsWhenTwoTemplatesHaveOneName(t *testing.T) {
+	inPackage(t, map[string]string{"TestStacks/App.json": "{\n  \"A\": 1\n}\n"})
+	got := failures(t, "TestStacks", "", map[string]string{"App": `{"A":1}`}, map[string]string{"App": `{"A":1}`})
+	assert.Equal(t, "comparing App twice in a test; give each comparison a name", got)
 }
 
 func TestCompareAssembly_FailsWhenASubtestCompares(t *testing.T) {
@@ -125,16 +133,13 @@ func set(t *testing.T, name, value string) {
 	t.Cleanup(func() { assert.NoError(t, flag.Set(name, before)) })
 }
 
-// failures is what a test prints that compares an assembly with these stacks.
-func failures(t *testing.T, test, name string, stacks map[string]string) string {
+// failures is what a test prints that compares assemblies with these stacks.
+func failures(t *testing.T, test, name string, assemblies ...map[string]string) string {
 	t.Helper()
-	folder := t.TempDir()
-	var artifacts []string
-	for stack, content := range stacks {
-		write(t, folder, map[string]string{stack + ".template.json": content})
-		artifacts = append(artifacts, fmt.Sprintf(`%q: {"type": "aws:cloudformation:stack", "properties": {"templateFile": "%s.template.json"}}`, stack, stack))
+	var folders []string
+	for _, stacks := range assemblies {
+		folders = append(folders, assembly(t, stacks))
 	}
-	write(t, folder, map[string]string{"manifest.json": `{"artifacts": {` + strings.Join(artifacts, ",") + `}}`})
 	r := &recorder{TB: t, name: test}
 	done := make(chan struct{})
 	go func() { // FailNow ends the goroutine
@@ -144,10 +149,25 @@ func failures(t *testing.T, test, name string, stacks map[string]string) string 
 				cleanup()
 			}
 		}()
-		CompareAssembly(r, name, folder)
+		for _, folder := range folders {
+			CompareAssembly(r, name, folder)
+		}
 	}()
 	<-done
 	return strings.Join(r.failures, "\n")
+}
+
+// assembly is a folder as a synthesis of these stacks would leave it.
+func assembly(t *testing.T, stacks map[string]string) string {
+	t.Helper()
+	folder := t.TempDir()
+	var artifacts []string
+	for stack, content := range stacks {
+		write(t, folder, map[string]string{stack + ".template.json": content})
+		artifacts = append(artifacts, fmt.Sprintf(`%q: {"type": "aws:cloudformation:stack", "properties": {"templateFile": "%s.template.json"}}`, stack, stack))
+	}
+	write(t, folder, map[string]string{"manifest.json": `{"artifacts": {` + strings.Join(artifacts, ",") + `}}`})
+	return folder
 }
 
 // recorder is a test that keeps its failures to itself.
