@@ -25,7 +25,7 @@ import (
 func programCode(scope constructs.Construct, folder string, architecture Architecture) awslambda.Code {
 	// Inside the assembly: what is outside may be gone when it is deployed.
 	assembly := *awscdk.Stage_Of(scope).AssetOutdir()
-	program, err := bundle.NewProgram(ecsrunners.Sources, folder, bundle.GOARCH(architecture))
+	program, err := bundle.NewProgram(ecsrunners.Sources, folder, architecture)
 	var hash, sources string
 	if err == nil {
 		hash, err = program.Hash()

@@ -21,7 +21,7 @@ func startBuilds(scope awsconstructs.Construct, c config.Config) {
 		return
 	}
 	start := func(folder string, architecture settings.Architecture) {
-		program, err := bundle.NewProgram(ecsrunners.Sources, folder, bundle.GOARCH(architecture))
+		program, err := bundle.NewProgram(ecsrunners.Sources, folder, architecture)
 		if err == nil { // the construct reports the error
 			bundle.Default.Start(program)
 		}

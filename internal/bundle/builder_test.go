@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/ecs-github-runners/ecsrunners/internal/bundle"
+	"github.com/ecs-github-runners/ecsrunners/internal/settings"
 )
 
 // without builds with no cache, and returns the binary.
@@ -182,7 +183,7 @@ func TestBuild_KeepsWhatWasUsedLast(t *testing.T) {
 
 	touch("young", time.Minute)
 	build(t, bundle.NewBuilder(bundle.NewCache(folder, 3), new(bytes.Buffer)), p) // uses it
-	other, err := bundle.NewProgram(sources(), "cmd/hello", "amd64")
+	other, err := bundle.NewProgram(sources(), "cmd/hello", settings.X64)
 	require.NoError(t, err)
 	build(t, bundle.NewBuilder(bundle.NewCache(folder, 2), new(bytes.Buffer)), other)
 	assert.ElementsMatch(t, []string{hash(t, p), hash(t, other), "new"}, prefixes(names(t, folder)))

@@ -39,10 +39,7 @@ const (
 	Webhook      = "lambda/webhook"
 )
 
-// GOARCH is the name that Go has for an architecture.
-func GOARCH(architecture settings.Architecture) string {
-	return map[settings.Architecture]string{settings.X64: "amd64", settings.ARM64: "arm64"}[architecture]
-}
+var goarch = map[settings.Architecture]string{settings.X64: "amd64", settings.ARM64: "arm64"}
 
 // Program is a program for AWS Lambda: the sources that it is made of, and how it
 // is built.
@@ -53,12 +50,12 @@ type Program struct {
 }
 
 // NewProgram finds the program of a folder in a module, which must have go.mod and
-// go.sum. goarch is "amd64" or "arm64".
+// go.sum.
 //
 // Target and toolchain of the build are exact. The user's own settings do not
 // count, neither in variables nor in the file of go env -w, because the same hash
 // must stand for the same binary.
-func NewProgram(sources fs.FS, folder, goarch string) (Program, error) {
+func NewProgram(sources fs.FS, folder string, architecture settings.Architecture) (Program, error) {
 	files, err := programFiles(sources, folder)
 	if err != nil {
 		return Program{}, err
@@ -72,7 +69,7 @@ func NewProgram(sources fs.FS, folder, goarch string) (Program, error) {
 		Package: folder,
 		Environment: map[string]string{
 			"CGO_ENABLED": "0",
-			"GOARCH":      goarch,
+			"GOARCH":      goarch[architecture],
 			"GOENV":       "off",
 			"GOFLAGS":     "",
 			"GOOS":        "linux",

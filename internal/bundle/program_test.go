@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/ecs-github-runners/ecsrunners/internal/bundle"
+	"github.com/ecs-github-runners/ecsrunners/internal/settings"
 )
 
 // sources is a module with a program that imports one package, beside one that
@@ -27,7 +28,7 @@ func sources() fstest.MapFS {
 
 func program(t *testing.T, sources fstest.MapFS) bundle.Program {
 	t.Helper()
-	p, err := bundle.NewProgram(sources, "cmd/hello", "arm64")
+	p, err := bundle.NewProgram(sources, "cmd/hello", settings.ARM64)
 	require.NoError(t, err)
 	return p
 }
@@ -70,7 +71,7 @@ func TestHash_ChangesWithWhatTheBinaryIsMadeOf(t *testing.T) {
 		change(changed)
 		assert.NotEqualf(t, original, hash(t, program(t, changed)), "%s changed and the function would not be deployed", name)
 	}
-	other, err := bundle.NewProgram(sources(), "cmd/hello", "amd64")
+	other, err := bundle.NewProgram(sources(), "cmd/hello", settings.X64)
 	require.NoError(t, err)
 	assert.NotEqual(t, original, hash(t, other), "the architecture changed and the function would not be deployed")
 	for name, change := range map[string]string{"a test": "cmd/hello/x_test.go", "a package of another program": "other/other.go"} {
@@ -84,6 +85,6 @@ func TestNewProgram_FailsWhenTheToolchainIsOpen(t *testing.T) {
 	t.Parallel()
 	open := sources()
 	open["go.mod"].Data = []byte("module example.com/m\n\ngo 1.26.0\n")
-	_, err := bundle.NewProgram(open, "cmd/hello", "arm64")
+	_, err := bundle.NewProgram(open, "cmd/hello", settings.ARM64)
 	assert.EqualError(t, err, "reading the toolchain: go.mod has no toolchain line")
 }
