@@ -17,6 +17,7 @@ import (
 	"github.com/aws/constructs-go/constructs/v10"
 	"github.com/aws/jsii-runtime-go"
 
+	"github.com/ecs-github-runners/ecsrunners/internal/bundle"
 	"github.com/ecs-github-runners/ecsrunners/internal/contract"
 	registrationcontract "github.com/ecs-github-runners/ecsrunners/internal/contract/registration"
 	"github.com/ecs-github-runners/ecsrunners/internal/problem"
@@ -230,7 +231,7 @@ func (r *RunnerRegistration) newFunction() awslambda.Function {
 	}
 	r.logGroup = newFunctionLogs(r, r.props.FunctionName, r.props.LogRetentionDays)
 	return newFunction(r, functionProps{
-		program:             "lambda/registration",
+		program:             bundle.Registration,
 		name:                r.props.FunctionName,
 		description:         "Registers runners at GitHub for the tasks that ask",
 		architecture:        ARM64,

@@ -18,6 +18,7 @@ import (
 	"github.com/aws/constructs-go/constructs/v10"
 	"github.com/aws/jsii-runtime-go"
 
+	"github.com/ecs-github-runners/ecsrunners/internal/bundle"
 	"github.com/ecs-github-runners/ecsrunners/internal/contract"
 	webhookcontract "github.com/ecs-github-runners/ecsrunners/internal/contract/webhook"
 	"github.com/ecs-github-runners/ecsrunners/internal/labels"
@@ -289,7 +290,7 @@ func (w *WebhookIngress) newFunction() awslambda.Function {
 	}
 	w.logGroup = newFunctionLogs(w, w.props.FunctionName, w.props.LogRetentionDays)
 	return newFunction(w, functionProps{
-		program:             "lambda/webhook",
+		program:             bundle.Webhook,
 		name:                w.props.FunctionName,
 		description:         "Takes GitHub's webhook deliveries and puts them on the event bus",
 		architecture:        w.props.Architecture,

@@ -19,6 +19,7 @@ func initialize(s awscdk.Stack, scope awsconstructs.Construct, name, description
 	if c.Account != "" {
 		props.Env = &awscdk.Environment{Account: &c.Account, Region: &c.Region}
 	}
+	startBuilds(scope, c)
 	awscdk.NewStack_Override(s, scope, &name, props)
 	for _, key := range slices.Sorted(maps.Keys(c.Tags)) {
 		s.AddStackTag(&key, jsii.String(c.Tags[key]))
