@@ -117,7 +117,7 @@ func (w *WebhookIngress) AddFleet(fleet *RunnerFleet) {
 	rule := w.newRule(fleet)
 	w.rules[fleet.props.Name] = rule
 	// A job that is routed to a fleet before its rule is there would start nothing.
-	w.function.Node().DefaultChild().(awslambda.CfnFunction).AddResourceDependency(rule, jsii.String("jobs are routed to fleets that have their rules"))
+	w.function.Node().DefaultChild().Node().AddDependency(rule)
 }
 
 // addRoute adds a fleet to the route table.
