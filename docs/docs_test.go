@@ -76,7 +76,7 @@ var facts = []struct {
 	{"defaults.md", "| Check for new releases | `%v`,", image, "ImageSchedule", "ScheduleExpression", plain},
 
 	{"webhook.md", "caches it for %v.", runners, webhook, "Environment.Variables.ECSRUNNERS_WEBHOOK_SECRET_TTL", words},
-	{"registration.md", "%v at least", runners, "RegistrationFunction", "Environment.Variables.ECSRUNNERS_FLEETS", lease},
+	{"registration.md", "but at least %v.", runners, "RegistrationFunction", "Environment.Variables.ECSRUNNERS_FLEETS", lease},
 	{"../SECURITY.md", "a hop limit of %v.", runners, launch, "LaunchTemplateData.MetadataOptions.HttpPutResponseHopLimit", plain},
 	{"security.md", "a hop limit of %v,", runners, launch, "LaunchTemplateData.MetadataOptions.HttpPutResponseHopLimit", plain},
 }
