@@ -72,6 +72,10 @@ snapshots: node_modules/.package-lock.json ## Rewrite the template snapshots and
 	go test ./stacks ./internal/userdata -update
 	cd examples && go test ./... -update
 
+.PHONY: generate
+generate: ## Rewrite docs/configuration.md and cdk.schema.json from the types.
+	go test ./stacks/config -run Reference -update
+
 .PHONY: fmt
 fmt: build/tools/golangci-lint ## Format the Go files.
 	@for module in $(MODULES); do (cd $$module && golangci-lint fmt); done

@@ -13,7 +13,6 @@ import (
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsec2"
 
 	"github.com/ecs-github-runners/ecsrunners/internal/awsname"
-	"github.com/ecs-github-runners/ecsrunners/internal/enum"
 	"github.com/ecs-github-runners/ecsrunners/internal/instancetype"
 	"github.com/ecs-github-runners/ecsrunners/internal/problem"
 )
@@ -23,7 +22,7 @@ type RunnerCapacityProps struct {
 	// Architecture of the instances.
 	//
 	// Default: X64.
-	Architecture Architecture `json:"architecture"`
+	Architecture Architecture `json:"architecture" enum:"x64,arm64"`
 
 	// InstanceTypes that may be started, best first. Several keep jobs running when
 	// AWS is short of one; they should have the same vCPU and memory, because
@@ -88,7 +87,7 @@ type RunnerCapacityProps struct {
 	// Default: true in public subnets, else false.
 	AssociatePublicIPAddress *bool `json:"associatePublicIpAddress"`
 
-	// MaxInstanceLifetime after which EC2 Auto Scaling replaces an instance, 1 to
+	// MaxInstanceLifetime is the age after which EC2 Auto Scaling replaces an instance, 1 to
 	// 365 days. It bounds the age of the AMI where MinInstances keeps instances up.
 	// Managed termination protection puts the replacement off until the instance is
 	// empty; without it a replaced instance takes its job along.
@@ -132,7 +131,7 @@ type RunnerCapacityProps struct {
 	// Default: MaxInstances.
 	MaximumScalingStepSize int `json:"maximumScalingStepSize"`
 
-	// InstanceWarmupPeriod during which ECS starts no further instances, 0 to
+	// InstanceWarmupPeriod is the time during which ECS starts no further instances, 0 to
 	// 10000 seconds. It must cover the time from launch to registration.
 	//
 	// Default: 2 minutes.
@@ -207,7 +206,7 @@ type SpotOptions struct {
 	// Default: 0.
 	OnDemandBase int `json:"onDemandBase"`
 
-	// OnDemandPercentage of the instances above OnDemandBase that are bought
+	// OnDemandPercentage is the share of the instances above OnDemandBase that are bought
 	// On-Demand, 0 to 100.
 	//
 	// Default: 0.
@@ -216,7 +215,7 @@ type SpotOptions struct {
 	// AllocationStrategy by which AWS chooses among the instance types.
 	//
 	// Default: price-capacity-optimized.
-	AllocationStrategy awsautoscaling.SpotAllocationStrategy `json:"allocationStrategy"`
+	AllocationStrategy awsautoscaling.SpotAllocationStrategy `json:"allocationStrategy" enum:"price-capacity-optimized,capacity-optimized,capacity-optimized-prioritized,lowest-price"`
 }
 
 // WarmPoolOptions describe a pool of instances that have booted once, so that they
@@ -237,12 +236,12 @@ type WarmPoolOptions struct {
 	// image that is made for it, which the ECS-optimized ones are not.
 	//
 	// Default: stopped.
-	State awsautoscaling.PoolState `json:"state"`
+	State awsautoscaling.PoolState `json:"state" enum:"stopped,running"`
 }
 
 // AgentOptions configure the ECS agent of the instances.
 type AgentOptions struct {
-	// ReservedMemoryMiB is kept from tasks, for the agent, docker and the system.
+	// ReservedMemoryMiB is the memory that is kept from tasks, for the agent, docker and the system.
 	//
 	// Default: 256.
 	ReservedMemoryMiB *int `json:"reservedMemoryMiB"`
@@ -257,7 +256,7 @@ type AgentOptions struct {
 	// fails), always, once, prefer-cached.
 	//
 	// Default: default.
-	ImagePullBehavior string `json:"imagePullBehavior"`
+	ImagePullBehavior string `json:"imagePullBehavior" enum:"default,always,once,prefer-cached"`
 
 	// Privileged lets containers be privileged. One that is can take over the host
 	// and the credentials of every task on it: only for one job an instance.
@@ -273,13 +272,6 @@ type AgentOptions struct {
 	// Default: none.
 	Extra map[string]string `json:"extra"`
 }
-
-var (
-	architectures        = []string{string(X64), string(ARM64)}
-	allocationStrategies = []string{"price-capacity-optimized", "capacity-optimized", "capacity-optimized-prioritized", "lowest-price"}
-	warmPoolStates       = []string{"stopped", "running"}
-	imagePullBehaviors   = []string{"default", "always", "once", "prefer-cached"}
-)
 
 // ECS-optimized Amazon Linux 2023 by AWS's public parameters, which EC2 reads at
 // each launch.
@@ -339,7 +331,7 @@ func (p RunnerCapacityProps) WithDefaults() RunnerCapacityProps {
 	}
 	agent.ReservedMemoryMiB = orDefault(agent.ReservedMemoryMiB, 256)
 	agent.TaskCleanupWait = cmp.Or(agent.TaskCleanupWait, 10*time.Minute)
-	agent.ImagePullBehavior = cmp.Or(agent.ImagePullBehavior, imagePullBehaviors[0])
+	agent.ImagePullBehavior = cmp.Or(agent.ImagePullBehavior, "default")
 	agent.Extra = maps.Clone(agent.Extra)
 	p.Agent = &agent
 	return p
@@ -388,14 +380,13 @@ var secretAgentVariables = map[string]string{
 // Amazon ECS and Amazon EC2 Auto Scaling.
 func (p RunnerCapacityProps) Validate() error {
 	var l problem.List
-	l.OneOf("Architecture", string(p.Architecture), architectures...)
+	l.Choices(p)
 	problem.Range(&l, "MaxInstances", p.MaxInstances, 1, 5000)
 	problem.Range(&l, "MinInstances", p.MinInstances, 0, max(p.MaxInstances, 0))
 	p.validateInstanceTypes(&l)
 	if p.Spot != nil {
 		problem.Range(&l, "Spot.OnDemandBase", p.Spot.OnDemandBase, 0, max(p.MaxInstances, 0))
 		problem.Range(&l, "Spot.OnDemandPercentage", p.Spot.OnDemandPercentage, 0, 100)
-		l.OneOf("Spot.AllocationStrategy", enum.AWS(p.Spot.AllocationStrategy), allocationStrategies...)
 	}
 
 	if p.ImageID != "" && p.MachineImage != nil {
@@ -447,7 +438,7 @@ func (p RunnerCapacityProps) validateInstanceTypes(l *problem.List) {
 		switch {
 		case !ok:
 			l.Invalid(path, t, `an instance type such as "m7i.large"`)
-		case slices.Contains(architectures, string(p.Architecture)) && arch != string(p.Architecture):
+		case defaultInstanceTypes[p.Architecture] != nil && arch != string(p.Architecture):
 			l.Invalid(path, t, fmt.Sprintf("of {Architecture} %s, and this type is %s", p.Architecture, arch))
 		case slices.Contains(p.InstanceTypes[:i], t):
 			l.Invalid(path, t, "given once only")
@@ -470,7 +461,6 @@ func (p RunnerCapacityProps) validateWarmPool(l *problem.List) {
 	if n := p.WarmPool.MaxPreparedCapacity; n != nil && (*n < p.WarmPool.MinSize || *n > p.MaxInstances) {
 		l.Invalid("WarmPool.MaxPreparedCapacity", *n, fmt.Sprintf("from {MinSize} (%d) to {MaxInstances} (%d)", p.WarmPool.MinSize, p.MaxInstances))
 	}
-	l.OneOf("WarmPool.State", enum.AWS(p.WarmPool.State), warmPoolStates...)
 }
 
 func (a *AgentOptions) validate(l *problem.List) {
@@ -480,7 +470,6 @@ func (a *AgentOptions) validate(l *problem.List) {
 	if a.TaskCleanupWait < time.Minute { // the agent ignores less
 		l.Invalid("Agent.TaskCleanupWait", a.TaskCleanupWait, "1m or more")
 	}
-	l.OneOf("Agent.ImagePullBehavior", a.ImagePullBehavior, imagePullBehaviors...)
 	for _, name := range slices.Sorted(maps.Keys(a.Extra)) {
 		path := fmt.Sprintf("Agent.Extra[%q]", name)
 		if instead, secret := secretAgentVariables[name]; secret {

@@ -8,7 +8,6 @@ import (
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsecs"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
 
-	"github.com/ecs-github-runners/ecsrunners/internal/enum"
 	"github.com/ecs-github-runners/ecsrunners/internal/problem"
 )
 
@@ -42,7 +41,7 @@ type RunnerClusterProps struct {
 	// for custom metrics.
 	//
 	// Default: disabled, whatever the default of the account is.
-	ContainerInsights awsecs.ContainerInsights `json:"containerInsights"`
+	ContainerInsights awsecs.ContainerInsights `json:"containerInsights" enum:"disabled,enabled,enhanced"`
 
 	// InstanceRole is the role of the instances, shared by all capacities. Nothing
 	// is added to it: it must let the ECS agent work, see [RunnerCluster.InstanceRole].
@@ -76,7 +75,6 @@ type RunnerClusterProps struct {
 }
 
 var (
-	containerInsights = []string{"disabled", "enabled", "enhanced"}
 	// https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_CreateCluster.html
 	clusterName = regexp.MustCompile(`^[A-Za-z0-9_-]{1,255}$`)
 	iamName     = regexp.MustCompile(`^[A-Za-z0-9+=,.@_-]{1,64}$`)
@@ -103,10 +101,10 @@ func (p RunnerClusterProps) WithDefaults() RunnerClusterProps {
 // expects the defaults to be filled in.
 func (p RunnerClusterProps) Validate() error {
 	var l problem.List
+	l.Choices(p)
 	l.Match("ClusterName", p.ClusterName, clusterName, "at most 255 letters, digits, - and _")
 	l.Match("InstanceRoleName", p.InstanceRoleName, iamName, iamNameRule)
 	l.Match("InstanceProfileName", p.InstanceProfileName, iamName, iamNameRule)
-	l.OneOf("ContainerInsights", enum.AWS(p.ContainerInsights), containerInsights...)
 	l.Under("DefaultCapacity", problem.Of(p.DefaultCapacity.Validate()))
 	if p.VPC == nil && p.Subnets != nil {
 		l.Refused("Subnets", "needs the {VPC} from which it selects")

@@ -257,6 +257,7 @@ func (f *RunnerFleet) environment() *map[string]*string {
 func (f *RunnerFleet) newLinuxParameters() awsecs.LinuxParameters {
 	parameters := awsecs.NewLinuxParameters(f, jsii.String("LinuxParameters"), &awsecs.LinuxParametersProps{
 		InitProcessEnabled: jsii.Bool(false),
+		SharedMemorySize:   number(nonZero(f.props.ShmSizeMiB)),
 	})
 	if !f.props.Privileged {
 		parameters.DropCapabilities(awsecs.Capability_NET_RAW, awsecs.Capability_MKNOD)

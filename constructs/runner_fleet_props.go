@@ -3,6 +3,7 @@ package constructs
 import (
 	"cmp"
 	"fmt"
+	"iter"
 	"maps"
 	"math"
 	"path"
@@ -17,7 +18,6 @@ import (
 
 	registrationcontract "github.com/ecs-github-runners/ecsrunners/internal/contract/registration"
 	runnercontract "github.com/ecs-github-runners/ecsrunners/internal/contract/runner"
-	"github.com/ecs-github-runners/ecsrunners/internal/enum"
 	"github.com/ecs-github-runners/ecsrunners/internal/instancetype"
 	"github.com/ecs-github-runners/ecsrunners/internal/labels"
 	"github.com/ecs-github-runners/ecsrunners/internal/problem"
@@ -55,7 +55,8 @@ type RunnerFleetProps struct {
 	// Default: the cluster's default capacity.
 	Capacity *RunnerCapacity `json:"-"`
 
-	// CPU units of a task, of which a vCPU has 1024.
+	// CPU is the share of the processors that a task gets, in CPU units, of which a
+	// vCPU has 1024.
 	//
 	// Default: all of the capacity's smallest instance type; 2048 if that is not
 	// known to this library.
@@ -88,13 +89,19 @@ type RunnerFleetProps struct {
 	// address: it takes private subnets with a way out.
 	//
 	// Default: BRIDGE.
-	NetworkMode awsecs.NetworkMode `json:"networkMode"`
+	NetworkMode awsecs.NetworkMode `json:"networkMode" enum:"bridge,awsvpc"`
 
 	// TmpfsMiB are folders of the container that are kept in memory, by path, with
 	// their sizes in MiB. They count as the task's memory.
 	//
 	// Default: none.
 	TmpfsMiB map[string]int `json:"tmpfsMiB"`
+
+	// ShmSizeMiB is the size of /dev/shm, through which browsers share memory between
+	// their processes, at least 64 MiB. It counts as the task's memory.
+	//
+	// Default: 64, Docker's own.
+	ShmSizeMiB int `json:"shmSizeMiB"`
 
 	// Mounts are further volumes of the container.
 	//
@@ -155,10 +162,15 @@ type RunnerFleetProps struct {
 	// Default: runner.
 	ContainerName string `json:"containerName"`
 
-	// TaskRoleName and ExecutionRoleName are physical names of roles.
+	// TaskRoleName is the physical name of the role of jobs.
 	//
 	// Default: named by CloudFormation.
-	TaskRoleName      string `json:"taskRoleName"`
+	TaskRoleName string `json:"taskRoleName"`
+
+	// ExecutionRoleName is the physical name of the role with which the ECS agent
+	// pulls the image and writes the log.
+	//
+	// Default: named by CloudFormation.
 	ExecutionRoleName string `json:"executionRoleName"`
 
 	// LogGroupName is the physical name of the log group with the runners' logs.
@@ -182,18 +194,15 @@ type RunnerFleetProps struct {
 // MountOptions describe a volume in the container.
 type MountOptions struct {
 	// Volume to mount. Docker's volumes and folders of the host outlive a task, and
-	// so hand what one job leaves to the next.
+	// so hand what one job leaves to the next. Required.
 	Volume *awsecs.Volume
-	// Path in the container at which it appears.
+	// Path in the container at which it appears. Required.
 	Path string
 	// ReadOnly keeps jobs from writing to it.
 	//
 	// Default: false.
 	ReadOnly bool
 }
-
-// Network modes of tasks on EC2 in which the hosts' firewall holds.
-var networkModes = []string{"bridge", "awsvpc"}
 
 // WithDefaults returns a copy with the defaults filled in but CPU and MemoryMiB,
 // which depend on the capacity, see Fit.
@@ -227,6 +236,7 @@ const maxRunnerGroupName = 128
 // and whether Image and Registration are given to NewRunnerFleet.
 func (p RunnerFleetProps) Validate() error {
 	var l problem.List
+	l.Choices(p)
 	if !labels.IsFleetName(p.Name) {
 		l.Invalid("Name", p.Name, "at most 24 lower-case letters, digits and single hyphens, beginning with a letter")
 	}
@@ -242,7 +252,6 @@ func (p RunnerFleetProps) Validate() error {
 	if p.MemoryMiB < 0 || p.MemoryMiB != 0 && p.MemoryMiB < 512 {
 		l.Invalid("MemoryMiB", p.MemoryMiB, "at least 512 MiB, below which actions/runner does not work, or left out for a whole instance")
 	}
-	l.OneOf("NetworkMode", enum.AWS(p.NetworkMode), networkModes...)
 	for _, folder := range slices.Sorted(maps.Keys(p.TmpfsMiB)) {
 		field := fmt.Sprintf("TmpfsMiB[%q]", folder)
 		if !path.IsAbs(folder) || path.Clean(folder) != folder || folder == "/" {
@@ -251,6 +260,9 @@ func (p RunnerFleetProps) Validate() error {
 		if p.TmpfsMiB[folder] < 1 {
 			l.Invalid(field, p.TmpfsMiB[folder], "1 MiB or more")
 		}
+	}
+	if p.ShmSizeMiB != 0 && p.ShmSizeMiB < 64 {
+		l.Invalid("ShmSizeMiB", p.ShmSizeMiB, "at least 64 MiB, the size that Docker gives it")
 	}
 	p.validateTimes(&l)
 	for _, name := range slices.Sorted(maps.Keys(p.Environment)) {
@@ -351,14 +363,17 @@ func (p RunnerFleetProps) Fit(place Placement) (RunnerFleetProps, error) {
 	if p.CPU > room.cpu {
 		l.Invalid("CPU", p.CPU, fmt.Sprintf("at most %d, or the task never starts: %s, the smallest instance type of the capacity, has %d vCPU of 1024 units", room.cpu, instanceType, size.VCPU))
 	}
-	tmpfs := 0
-	for _, size := range p.TmpfsMiB {
-		tmpfs += size
-	}
-	if tmpfs >= p.MemoryMiB {
-		l.Refused("TmpfsMiB", fmt.Sprintf("must be less than {MemoryMiB} (%d) in all, because it counts as the task's memory, got %d MiB", p.MemoryMiB, tmpfs))
+	if inMemory := p.ShmSizeMiB + sum(maps.Values(p.TmpfsMiB)); inMemory >= p.MemoryMiB {
+		l.Refused("TmpfsMiB", fmt.Sprintf("and {ShmSizeMiB} must be less than {MemoryMiB} (%d) together, because they count as the task's memory, got %d MiB", p.MemoryMiB, inMemory))
 	}
 	return p, l.Err()
+}
+
+func sum(numbers iter.Seq[int]) (total int) {
+	for n := range numbers {
+		total += n
+	}
+	return total
 }
 
 // registeredShare is the part of an instance's nominal memory that it registers

@@ -53,6 +53,7 @@ func TestFleet_Validate_NamesTheFieldTheValueAndWhatIsAllowed(t *testing.T) {
 		{"the network of the host", func(f *constructs.RunnerFleetProps) { f.NetworkMode = awsecs.NetworkMode_HOST }, `NetworkMode must be bridge or awsvpc, got "host"`},
 		{"a relative tmpfs", func(f *constructs.RunnerFleetProps) { f.TmpfsMiB = map[string]int{"work": 1} }, `TmpfsMiB["work"] must be an absolute path such as "/home/runner/_work"`},
 		{"an empty tmpfs", func(f *constructs.RunnerFleetProps) { f.TmpfsMiB = map[string]int{"/work": 0} }, `TmpfsMiB["/work"] must be 1 MiB or more, got 0`},
+		{"less /dev/shm than Docker's", func(f *constructs.RunnerFleetProps) { f.ShmSizeMiB = 63 }, "ShmSizeMiB must be at least 64 MiB, the size that Docker gives it, got 63"},
 		{"a short idle time", func(f *constructs.RunnerFleetProps) { f.IdleTimeout = time.Second }, "IdleTimeout must be 30s to 24h in whole seconds, after which GitHub cancels jobs, got 1s"},
 		{"a long life", func(f *constructs.RunnerFleetProps) { f.Lifetime = 145 * time.Hour }, "Lifetime must be 10m to 144h in whole seconds, got 145h: GitHub ends a job after five days"},
 		{"no life beside waiting", func(f *constructs.RunnerFleetProps) { f.Lifetime = 10 * time.Minute }, "Lifetime must be more than IdleTimeout (5m) and StartTimeout (5m) together, got 10m"},
@@ -116,9 +117,9 @@ func TestFleet_Fit_ShowsTheArithmetic(t *testing.T) {
 			"CPU must be at most 2048, or the task never starts, got 2049: m7i-flex.large, the smallest instance type of the capacity, has 2 vCPU of 1024 units",
 		},
 		{
-			"tmpfs beyond the memory", func(f *constructs.RunnerFleetProps) { f.TmpfsMiB = map[string]int{"/a": 4000, "/b": 3168} },
+			"tmpfs beyond the memory", func(f *constructs.RunnerFleetProps) { f.TmpfsMiB, f.ShmSizeMiB = map[string]int{"/a": 4000, "/b": 3068}, 100 },
 			constructs.Placement{Capacity: large},
-			"TmpfsMiB must be less than MemoryMiB (7168) in all, because it counts as the task's memory, got 7168 MiB",
+			"TmpfsMiB and ShmSizeMiB must be less than MemoryMiB (7168) together, because they count as the task's memory, got 7168 MiB",
 		},
 		{
 			"privileged", func(f *constructs.RunnerFleetProps) { f.Privileged = true },

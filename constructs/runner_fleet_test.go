@@ -235,7 +235,7 @@ func TestRunnerFleet_TakesItsProps(t *testing.T) {
 	fleet := s.fleet("Docker", func(p *constructs.RunnerFleetProps) {
 		p.Name, p.RunnerGroup, p.Capacity, p.CPU, p.MemoryMiB = "docker-arm", "Docker", docker, 1024, 2048
 		p.Privileged, p.NetworkMode, p.OneJobPerInstance = true, awsecs.NetworkMode_AWS_VPC, true
-		p.TmpfsMiB = map[string]int{"/home/runner/_work": 512}
+		p.TmpfsMiB, p.ShmSizeMiB = map[string]int{"/home/runner/_work": 512}, 1024
 		p.Mounts = []constructs.MountOptions{{Volume: volume, Path: "/cache"}, {Volume: volume, Path: "/old", ReadOnly: true}}
 		p.Ulimits = []*awsecs.Ulimit{{Name: awsecs.UlimitName_NPROC, SoftLimit: jsii.Number(10), HardLimit: jsii.Number(20)}}
 		p.IdleTimeout, p.Lifetime, p.StartTimeout, p.StopTimeout = minutes(20), minutes(120), minutes(10), minutes(30)
@@ -245,7 +245,9 @@ func TestRunnerFleet_TakesItsProps(t *testing.T) {
 		p.LogGroupName, p.LogRetentionDays = "/runners", 7
 		p.LogEncryptionKey = awskms.NewKey(stack, jsii.String("Key"), nil)
 	})
-	ingress := constructs.NewWebhookIngress(stack, "Ingress", owners())
+	props := owners()
+	props.MaximumEventAge, props.MaximumRetryAttempts = minutes(10), new(20)
+	ingress := constructs.NewWebhookIngress(stack, "Ingress", props)
 	ingress.AddFleet(fleet)
 	template := cdktest.Template(stack)
 	definition, runner := cdktest.Properties(t, template, fleet.TaskDefinition()), runnerContainer(t, template, fleet)
@@ -261,6 +263,7 @@ func TestRunnerFleet_TakesItsProps(t *testing.T) {
 		{"Privileged", true, ""},
 		{"LinuxParameters.Capabilities.Drop", nil, "a privileged container has them all"},
 		{"LinuxParameters.Tmpfs.0", map[string]any{"ContainerPath": "/home/runner/_work", "Size": 512.0, "MountOptions": []any{"exec", "nodev", "nosuid"}}, "jobs could not run what they build"},
+		{"LinuxParameters.SharedMemorySize", 1024.0, "browsers in jobs would crash"},
 		{"MountPoints", []any{
 			map[string]any{"SourceVolume": "cache", "ContainerPath": "/cache", "ReadOnly": false},
 			map[string]any{"SourceVolume": "cache", "ContainerPath": "/old", "ReadOnly": true},
@@ -284,7 +287,11 @@ func TestRunnerFleet_TakesItsProps(t *testing.T) {
 	assert.Equal(t, "Docker", registered.RunnerGroup)
 	assert.Equal(t, 35*60, registered.LeaseSeconds, "a claim would lapse while its runner still waits")
 
-	parameters := cdktest.At(cdktest.Properties(t, template, ingress.Rule(fleet)), "Targets.0.EcsParameters")
+	rule := cdktest.Properties(t, template, ingress.Rule(fleet))
+	assertAt(t, rule, []expectation{
+		{"Targets.0.RetryPolicy", map[string]any{"MaximumEventAgeInSeconds": 600.0, "MaximumRetryAttempts": 20.0}, "a task for a job of yesterday"},
+	})
+	parameters := cdktest.At(rule, "Targets.0.EcsParameters")
 	assertAt(t, parameters.(map[string]any), []expectation{
 		{"PlacementConstraints", []any{map[string]any{"Type": "distinctInstance"}}, "two privileged jobs would share a host"},
 		{"NetworkConfiguration.AwsVpcConfiguration.AssignPublicIp", "DISABLED", "EC2 knows no other"},

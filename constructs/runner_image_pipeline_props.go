@@ -19,7 +19,6 @@ import (
 
 	"github.com/ecs-github-runners/ecsrunners/internal/awsname"
 	imagebuildcontract "github.com/ecs-github-runners/ecsrunners/internal/contract/imagebuild"
-	"github.com/ecs-github-runners/ecsrunners/internal/enum"
 	"github.com/ecs-github-runners/ecsrunners/internal/problem"
 )
 
@@ -35,7 +34,7 @@ type RunnerImagePipelineProps struct {
 	// own.
 	//
 	// Default: X64.
-	Architectures []Architecture `json:"architectures"`
+	Architectures []Architecture `json:"architectures" enum:"x64,arm64"`
 
 	// RunnerVersion pins the version of actions/runner, such as "2.330.0". GitHub
 	// gives no more jobs to a runner 30 days after a newer release.
@@ -119,7 +118,7 @@ type RunnerImagePipelineProps struct {
 	// stack takes retained repositories by Repository and Source.
 	//
 	// Default: RETAIN.
-	RemovalPolicy awscdk.RemovalPolicy `json:"removalPolicy"`
+	RemovalPolicy awscdk.RemovalPolicy `json:"removalPolicy" enum:"retain,destroy"`
 
 	// ProjectName is the physical name of the CodeBuild project. Those of the second
 	// and further Architectures have the architecture after it: name-arm64.
@@ -141,7 +140,7 @@ type RunnerImagePipelineProps struct {
 	// X_LARGE or X2_LARGE.
 	//
 	// Default: SMALL.
-	ComputeType awscodebuild.ComputeType `json:"computeType"`
+	ComputeType awscodebuild.ComputeType `json:"computeType" enum:"small,medium,large,x-large,x2-large"`
 
 	// VPC in which the images are built. It needs a way out to GitHub, to Debian's
 	// mirrors and to AWS. Docker's layers are not cached then.
@@ -226,9 +225,6 @@ const (
 // noSchedule is the value of Schedule that turns the daily check off.
 const noSchedule = "none"
 
-// https://docs.aws.amazon.com/codebuild/latest/userguide/build-env-ref-compute-types.html
-var computeTypes = []string{"small", "medium", "large", "x-large", "x2-large"}
-
 // WithDefaults returns a copy with the defaults filled in.
 func (p RunnerImagePipelineProps) WithDefaults() RunnerImagePipelineProps {
 	if p.Architectures == nil {
@@ -270,6 +266,7 @@ var (
 // CodeBuild, ECR, EventBridge and CloudFormation.
 func (p RunnerImagePipelineProps) Validate() error {
 	var l problem.List
+	l.Choices(p)
 	if p.Source != nil {
 		l.Under("Source", p.Source.validate())
 	}
@@ -281,7 +278,6 @@ func (p RunnerImagePipelineProps) Validate() error {
 	l.Match("ProjectName", p.ProjectName, projectName, "2 to 150 letters, digits, - and _, beginning with a letter or a digit")
 	l.Match("BuildRoleName", p.BuildRoleName, iamName, iamNameRule)
 	l.Match("BuildRolePath", p.BuildRolePath, iamPath, `a path such as "/service-role/"`)
-	l.OneOf("ComputeType", enum.AWS(p.ComputeType), computeTypes...)
 	if p.VPC == nil && p.Subnets != nil {
 		l.Refused("Subnets", "needs the {VPC} from which it selects")
 	}
@@ -302,13 +298,11 @@ func (p RunnerImagePipelineProps) Validate() error {
 
 func (p RunnerImagePipelineProps) validateArchitectures(l *problem.List) {
 	if len(p.Architectures) == 0 {
-		l.Refused("Architectures", "must not be empty: give at least one of "+problem.Or(architectures))
+		l.Refused("Architectures", "must not be empty: leave it out for the default")
 	}
 	for n, architecture := range p.Architectures {
-		path := fmt.Sprintf("Architectures[%d]", n)
-		l.OneOf(path, string(architecture), architectures...)
 		if slices.Contains(p.Architectures[:n], architecture) {
-			l.Invalid(path, string(architecture), "given once only")
+			l.Invalid(fmt.Sprintf("Architectures[%d]", n), string(architecture), "given once only")
 		}
 	}
 }
@@ -332,7 +326,6 @@ func (p RunnerImagePipelineProps) validateRepository(l *problem.List) {
 	if n := len(p.RepositoryName); n != 0 && (n < 2 || n > 256 || !imageRepositoryName.MatchString(p.RepositoryName)) {
 		l.Invalid("RepositoryName", p.RepositoryName, "2 to 256 lower-case letters and digits, with single . _ - / between them")
 	}
-	l.OneOf("RemovalPolicy", enum.AWS(p.RemovalPolicy), removalPolicies...)
 	if p.EmptyOnDelete && p.RemovalPolicy == awscdk.RemovalPolicy_RETAIN {
 		l.Refused("EmptyOnDelete", "must be false when {RemovalPolicy} is retain, under which nothing is deleted")
 	}

@@ -67,15 +67,15 @@ func TestImage_Validate_NamesTheFieldTheValueAndWhatIsAllowed(t *testing.T) {
 				BuildRolePath: "service-role", RemovalPolicy: "KEEP", ComputeType: "HUGE", Schedule: "daily", FunctionName: "a.b",
 			},
 			[]string{
+				`RemovalPolicy must be retain or destroy, got "keep"`,
+				`ComputeType must be small, medium, large, x-large or x2-large, got "huge"`,
 				`RunnerVersion must be a release of actions/runner such as "2.330.0", got "v2.330.0"`,
 				`BaseImage must be an image such as "public.ecr.aws/docker/library/debian:bookworm-slim", with or without a digest, got "debian bookworm"`,
 				`Channel must be at most 64 letters, digits and . _ -, beginning with a letter, a digit or _, got "a b"`,
 				`RepositoryName must be 2 to 256 lower-case letters and digits, with single . _ - / between them, got "Image"`,
-				`RemovalPolicy must be retain or destroy, got "keep"`,
 				`ProjectName must be 2 to 150 letters, digits, - and _, beginning with a letter or a digit, got "p"`,
 				`BuildRoleName must be at most 64 letters, digits and + = , . @ _ -, got "a b"`,
 				`BuildRolePath must be a path such as "/service-role/", got "service-role"`,
-				`ComputeType must be small, medium, large, x-large or x2-large, got "huge"`,
 				`Schedule must be an expression such as "cron(23 3 * * ? *)" or "rate(1 day)", or "none", got "daily"`,
 				`FunctionName must be at most 64 letters, digits, - and _, got "a.b"`,
 			},
@@ -108,7 +108,7 @@ func TestImage_Validate_NamesTheFieldTheValueAndWhatIsAllowed(t *testing.T) {
 		},
 		"a list without architectures": {
 			constructs.RunnerImagePipelineProps{Architectures: []constructs.Architecture{}},
-			[]string{`Architectures must not be empty: give at least one of x64 or arm64`},
+			[]string{`Architectures must not be empty: leave it out for the default`},
 		},
 		"images to delete that are retained": {
 			constructs.RunnerImagePipelineProps{EmptyOnDelete: true},

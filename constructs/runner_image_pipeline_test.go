@@ -783,9 +783,9 @@ func TestRunnerImagePipeline_FailsWhen(t *testing.T) {
 			Architectures: []constructs.Architecture{"riscv"}, RunnerVersion: "latest", RemovalPolicy: awscdk.RemovalPolicy_SNAPSHOT,
 			ComputeType: awscodebuild.ComputeType_LAMBDA_1GB, Timeout: time.Hour, Schedule: "daily",
 		}, `Architectures[0] must be x64 or arm64, got "riscv"
-RunnerVersion must be a release of actions/runner such as "2.330.0", got "latest"
 RemovalPolicy must be retain or destroy, got "snapshot"
 ComputeType must be small, medium, large, x-large or x2-large, got "lambda-1gb"
+RunnerVersion must be a release of actions/runner such as "2.330.0", got "latest"
 Timeout must be 5m to 40m in whole minutes, because a deployment waits for the build and CloudFormation waits an hour at most, got 1h
 Schedule must be an expression such as "cron(23 3 * * ? *)" or "rate(1 day)", or "none", got "daily"`},
 		{"a given repository has settings", &constructs.RunnerImagePipelineProps{

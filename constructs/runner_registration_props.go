@@ -12,7 +12,6 @@ import (
 
 	"github.com/ecs-github-runners/ecsrunners/internal/contract"
 	registrationcontract "github.com/ecs-github-runners/ecsrunners/internal/contract/registration"
-	"github.com/ecs-github-runners/ecsrunners/internal/enum"
 	"github.com/ecs-github-runners/ecsrunners/internal/problem"
 )
 
@@ -128,7 +127,7 @@ type RunnerRegistrationProps struct {
 	// state, and items expire within days.
 	//
 	// Default: DESTROY.
-	RemovalPolicy awscdk.RemovalPolicy `json:"removalPolicy"`
+	RemovalPolicy awscdk.RemovalPolicy `json:"removalPolicy" enum:"retain,destroy"`
 
 	// FunctionName is the physical name of the Lambda function.
 	//
@@ -173,15 +172,13 @@ func (p RunnerRegistrationProps) WithDefaults() RunnerRegistrationProps {
 // https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/HowItWorks.NamingRulesDataTypes.html
 var tableName = regexp.MustCompile(`^[A-Za-z0-9_.-]{3,255}$`)
 
-// What becomes of a resource when its stack is deleted.
-var removalPolicies = []string{"retain", "destroy"}
-
 // Validate returns an error that names every value that cannot work, or nil. It
 // expects the defaults to be filled in. Limits come from the API references of
 // DynamoDB, Secrets Manager and Lambda. Whether Cluster is given is left to
 // NewRunnerRegistration.
 func (p RunnerRegistrationProps) Validate() error {
 	var l problem.List
+	l.Choices(p)
 	p.validateScope(&l)
 	if !problem.Unresolved(p.GitHubURL) && (!registrationcontract.IsGitHubURL(p.GitHubURL) || !strings.HasPrefix(p.GitHubURL, "https://")) {
 		l.Invalid("GitHubURL", p.GitHubURL, `an https address without a path, such as "https://github.com", "https://my-enterprise.ghe.com" or "https://github.example.com"`)
@@ -197,7 +194,6 @@ func (p RunnerRegistrationProps) Validate() error {
 		l.Invalid("Deployment", p.Deployment, "1 to 8 lower-case letters and digits")
 	}
 	l.Match("TableName", p.TableName, tableName, "3 to 255 letters, digits and _ . -")
-	l.OneOf("RemovalPolicy", enum.AWS(p.RemovalPolicy), removalPolicies...)
 	validateFunction(&l, p.FunctionName, p.MemorySizeMiB, p.ReservedConcurrency, p.LogRetentionDays)
 	return l.Err()
 }

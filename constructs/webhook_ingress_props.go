@@ -110,7 +110,7 @@ type WebhookIngressProps struct {
 	// Architecture of the function.
 	//
 	// Default: ARM64.
-	Architecture Architecture `json:"architecture"`
+	Architecture Architecture `json:"architecture" enum:"x64,arm64"`
 
 	// MemorySizeMiB of the function, 128 to 10240. Its share of a processor grows
 	// with it.
@@ -189,6 +189,7 @@ const secretNameRule = "at most 512 letters, digits and / _ + = . @ -"
 // Lambda, EventBridge, Secrets Manager and CloudWatch Logs.
 func (p WebhookIngressProps) Validate() error {
 	var l problem.List
+	l.Choices(p)
 	if len(p.Owners) == 0 {
 		l.Required("Owners", "the organizations and users whose jobs run here, at least one")
 	}
@@ -222,7 +223,6 @@ func (p WebhookIngressProps) Validate() error {
 		validateDays(&l, "ArchiveRetention", d)
 	}
 	problem.Range(&l, "SecretCacheTTL", p.SecretCacheTTL, time.Second, time.Hour)
-	l.OneOf("Architecture", string(p.Architecture), architectures...)
 	if d := p.Timeout; d < 10*time.Second || d > time.Minute || d%time.Second != 0 {
 		l.Invalid("Timeout", d, "10s to 1m in whole seconds, because the program tries the bus for up to 8s and GitHub waits 10s")
 	}

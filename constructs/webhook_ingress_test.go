@@ -320,9 +320,9 @@ FunctionName must be at most 64 letters, digits, - and _, got "a.b"`},
 			Owners: []string{"o"}, Architecture: "arm", MemorySizeMiB: 64, Timeout: 5 * time.Second,
 			ReservedConcurrency: new(-1), LogRetentionDays: 31, SecretCacheTTL: 10 * time.Millisecond,
 			ArchiveRetention: 30 * time.Hour,
-		}, `ArchiveRetention must be whole days, 24h or more, got 30h
+		}, `Architecture must be x64 or arm64, got "arm"
+ArchiveRetention must be whole days, 24h or more, got 30h
 SecretCacheTTL must be 1s to 1h, got 10ms
-Architecture must be x64 or arm64, got "arm"
 Timeout must be 10s to 1m in whole seconds, because the program tries the bus for up to 8s and GitHub waits 10s, got 5s
 MemorySizeMiB must be 128 to 10240, got 64
 ReservedConcurrency must be 0 or more, got -1

@@ -6,10 +6,13 @@ package problem
 import (
 	"cmp"
 	"fmt"
+	"reflect"
 	"regexp"
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/ecs-github-runners/ecsrunners/internal/enum"
 )
 
 // Words describe a value in its place; unlike text, they are not quoted.
@@ -90,6 +93,31 @@ func Range[T cmp.Ordered](l *List, path string, got, low, high T) {
 func (l *List) OneOf(path, got string, allowed ...string) {
 	if !slices.Contains(allowed, got) {
 		l.Invalid(path, got, Or(allowed))
+	}
+}
+
+// Choices reports each field of a struct whose value is not among those that its
+// tag "enum" lists, in AWS's names. It looks into the elements of lists, and into
+// structs below that do not validate themselves.
+func (l *List) Choices(of any) { l.choices("", reflect.Indirect(reflect.ValueOf(of))) }
+
+var validator = reflect.TypeFor[interface{ Validate() error }]()
+
+func (l *List) choices(prefix string, of reflect.Value) {
+	for i := range of.NumField() {
+		field, path := of.Type().Field(i), prefix+of.Type().Field(i).Name
+		allowed := field.Tag.Get("enum")
+		value := reflect.Indirect(of.Field(i))
+		switch {
+		case allowed != "" && value.Kind() == reflect.Slice:
+			for i := range value.Len() {
+				l.OneOf(fmt.Sprintf("%s[%d]", path, i), enum.AWS(value.Index(i).String()), strings.Split(allowed, ",")...)
+			}
+		case allowed != "":
+			l.OneOf(path, enum.AWS(value.String()), strings.Split(allowed, ",")...)
+		case value.Kind() == reflect.Struct && field.Tag.Get("json") != "-" && !value.Type().Implements(validator):
+			l.choices(path+".", value)
+		}
 	}
 }
 

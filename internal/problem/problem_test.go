@@ -93,3 +93,29 @@ func TestDuration_HasNoPartsThatAreZero(t *testing.T) {
 		assert.Equal(t, want, problem.Duration(d))
 	}
 }
+
+func TestList_Choices_AreThoseOfTheTags(t *testing.T) {
+	t.Parallel()
+	type pool struct {
+		State string `json:"state" enum:"stopped,running"`
+	}
+	props := struct {
+		Color   string   `json:"color" enum:"red,light-blue"`
+		Colors  []string `json:"colors" enum:"red,light-blue"`
+		Pool    *pool    `json:"pool"`
+		Absent  *pool    `json:"absent"`
+		Skipped pool     `json:"-"`
+		Checked checked  `json:"checked"`
+	}{Color: "LIGHT_BLUE", Colors: []string{"red", "blue"}, Pool: &pool{State: "ASLEEP"}}
+	var l problem.List
+	l.Choices(&props)
+	assert.EqualError(t, l.Err(), `Colors[1] must be red or light-blue, got "blue"
+Pool.State must be stopped or running, got "asleep"`)
+}
+
+// checked validates itself.
+type checked struct {
+	State string `json:"state" enum:"stopped,running"`
+}
+
+func (checked) Validate() error { return nil }

@@ -191,7 +191,7 @@ type Registration struct {
 	// Credential is the kind of the credential for GitHub: app or token.
 	//
 	// Default: app.
-	Credential string `json:"credential"`
+	Credential string `json:"credential" enum:"app,token"`
 
 	// SecretARN is the complete ARN of an existing secret with the credential. Not
 	// allowed with SecretName.
