@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
@@ -15,10 +16,10 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Templates of the default app, as the tests in stacks keep them.
+// Types that only one template of the default app has.
 const (
-	runners = "../stacks/testdata/snapshots/default.json"
-	image   = "../stacks/testdata/snapshots/image/default.json"
+	runners = "AWS::ECS::Cluster"
+	image   = "AWS::CodeBuild::Project"
 )
 
 // What the documents say about a deployment is what its templates set, not what a
@@ -27,8 +28,9 @@ var facts = []struct {
 	document string
 	// phrase has %v where the value is.
 	phrase string
-	// template, resource and property lead to the value. The resource is named by its
-	// logical id without the hash; an element of a list by its index or its Name.
+	// template, resource and property lead to the value. The template is named by a type
+	// that it alone has, the resource by its logical id without the hash, an element of
+	// a list by its index or its Name.
 	template, resource, property string
 	// as says how the document spells the value.
 	as func(value any) string
@@ -105,25 +107,53 @@ func TestDocs_SayWhatTheTemplatesSet(t *testing.T) {
 	}
 }
 
-// property is a property of a resource in a template.
-func property(t *testing.T, template, resource, path string) any {
+// resources are those of a template of the default app, as the tests in stacks keep
+// it, by their logical ids.
+func resources(t *testing.T, template string) map[string]resource {
 	t.Helper()
-	content, err := os.ReadFile(template)
-	require.NoError(t, err)
-	var tree struct {
-		Resources map[string]struct{ Properties any }
-	}
-	require.NoError(t, json.Unmarshal(content, &tree))
-	id := regexp.MustCompile("^" + resource + "[0-9A-F]{8}$")
+	var found []map[string]resource
+	require.NoError(t, filepath.WalkDir("../stacks/testdata/snapshots", func(path string, entry os.DirEntry, err error) error {
+		if err != nil || entry.IsDir() || !strings.HasPrefix(entry.Name(), "default.") {
+			return err
+		}
+		content, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		var tree struct{ Resources map[string]resource }
+		if err := json.Unmarshal(content, &tree); err != nil {
+			return err
+		}
+		for _, r := range tree.Resources {
+			if r.Type == template {
+				found = append(found, tree.Resources)
+				break
+			}
+		}
+		return nil
+	}))
+	require.Lenf(t, found, 1, "templates of the default app with %s", template)
+	return found[0]
+}
+
+type resource struct {
+	Type       string
+	Properties any
+}
+
+// property is a property of a resource in a template.
+func property(t *testing.T, template, name, path string) any {
+	t.Helper()
+	id := regexp.MustCompile("^" + name + "[0-9A-F]{8}$")
 	var found []any
-	for name, candidate := range tree.Resources {
-		if id.MatchString(name) {
-			found = append(found, candidate.Properties)
+	for candidate, r := range resources(t, template) {
+		if id.MatchString(candidate) {
+			found = append(found, r.Properties)
 		}
 	}
-	require.Lenf(t, found, 1, "%s has no %s, or several", template, resource)
+	require.Lenf(t, found, 1, "resources named %s", name)
 	value := at(found[0], path)
-	require.NotNilf(t, value, "%s has no %s.%s", template, resource, path)
+	require.NotNilf(t, value, "%s has no %s", name, path)
 	return value
 }
 
