@@ -77,6 +77,8 @@ var facts = []struct {
 	{"defaults.md", "| Images kept | %v, ", image, "ImageRepository", "LifecyclePolicy.LifecyclePolicyText", keptImages},
 	{"defaults.md", "| Check for new releases | `%v`,", image, "ImageSchedule", "ScheduleExpression", plain},
 
+	{"operations.md", "by default `%v` or `latest-arm64`.", image, "ImageBuildX64", "Environment.EnvironmentVariables.CHANNEL.Value", plain},
+	{"runner-image.md", "| `CHANNEL` | `%v` or", image, "ImageBuildX64", "Environment.EnvironmentVariables.CHANNEL.Value", plain},
 	{"webhook.md", "caches it for %v.", runners, webhook, "Environment.Variables.ECSRUNNERS_WEBHOOK_SECRET_TTL", words},
 	{"registration.md", "but at least %v.", runners, "RegistrationFunction", "Environment.Variables.ECSRUNNERS_FLEETS", lease},
 	{"../SECURITY.md", "a hop limit of %v.", runners, launch, "LaunchTemplateData.MetadataOptions.HttpPutResponseHopLimit", plain},

@@ -13,6 +13,7 @@ import (
 
 	runnercontract "github.com/ecs-github-runners/ecsrunners/internal/contract/runner"
 	"github.com/ecs-github-runners/ecsrunners/runner-image/supervisor/lifecycle"
+	"github.com/ecs-github-runners/ecsrunners/runner-image/supervisor/registration"
 )
 
 const operations = "../../docs/operations.md"
@@ -70,6 +71,25 @@ func TestDocs_LastLine(t *testing.T) {
 	d := shown.Durations
 	assert.Equal(t, d.Total, d.Registration+d.Start+d.Idle+d.Job+d.End)
 	assert.NotEqual(t, lifecycle.Job{}, *shown.Job)
+}
+
+// Times that no fleet can change.
+func TestDocs_FixedTimes(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		document, phrase string
+		number           float64
+	}{
+		{operations, "has %v seconds to start", lifecycle.ReleaseTimeout.Seconds()},
+		{operations, "goes on until %v seconds before the end of the stop timeout", runnercontract.StopReserve.Seconds()},
+		{"../../docs/runner-image.md", "has %v minutes before it is interrupted", lifecycle.FinishTimeout.Minutes()},
+		{"../../README.md", "is exhausted for more than %v minutes", registration.Patience.Minutes()},
+	} {
+		content, err := os.ReadFile(test.document)
+		require.NoError(t, err)
+		want := fmt.Sprintf(test.phrase, test.number)
+		assert.Truef(t, strings.Contains(strings.Join(strings.Fields(string(content)), " "), want), "%s does not say %q", test.document, want)
+	}
 }
 
 // table returns the rows of the table whose head begins with start.
