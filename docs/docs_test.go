@@ -4,8 +4,8 @@ package docs_test
 import (
 	"encoding/json"
 	"fmt"
+	"io/fs"
 	"os"
-	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
@@ -113,12 +113,13 @@ func TestDocs_SayWhatTheTemplatesSet(t *testing.T) {
 // it, by their logical ids.
 func resources(t *testing.T, template string) map[string]resource {
 	t.Helper()
+	snapshots := os.DirFS("../stacks/testdata/snapshots")
 	var found []map[string]resource
-	require.NoError(t, filepath.WalkDir("../stacks/testdata/snapshots", func(path string, entry os.DirEntry, err error) error {
+	require.NoError(t, fs.WalkDir(snapshots, ".", func(path string, entry fs.DirEntry, err error) error {
 		if err != nil || entry.IsDir() || !strings.HasPrefix(entry.Name(), "default.") {
 			return err
 		}
-		content, err := os.ReadFile(path)
+		content, err := fs.ReadFile(snapshots, path)
 		if err != nil {
 			return err
 		}
