@@ -80,7 +80,7 @@ func TestDocs_FixedTimes(t *testing.T) {
 		document, phrase string
 		number           float64
 	}{
-		{operations, "has %v seconds to start", lifecycle.ReleaseTimeout.Seconds()},
+		{operations, "has %v seconds to show up", lifecycle.ReleaseTimeout.Seconds()},
 		{operations, "goes on until %v seconds before the end of the stop timeout", runnercontract.StopReserve.Seconds()},
 		{"../../docs/runner-image.md", "has %v minutes before it is interrupted", lifecycle.FinishTimeout.Minutes()},
 		{"../../README.md", "is exhausted for more than %v minutes", registration.Patience.Minutes()},
