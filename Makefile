@@ -52,7 +52,7 @@ test: node_modules/.package-lock.json ## Run all tests that need no more than Go
 
 .PHONY: race
 race: node_modules/.package-lock.json ## Run the tests that do without jsii under the race detector (needs a C compiler).
-	go test -race $$(go list ./... | grep -vE '/(constructs|stacks|cmd/app|internal/cdktest|test/consumer)$$')
+	go test -race $$(go list ./... | grep -vE '/(constructs|stacks|cmd/app|internal/cdktest|snapshottest|test/consumer)$$')
 
 .PHONY: fuzz
 FUZZTIME ?= 1m
@@ -67,9 +67,13 @@ fuzz: ## Run each fuzz test for a minute (FUZZTIME=10s for less).
 bench: ## Measure the webhook's program, see docs/benchmarks.md.
 	go run ./bench/webhook
 
+.PHONY: bench-synth
+bench-synth: node_modules/.package-lock.json ## Measure the synthesis of the app, see docs/benchmarks.md.
+	go run ./bench/synth
+
 .PHONY: snapshots
 snapshots: node_modules/.package-lock.json ## Rewrite the template snapshots and other golden files.
-	go test ./stacks ./internal/userdata -update
+	go test ./stacks ./snapshottest ./internal/userdata -update
 	cd examples && go test ./... -update
 
 .PHONY: generate

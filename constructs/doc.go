@@ -1,18 +1,51 @@
 // Package constructs holds the AWS CDK constructs of ecsrunners: ephemeral,
 // autoscaling, self-hosted GitHub Actions runners on Amazon ECS.
 //
-// Every construct follows the same rules. One statement gives a secure, working
-// default:
+// In the order in which a job meets them:
 //
+//   - [WebhookIngress] takes GitHub's webhook deliveries, puts them on an event bus,
+//     and has a rule for each fleet that starts a task for each queued job.
+//   - [RunnerCluster] is the ECS cluster on which the tasks run. Each [RunnerCapacity]
+//     of it is a kind of EC2 instance that comes and goes with the tasks.
+//   - [RunnerFleet] is a kind of runner: labels, and the task definition with the image
+//     in which jobs run.
+//   - [RunnerRegistration] registers a runner at GitHub for each task, for one job. It
+//     alone holds the credential for GitHub.
+//   - [RunnerImagePipeline] builds the image and keeps it fresh.
+//
+// The smallest complete app:
+//
+//	app := awscdk.NewApp(nil)
+//	stack := awscdk.NewStack(app, jsii.String("Runners"), nil)
+//	image := constructs.NewRunnerImagePipeline(stack, "Image", nil)
 //	cluster := constructs.NewRunnerCluster(stack, "Cluster", nil)
+//	registration := constructs.NewRunnerRegistration(stack, "Registration", &constructs.RunnerRegistrationProps{
+//		Scope:   constructs.Organization("my-org"),
+//		Cluster: cluster,
+//	})
+//	linux := constructs.NewRunnerFleet(stack, "Linux", &constructs.RunnerFleetProps{
+//		Registration: registration,
+//		Image:        image.Image(),
+//		Labels:       []string{"self-hosted", "linux", "x64"},
+//	})
+//	ingress := constructs.NewWebhookIngress(stack, "Ingress", &constructs.WebhookIngressProps{Owners: []string{"my-org"}})
+//	ingress.AddFleet(linux)
+//	app.Synth(nil)
 //
-// Props are plain Go values for literals (the zero value means the default),
-// CDK interfaces for other resources, awscdk.Duration for time. Wrong props
-// panic with one error that names every field, the value got and what is
-// allowed; nothing is added to the tree then. Doubtful props are annotated as
-// warnings with an id, to be acknowledged with awscdk.Annotations. Each
-// construct can be used wherever the CDK takes a construct.
+// After the deployment, set the credential with [RunnerRegistration.CredentialCommand],
+// and a webhook for the event workflow_job with [WebhookIngress.URL] and
+// [WebhookIngress.Secret].
 //
-// Names of constructs in the tree are part of the API: changing one replaces
+// # Props
+//
+// Props are plain Go values for literals, for which the zero value means the default,
+// time.Duration for times, and CDK interfaces for other resources. A constructor
+// panics with one error that names every prop that cannot be used, and adds nothing
+// to the tree then. Doubtful props are annotated as warnings with an id, which
+// awscdk.Annotations can acknowledge.
+//
+// # Compatibility
+//
+// The ids of constructs in the tree are part of the API: changing one replaces
 // resources, and is a breaking change.
 package constructs

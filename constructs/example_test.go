@@ -4,6 +4,9 @@ import (
 	"fmt"
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awscloudwatch"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsec2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awslambda"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awss3"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awssecretsmanager"
 	"github.com/aws/jsii-runtime-go"
@@ -98,7 +101,7 @@ func ExampleNewRunnerFleet() {
 
 	fleet := constructs.NewRunnerFleet(stack, "Shared", &constructs.RunnerFleetProps{
 		Registration: registration,
-		Image:        constructs.ImageFromRegistry("registry.example.com/runner:stable"),
+		Image:        constructs.RegistryImage("registry.example.com/runner:stable"),
 		Labels:       []string{"self-hosted", "linux", "x64", "shared"},
 		Capacity:     large,
 		CPU:          2048,
@@ -137,4 +140,104 @@ func ExampleNewRunnerImagePipeline() {
 
 	fmt.Println(pipeline.Architectures())
 	// Output: [x64]
+}
+
+// The instances run in private subnets of a VPC that is there already. Tasks then
+// can have network interfaces of their own.
+func ExampleNewRunnerCluster_existingVPC() {
+	app := awscdk.NewApp(nil)
+	stack := awscdk.NewStack(app, jsii.String("Runners"), nil)
+	vpc := awsec2.Vpc_FromVpcAttributes(stack, jsii.String("Vpc"), &awsec2.VpcAttributes{
+		VpcId:                      jsii.String("vpc-0123456789abcdef0"),
+		AvailabilityZones:          jsii.Strings("eu-central-1a", "eu-central-1b"),
+		PrivateSubnetIds:           jsii.Strings("subnet-0123456789abcdef0", "subnet-0123456789abcdef1"),
+		PrivateSubnetRouteTableIds: jsii.Strings("rtb-0123456789abcdef0", "rtb-0123456789abcdef1"),
+	})
+
+	cluster := constructs.NewRunnerCluster(stack, "Cluster", &constructs.RunnerClusterProps{VPC: vpc})
+
+	fmt.Println(*cluster.VPC().VpcId())
+	// Output: vpc-0123456789abcdef0
+}
+
+// A job goes to the first fleet that has all its labels, so the more expensive fleet
+// comes second.
+func ExampleWebhookIngress_AddFleet() {
+	app := awscdk.NewApp(&awscdk.AppProps{Context: &map[string]any{"aws:cdk:bundling-stacks": []any{}}})
+	stack := awscdk.NewStack(app, jsii.String("Runners"), nil)
+	cluster := constructs.NewRunnerCluster(stack, "Cluster", nil)
+	large := cluster.AddCapacity("Large", &constructs.RunnerCapacityProps{InstanceTypes: []string{"m7i.4xlarge", "m6i.4xlarge"}})
+	registration := constructs.NewRunnerRegistration(stack, "Registration", &constructs.RunnerRegistrationProps{
+		Scope: constructs.Organization("my-org"), Cluster: cluster,
+	})
+	image := constructs.RegistryImage("registry.example.com/runner:stable")
+	ingress := constructs.NewWebhookIngress(stack, "Ingress", &constructs.WebhookIngressProps{Owners: []string{"my-org"}})
+
+	for _, props := range []constructs.RunnerFleetProps{
+		{Name: "linux", Labels: []string{"self-hosted", "linux", "x64"}},
+		{Name: "linux-large", Labels: []string{"self-hosted", "linux", "x64", "large"}, Capacity: large},
+	} {
+		props.Registration, props.Image = registration, image
+		fleet := constructs.NewRunnerFleet(stack, "Fleet-"+props.Name, &props)
+		ingress.AddFleet(fleet)
+		fmt.Println(fleet.FleetName(), "runs on", *fleet.Capacity().Node().Id())
+	}
+	// Output:
+	// linux runs on DefaultCapacity
+	// linux-large runs on Large
+}
+
+// Somebody hears of jobs that no fleet covers: they wait for a runner that never
+// comes.
+func ExampleWebhookIngress_MetricUncoveredJobs() {
+	app := awscdk.NewApp(&awscdk.AppProps{Context: &map[string]any{"aws:cdk:bundling-stacks": []any{}}})
+	stack := awscdk.NewStack(app, jsii.String("Runners"), nil)
+	ingress := constructs.NewWebhookIngress(stack, "Ingress", &constructs.WebhookIngressProps{Owners: []string{"my-org"}})
+
+	metric := ingress.MetricUncoveredJobs(nil)
+	metric.CreateAlarm(stack, jsii.String("UncoveredJobs"), &awscloudwatch.CreateAlarmOptions{
+		Threshold:          jsii.Number(1),
+		EvaluationPeriods:  jsii.Number(1),
+		ComparisonOperator: awscloudwatch.ComparisonOperator_GREATER_THAN_OR_EQUAL_TO_THRESHOLD,
+		TreatMissingData:   awscloudwatch.TreatMissingData_NOT_BREACHING,
+	})
+
+	fmt.Println(*metric.Namespace(), *metric.MetricName(), *metric.Statistic())
+	// Output: ECSRunners/Webhook UncoveredJobs Sum
+}
+
+// The image is built elsewhere, from the folder runner-image of this library.
+func ExampleRegistryImage() {
+	app := awscdk.NewApp(&awscdk.AppProps{Context: &map[string]any{"aws:cdk:bundling-stacks": []any{}}})
+	stack := awscdk.NewStack(app, jsii.String("Runners"), nil)
+	cluster := constructs.NewRunnerCluster(stack, "Cluster", nil)
+	registration := constructs.NewRunnerRegistration(stack, "Registration", &constructs.RunnerRegistrationProps{
+		Scope: constructs.Repository("my-org/app"), Cluster: cluster,
+	})
+
+	fleet := constructs.NewRunnerFleet(stack, "Linux", &constructs.RunnerFleetProps{
+		Registration: registration,
+		Image:        constructs.RegistryImage("registry.example.com/runner:stable"),
+		Labels:       []string{"self-hosted"},
+	})
+
+	fmt.Println(*fleet.TaskDefinition().DefaultContainer().ImageName())
+	// Output: registry.example.com/runner:stable
+}
+
+// The program of the function is built by the company's own pipeline, from package
+// lambda/webhook, and put into a bucket.
+func ExampleWebhookIngressProps_code() {
+	app := awscdk.NewApp(nil)
+	stack := awscdk.NewStack(app, jsii.String("Runners"), nil)
+	programs := awss3.Bucket_FromBucketName(stack, jsii.String("Programs"), jsii.String("my-programs"))
+
+	ingress := constructs.NewWebhookIngress(stack, "Ingress", &constructs.WebhookIngressProps{
+		Owners: []string{"my-org"},
+		Code:   awslambda.Code_FromBucketV2(programs, jsii.String("webhook.zip"), &awslambda.BucketOptions{ObjectVersion: jsii.String("1")}),
+	})
+
+	function := ingress.Function().Node().DefaultChild().(awslambda.CfnFunction)
+	fmt.Println(stack.Resolve(function.Code()).(map[string]any)["s3Key"])
+	// Output: webhook.zip
 }

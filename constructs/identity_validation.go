@@ -51,12 +51,14 @@ func trustOf(role awsiam.Role) any {
 // invokingManagedPolicy is one of AWS's own that let their roles invoke any function.
 var invokingManagedPolicy = regexp.MustCompile(`:policy/(?:\S*/)?(AdministratorAccess|PowerUserAccess|AWSLambda_FullAccess|AWSLambdaRole)\b`)
 
-// policy is a policy somewhere in the app that is attached to roles.
+// policy is a policy somewhere in the app that is attached to roles. Most are
+// attached to others than the task roles: what is in them is not asked for, because
+// each call into the CDK takes time.
 type policy struct {
-	path     string
+	resource awscdk.CfnResource
 	stack    awscdk.Stack
-	roles    any
-	document any
+	roles    []any
+	document func() any
 }
 
 // policies are those of the app. The role's own default policy is one of them.
@@ -65,34 +67,41 @@ func (v *identityValidation) policies() []policy {
 	for _, construct := range *v.registration.Node().Root().Node().FindAll(constructs.ConstructOrder_PREORDER) {
 		switch p := construct.(type) {
 		case awsiam.CfnPolicy:
-			found = append(found, newPolicy(p, p.Roles(), p.PolicyDocument()))
+			found = append(found, newPolicy(p, p.Roles(), p.PolicyDocument))
 		case awsiam.CfnRolePolicy:
-			found = append(found, newPolicy(p, &[]*string{p.RoleName()}, p.PolicyDocument()))
+			found = append(found, newPolicy(p, &[]*string{p.RoleName()}, p.PolicyDocument))
 		case awsiam.CfnManagedPolicy:
-			found = append(found, newPolicy(p, p.Roles(), p.PolicyDocument()))
+			found = append(found, newPolicy(p, p.Roles(), p.PolicyDocument))
 		}
 	}
 	return found
 }
 
-func newPolicy(p awscdk.CfnResource, roles *[]*string, document any) policy {
-	stack := awscdk.Stack_Of(p)
-	return policy{*p.Node().Path(), stack, stack.Resolve(roles), stack.Resolve(document)}
+func newPolicy(p awscdk.CfnResource, roles *[]*string, document func() any) policy {
+	stack := p.Stack()
+	resolved, _ := stack.Resolve(roles).([]any)
+	return policy{p, stack, resolved, document}
 }
 
 // opened names the policies of a role that allow what no task may do.
 func (v *identityValidation) opened(role awsiam.Role, policies []policy) []string {
 	var reasons []string
+	roleName := role.RoleName()
+	names := map[awscdk.Stack]string{} // the role's, as each stack refers to it
 	for _, p := range policies {
-		roles, _ := p.roles.([]any)
-		if !slices.ContainsFunc(roles, func(r any) bool { return fmt.Sprint(r) == fmt.Sprint(p.stack.Resolve(role.RoleName())) }) {
+		name, known := names[p.stack]
+		if !known {
+			name = fmt.Sprint(p.stack.Resolve(roleName))
+			names[p.stack] = name
+		}
+		if !slices.ContainsFunc(p.roles, func(r any) bool { return fmt.Sprint(r) == name }) {
 			continue
 		}
-		document, _ := p.document.(map[string]any)
+		document, _ := p.stack.Resolve(p.document()).(map[string]any)
 		statements, _ := document["Statement"].([]any)
 		function := newARN(p.stack.Resolve(v.registration.function.FunctionArn()))
 		if slices.ContainsFunc(statements, func(s any) bool { return invokes(s, function) }) {
-			reasons = append(reasons, p.path)
+			reasons = append(reasons, *p.resource.Node().Path())
 		}
 	}
 	resource := role.Node().DefaultChild().(awsiam.CfnRole)
@@ -105,7 +114,7 @@ func (v *identityValidation) opened(role awsiam.Role, policies []policy) []strin
 	return reasons
 }
 
-// invokes tells whether a statement lets its role invoke a function past its URL.
+// invokes reports whether a statement lets its role invoke a function past its URL.
 func invokes(statement any, function arn) bool {
 	s, _ := statement.(map[string]any)
 	if s["Effect"] != "Allow" {
@@ -172,7 +181,7 @@ func newARN(resolved any) arn {
 	return arn{text.String(), true}
 }
 
-// covers tells whether a resource in a policy may be the function: it is the same
+// covers reports whether a resource in a policy may be the function: it is the same
 // reference, or a pattern that may come to match it.
 func (a arn) covers(function arn) bool {
 	if !a.literal {

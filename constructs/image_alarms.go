@@ -11,8 +11,8 @@ import (
 	"github.com/aws/jsii-runtime-go"
 )
 
-// addAlarms tells those who want to hear of builds that fail, and of builds that
-// do not take place.
+// addAlarms notifies the topics of builds that fail, and of checks that do not take
+// place.
 func (p *RunnerImagePipeline) addAlarms() {
 	if p.props.FailureTopic != nil {
 		rule := p.onBuilds("Failed", "Tells of builds of the runner image that have failed", failedStatuses)

@@ -9,7 +9,7 @@ import (
 )
 
 // finalStatuses are those of a build that has ended; failedStatuses without those
-// that nobody needs to hear of.
+// that nobody needs to know about.
 // https://docs.aws.amazon.com/codebuild/latest/APIReference/API_Build.html
 var (
 	finalStatuses  = []string{"SUCCEEDED", "FAILED", "FAULT", "TIMED_OUT", "STOPPED"}

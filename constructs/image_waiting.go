@@ -13,6 +13,7 @@ import (
 	"github.com/aws/aws-cdk-go/awscdk/v2/awss3assets"
 	"github.com/aws/jsii-runtime-go"
 
+	"github.com/ecs-github-runners/ecsrunners/internal/bundle"
 	imagebuildcontract "github.com/ecs-github-runners/ecsrunners/internal/contract/imagebuild"
 )
 
@@ -34,7 +35,7 @@ func (p *RunnerImagePipeline) newFunction() awslambda.Function {
 	}
 	p.functionLogs = newLogGroup(p, "FunctionLogs", nil, p.props.LogRetentionDays)
 	return newFunction(p, functionProps{
-		program:       "lambda/imagebuild",
+		program:       bundle.ImageBuild,
 		name:          p.props.FunctionName,
 		description:   "Starts builds of the runner image for CloudFormation and tells it how they ended",
 		architecture:  ARM64,

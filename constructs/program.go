@@ -3,6 +3,7 @@ package constructs
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -17,32 +18,30 @@ import (
 	"github.com/ecs-github-runners/ecsrunners/internal/bundle"
 )
 
-// programCode is the code of a program of ours: built at synthesis from the
+// programCode is the code of a program of this library: built at synthesis from the
 // sources that travel with this library, by the go command, or in a container
 // where that is missing. The asset's hash is over the sources, so a template is
 // the same whether or not they were built.
 func programCode(scope constructs.Construct, folder string, architecture Architecture) awslambda.Code {
-	program := bundle.Program{Sources: ecsrunners.Sources, Package: folder, GOARCH: goarch[architecture]}
-	hash, err := program.Hash()
-	if err != nil {
-		panic(fmt.Errorf("bundling %s: %w", folder, err))
-	}
 	// Inside the assembly: what is outside may be gone when it is deployed.
-	sources := filepath.Join(*awscdk.Stage_Of(scope).AssetOutdir(), "sources."+hash)
-	if err := program.Extract(sources); err != nil {
-		panic(fmt.Errorf("bundling %s: %w", folder, err))
+	assembly := *awscdk.Stage_Of(scope).AssetOutdir()
+	program, err := bundle.NewProgram(ecsrunners.Sources, folder, string(architecture))
+	var hash, sources string
+	if err == nil {
+		hash, err = program.Hash()
+		sources = filepath.Join(assembly, "sources."+hash)
 	}
-	environment, err := program.Environment()
+	if err == nil {
+		err = program.Extract(sources)
+	}
 	if err != nil {
 		panic(fmt.Errorf("bundling %s: %w", folder, err))
 	}
-	containerEnvironment := map[string]*string{"GOCACHE": jsii.String("/tmp/go-build"), "GOPATH": jsii.String("/tmp/go")}
-	for name, value := range environment {
-		containerEnvironment[name] = &value
-	}
+	environment := map[string]*string{"GOCACHE": jsii.String("/tmp/go-build"), "GOPATH": jsii.String("/tmp/go")}
+	maps.Copy(environment, *pointers(program.Environment))
 	// The CDK keeps the folder of a build that left nothing, and would take it for
 	// built the next time. Only empty folders can be removed so.
-	if built, err := filepath.Glob(filepath.Join(filepath.Dir(sources), "asset.*")); err == nil {
+	if built, err := filepath.Glob(filepath.Join(assembly, "asset.*")); err == nil {
 		for _, folder := range built {
 			_ = os.Remove(folder)
 		}
@@ -51,32 +50,28 @@ func programCode(scope constructs.Construct, folder string, architecture Archite
 		AssetHash:     &hash,
 		AssetHashType: awscdk.AssetHashType_CUSTOM,
 		Bundling: &awscdk.BundlingOptions{
-			Local:       &localBuild{program: program, sources: sources},
-			Image:       awscdk.DockerImage_FromRegistry(jsii.String("public.ecr.aws/docker/library/golang:" + strings.TrimPrefix(environment["GOTOOLCHAIN"], "go"))),
+			Local:       &localBuild{program},
+			Image:       awscdk.DockerImage_FromRegistry(jsii.String("public.ecr.aws/docker/library/golang:" + strings.TrimPrefix(program.Environment["GOTOOLCHAIN"], "go"))),
 			Command:     jsii.Strings(program.Command("/asset-output/" + bundle.Binary)...),
-			Environment: &containerEnvironment,
+			Environment: &environment,
 		},
 	})
 }
-
-var goarch = map[Architecture]string{X64: "amd64", ARM64: "arm64"}
 
 var lambdaArchitecture = map[Architecture]func() awslambda.Architecture{
 	X64:   awslambda.Architecture_X86_64,
 	ARM64: awslambda.Architecture_ARM_64,
 }
 
-// localBuild builds with the go command of this machine.
-type localBuild struct {
-	program bundle.Program
-	sources string
-}
+// localBuild builds with the go command of this machine, or takes what that has
+// built before.
+type localBuild struct{ program bundle.Program }
 
 // TryBundle implements awscdk.ILocalBundling. It returns false, upon which the
 // CDK builds in a container, only where there is no Go: a failed build would
 // fail there too, and panics with the compiler's output.
 func (b *localBuild) TryBundle(output *string, _ *awscdk.BundlingOptions) *bool {
-	err := b.program.Build(b.sources, *output)
+	err := bundle.Default.Build(b.program, *output)
 	if errors.Is(err, bundle.ErrNoGo) {
 		return jsii.Bool(false)
 	}

@@ -60,11 +60,11 @@ func newRunnerCapacity(cluster *RunnerCluster, id string, p RunnerCapacityProps)
 
 // LaunchTemplate is the launch template. Commands added to its user data run
 // after ours and before the ECS agent starts. One that fails keeps the host out
-// of the cluster, as one of ours does.
+// of the cluster, as a failed command of the library does.
 func (c *RunnerCapacity) LaunchTemplate() awsec2.LaunchTemplate { return c.launchTemplate }
 
 // AutoScalingGroup is the Auto Scaling group. ECS sets its desired capacity;
-// it must get no scaling policy of another's, and keep its AmazonECSManaged tag.
+// it must have no other scaling policy, and keep its AmazonECSManaged tag.
 func (c *RunnerCapacity) AutoScalingGroup() awsautoscaling.AutoScalingGroup {
 	return c.autoScalingGroup
 }
@@ -149,7 +149,7 @@ func (c *RunnerCapacity) newLaunchTemplate() awsec2.LaunchTemplate {
 	return launchTemplate
 }
 
-// mixed tells whether the group needs a mixed instances policy.
+// mixed reports whether the group needs a mixed instances policy.
 func (c *RunnerCapacity) mixed() bool {
 	return len(c.props.InstanceTypes) > 1 || c.props.Spot != nil
 }

@@ -143,7 +143,7 @@ func (f *RunnerFleet) ExecutionRole() awsiam.IRole { return f.executionRole }
 func (f *RunnerFleet) LogGroup() awslogs.ILogGroup { return f.logGroup }
 
 // MetricMemoryUtilized is the memory in MiB that the fleet's tasks use: its maximum
-// tells whether MemoryMiB is enough. It panics unless the cluster has
+// reports whether MemoryMiB is enough. It panics unless the cluster has
 // ContainerInsights, without which AWS publishes no such metric.
 func (f *RunnerFleet) MetricMemoryUtilized(props *awscloudwatch.MetricOptions) awscloudwatch.Metric {
 	return f.metric("MemoryUtilized", props)

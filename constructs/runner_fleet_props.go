@@ -32,7 +32,7 @@ type RunnerFleetProps struct {
 	// Image in which jobs run. Required.
 	Image RunnerImage `json:"-"`
 
-	// Labels of the runners, in GitHub's words the ones a job names in runs-on. A
+	// Labels of the runners: those that a job names in runs-on. A
 	// job goes to the fleet when all labels it names are among them, compared
 	// without case. Letters, digits and . _ -; at most 100 and 4,000 characters
 	// together. GitHub adds none: "self-hosted" is a label as any other. Required.

@@ -117,7 +117,9 @@ func TestFleet_Fit_ShowsTheArithmetic(t *testing.T) {
 			"CPU must be at most 2048, or the task never starts, got 2049: m7i-flex.large, the smallest instance type of the capacity, has 2 vCPU of 1024 units",
 		},
 		{
-			"tmpfs beyond the memory", func(f *constructs.RunnerFleetProps) { f.TmpfsMiB, f.ShmSizeMiB = map[string]int{"/a": 4000, "/b": 3068}, 100 },
+			"tmpfs beyond the memory", func(f *constructs.RunnerFleetProps) {
+				f.TmpfsMiB, f.ShmSizeMiB = map[string]int{"/a": 4000, "/b": 3068}, 100
+			},
 			constructs.Placement{Capacity: large},
 			"TmpfsMiB and ShmSizeMiB must be less than MemoryMiB (7168) together, because they count as the task's memory, got 7168 MiB",
 		},

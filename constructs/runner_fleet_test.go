@@ -47,7 +47,7 @@ func newSystem(t *testing.T) system {
 func (s system) fleetProps() *constructs.RunnerFleetProps {
 	return &constructs.RunnerFleetProps{
 		Registration: s.registration,
-		Image:        constructs.ImageFromRegistry("registry.example.com/runner:stable"),
+		Image:        constructs.RegistryImage("registry.example.com/runner:stable"),
 		Labels:       []string{"self-hosted", "Linux", "x64"},
 	}
 }
@@ -144,7 +144,7 @@ func TestRunnerFleet_ByDefaultRunsOneUnprivilegedJobAnInstance(t *testing.T) {
 	}
 	_, err := runnercontract.Parse(lookup)
 	require.NoError(t, err, "the supervisor would refuse its environment")
-	assertAt(t, cdktest.Properties(t, template, fleet.LogGroup()), []expectation{{"RetentionInDays", 30.0, "logs would be kept, and paid for, for ever"}})
+	assertAt(t, cdktest.Properties(t, template, fleet.LogGroup()), []expectation{{"RetentionInDays", 30.0, "logs would be kept, and paid for, forever"}})
 	assert.Empty(t, cdktest.Warnings(s.stack))
 }
 

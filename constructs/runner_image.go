@@ -9,22 +9,22 @@ import (
 )
 
 // RunnerImage says where the image comes from in which jobs run. Values are made
-// by [RunnerImagePipeline.Image], [ImageFromRepository] and [ImageFromRegistry].
+// by [RunnerImagePipeline.Image], [RepositoryImage] and [RegistryImage].
 //
 // It names a tag and never a digest: a digest would bring each new image to the
 // tasks by a deployment only, and could not cross stacks.
 type RunnerImage interface {
-	// supports tells whether there is an image for an architecture.
+	// supports reports whether there is an image for an architecture.
 	supports(architecture Architecture) bool
 	// bind returns the image for containers below a scope, which is not deployed
 	// before the image is there.
 	bind(scope constructs.Construct, architecture Architecture) awsecs.ContainerImage
 }
 
-// ImageFromRepository is an image in a repository of ECR, which something else
+// RepositoryImage is an image in a repository of ECR, which something else
 // builds from this library's runner-image folder and keeps fresh. The tag must
 // stand for an image of the architecture in use, or for images of several.
-func ImageFromRepository(repository awsecr.IRepository, tag string) RunnerImage {
+func RepositoryImage(repository awsecr.IRepository, tag string) RunnerImage {
 	return repositoryImage{repository, tag}
 }
 
@@ -39,9 +39,9 @@ func (i repositoryImage) bind(constructs.Construct, Architecture) awsecs.Contain
 	return awsecs.ContainerImage_FromEcrRepository(i.repository, &i.tag)
 }
 
-// ImageFromRegistry is an image in another registry, by the name with which it is
+// RegistryImage is an image in another registry, by the name with which it is
 // pulled without logging in, such as "registry.example.com/runner:stable".
-func ImageFromRegistry(name string) RunnerImage { return registryImage(name) }
+func RegistryImage(name string) RunnerImage { return registryImage(name) }
 
 type registryImage string
 

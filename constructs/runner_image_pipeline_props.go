@@ -203,7 +203,7 @@ type RunnerImagePipelineProps struct {
 	// Default: none, and no alarms.
 	AlarmTopic awssns.ITopic `json:"-"`
 
-	// MaxImageAge is the age in whole days from which AlarmTopic hears of an image. A
+	// MaxImageAge is the age in whole days from which AlarmTopic gets an alarm about an image. A
 	// release of actions/runner comes every three to seven weeks, and GitHub gives an
 	// older one no more jobs 30 days after it.
 	//
@@ -211,7 +211,7 @@ type RunnerImagePipelineProps struct {
 	MaxImageAge time.Duration `json:"maxImageAge"`
 }
 
-// The times within which a deployment hears of a build. CloudFormation waits an
+// The times within which a deployment learns how a build ended. CloudFormation waits an
 // hour at most.
 const (
 	// imageQueueTimeout is how long a build may wait for others of the account: new

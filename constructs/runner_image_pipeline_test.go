@@ -105,7 +105,7 @@ func TestRunnerImagePipeline_ByDefaultBuildsOurDockerfileAndKeepsItFresh(t *test
 		{
 			"LogsConfig.CloudWatchLogs",
 			map[string]any{"Status": "ENABLED", "GroupName": resolved(stack, pipeline.LogGroup(constructs.X64).LogGroupName())},
-			"CodeBuild would make a log group that keeps logs for ever",
+			"CodeBuild would make a log group that keeps logs forever",
 		},
 		{"ServiceRole", resolved(stack, pipeline.BuildRole().RoleArn()), "by its name CodeBuild would not find a role with a path"},
 		{"TimeoutInMinutes", 30.0, ""},
@@ -139,7 +139,7 @@ func TestRunnerImagePipeline_ByDefaultBuildsOurDockerfileAndKeepsItFresh(t *test
 		rule(1, "Tasks start from latest-x64", map[string]any{"tagStatus": "tagged", "tagPatternList": []any{"latest-x64"}, "countType": "imageCountMoreThan", "countNumber": 1.0}),
 		rule(2, "Nothing refers to images without a tag", map[string]any{"tagStatus": "untagged", "countType": "sinceImagePushed", "countNumber": 7.0, "countUnit": "days"}),
 		rule(3, "Some images to go back to", map[string]any{"tagStatus": "any", "countType": "imageCountMoreThan", "countNumber": 5.0}),
-	}, lifecycle["rules"], "the image in use would expire, or old ones be paid for for ever")
+	}, lifecycle["rules"], "the image in use would expire, or old ones be paid for forever")
 
 	source := cdktest.Definition(t, template, pipeline.SourceRepository())
 	assertAt(t, source, []expectation{
@@ -149,7 +149,7 @@ func TestRunnerImagePipeline_ByDefaultBuildsOurDockerfileAndKeepsItFresh(t *test
 	})
 	for _, logs := range []awsconstructs.IConstruct{pipeline.LogGroup(constructs.X64), pipeline.FunctionLogGroup()} {
 		assertAt(t, cdktest.Definition(t, template, logs), []expectation{
-			{"Properties.RetentionInDays", 30.0, "logs would be kept, and paid for, for ever"},
+			{"Properties.RetentionInDays", 30.0, "logs would be kept, and paid for, forever"},
 			{"Properties.LogGroupName", nil, "it stays when a first deployment is rolled back, and the next could not make it again"},
 			{"DeletionPolicy", "Retain", "the link in the error of a deployment would lead nowhere"},
 		})
@@ -728,13 +728,13 @@ func TestRunnerImage_CrossesStacksWithoutADigest(t *testing.T) {
 func TestRunnerImage_OfThoseWhoBuildElsewhere(t *testing.T) {
 	stack := cdktest.NewStack(t)
 	repository := awsecr.Repository_FromRepositoryName(stack, jsii.String("Images"), jsii.String("runner"))
-	name, waitsFor := container(t, stack, constructs.ImageFromRepository(repository, "stable"))
+	name, waitsFor := container(t, stack, constructs.RepositoryImage(repository, "stable"))
 	assert.Equal(t, resolved(stack, repository.RepositoryUriForTag(jsii.String("stable"))), name)
 	assert.Equal(t, "<nil>", waitsFor)
 
-	name, _ = container(t, cdktest.NewStack(t), constructs.ImageFromRegistry("registry.example.com/runner:stable"))
+	name, _ = container(t, cdktest.NewStack(t), constructs.RegistryImage("registry.example.com/runner:stable"))
 	assert.Equal(t, "registry.example.com/runner:stable", name)
-	for _, image := range []constructs.RunnerImage{constructs.ImageFromRepository(repository, "stable"), constructs.ImageFromRegistry("x")} {
+	for _, image := range []constructs.RunnerImage{constructs.RepositoryImage(repository, "stable"), constructs.RegistryImage("x")} {
 		assert.True(t, constructs.SupportsArchitecture(image, constructs.ARM64), "nobody but the customer knows")
 	}
 }

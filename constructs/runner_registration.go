@@ -17,6 +17,7 @@ import (
 	"github.com/aws/constructs-go/constructs/v10"
 	"github.com/aws/jsii-runtime-go"
 
+	"github.com/ecs-github-runners/ecsrunners/internal/bundle"
 	"github.com/ecs-github-runners/ecsrunners/internal/contract"
 	registrationcontract "github.com/ecs-github-runners/ecsrunners/internal/contract/registration"
 	"github.com/ecs-github-runners/ecsrunners/internal/problem"
@@ -113,33 +114,45 @@ func (r *RunnerRegistration) LogGroup() awslogs.ILogGroup { return r.logGroup }
 // GrantPrincipal is the role of the function.
 func (r *RunnerRegistration) GrantPrincipal() awsiam.IPrincipal { return r.function.GrantPrincipal() }
 
-// GrantRegister lets a role call the URL, and only through the URL: past it, the
+// GrantRegister lets a grantee call the URL, and only through the URL: past it, the
 // function could be told that anybody calls. Fleets do it for their tasks. Other
 // callers are answered 403, because the function does not know them.
-func (r *RunnerRegistration) GrantRegister(role awsiam.IRole) {
-	r.url.GrantInvokeUrl(role)
+func (r *RunnerRegistration) GrantRegister(grantee awsiam.IGrantable) awsiam.Grant {
+	grant := r.url.GrantInvokeUrl(grantee)
 	// A grant that somebody adds later must not open the way past the URL either.
 	// Where the key is missing, the call did not come through a URL.
-	role.AddToPrincipalPolicy(awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
+	grantee.GrantPrincipal().AddToPrincipalPolicy(awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
 		Effect:     awsiam.Effect_DENY,
 		Actions:    jsii.Strings("lambda:InvokeFunction", "lambda:InvokeAsync"),
 		Resources:  &[]*string{r.function.FunctionArn(), jsii.String(*r.function.FunctionArn() + ":*")},
 		Conditions: &map[string]any{"BoolIfExists": map[string]any{"lambda:InvokedViaFunctionUrl": false}},
 	}))
+	return grant
 }
 
-// MetricRequests is the number of requests with an outcome: registered, started,
-// released, no_work, busy, refused, throttled, unavailable or failed. It panics
-// for others.
-func (r *RunnerRegistration) MetricRequests(outcome string, props *awscloudwatch.MetricOptions) awscloudwatch.Metric {
-	if !slices.Contains(registrationcontract.Outcomes(), registrationcontract.Outcome(outcome)) {
-		panic(fmt.Errorf("RunnerRegistration %q: outcome must be one of %v, got %q", *r.Node().Id(), registrationcontract.Outcomes(), outcome))
-	}
-	return r.metric(registrationcontract.MetricRequests, map[string]*string{contract.DimensionOutcome: &outcome}, "Sum", props)
+// RegistrationOutcome is what became of a request of a task.
+type RegistrationOutcome string
+
+// The outcomes of requests, with the status codes that the task gets.
+const (
+	RegistrationRegistered  RegistrationOutcome = "registered"  // 200: a runner for a job
+	RegistrationStarted     RegistrationOutcome = "started"     // 204: the runner starts
+	RegistrationReleased    RegistrationOutcome = "released"    // 204: the runner is removed
+	RegistrationNoWork      RegistrationOutcome = "no_work"     // 204: the fleet has no open job
+	RegistrationBusy        RegistrationOutcome = "busy"        // 409: the runner has a job
+	RegistrationRefused     RegistrationOutcome = "refused"     // 400 to 426: asking again is of no use
+	RegistrationThrottled   RegistrationOutcome = "throttled"   // 429: GitHub's rate limit
+	RegistrationUnavailable RegistrationOutcome = "unavailable" // 503: the task asks again
+	RegistrationFailed      RegistrationOutcome = "failed"      // 500: a defect of the program
+)
+
+// MetricRequests is the number of requests with an outcome.
+func (r *RunnerRegistration) MetricRequests(outcome RegistrationOutcome, props *awscloudwatch.MetricOptions) awscloudwatch.Metric {
+	return r.metric(registrationcontract.MetricRequests, map[string]*string{contract.DimensionOutcome: jsii.String(string(outcome))}, "Sum", props)
 }
 
 // MetricJobCheckFailures is the number of runners that were registered although
-// GitHub did not tell the state of their jobs.
+// GitHub did not report the state of their jobs.
 func (r *RunnerRegistration) MetricJobCheckFailures(props *awscloudwatch.MetricOptions) awscloudwatch.Metric {
 	return r.metric(registrationcontract.MetricJobCheckFailures, nil, "Sum", props)
 }
@@ -218,7 +231,7 @@ func (r *RunnerRegistration) newFunction() awslambda.Function {
 	}
 	r.logGroup = newFunctionLogs(r, r.props.FunctionName, r.props.LogRetentionDays)
 	return newFunction(r, functionProps{
-		program:             "lambda/registration",
+		program:             bundle.Registration,
 		name:                r.props.FunctionName,
 		description:         "Registers runners at GitHub for the tasks that ask",
 		architecture:        ARM64,

@@ -61,7 +61,7 @@ func GitHubApp(secret awssecretsmanager.ISecret) GitHubCredential {
 // GitHubToken is a personal access token: for an organization or a repository a
 // fine-grained one with the permissions that [GitHubApp] names, or a classic one
 // with the scopes admin:org and repo, or repo alone; for an enterprise a classic one
-// with manage_runners:enterprise and repo. Without repo GitHub does not tell of jobs
+// with manage_runners:enterprise and repo. Without repo GitHub does not report jobs
 // in private repositories: runners are registered for jobs that are over, and jobs
 // whose runner took another wait. The secret holds JSON:
 //

@@ -48,7 +48,7 @@ func TestRunnerRegistration_ByDefaultIsADoorForItsFleetsOnly(t *testing.T) {
 		{"MemorySize", 256.0, "a cold start with less takes seconds"},
 		{"ReservedConcurrentExecutions", nil, "new accounts would refuse it"},
 		{"LoggingConfig.LogFormat", "JSON", "Lambda's own lines must be readable by the same queries"},
-		{"LoggingConfig.LogGroup", resolved(s.stack, s.registration.LogGroup().LogGroupName()), "Lambda would make a log group that keeps logs for ever"},
+		{"LoggingConfig.LogGroup", resolved(s.stack, s.registration.LogGroup().LogGroupName()), "Lambda would make a log group that keeps logs forever"},
 	})
 	secret := cdktest.Properties(t, template, s.registration.Credential())
 	assert.NotContains(t, secret, "GenerateSecretString", "a random value would be taken for a credential")
@@ -60,7 +60,7 @@ func TestRunnerRegistration_ByDefaultIsADoorForItsFleetsOnly(t *testing.T) {
 		{"GlobalSecondaryIndexes.0.KeySchema", []any{
 			map[string]any{"AttributeName": registrationcontract.LedgerFleetState, "KeyType": "HASH"}, map[string]any{"AttributeName": registrationcontract.LedgerQueuedAt, "KeyType": "RANGE"},
 		}, "the oldest job would not be the first"},
-		{"TimeToLiveSpecification", map[string]any{"AttributeName": registrationcontract.LedgerExpires, "Enabled": true}, "jobs would be kept for ever"},
+		{"TimeToLiveSpecification", map[string]any{"AttributeName": registrationcontract.LedgerExpires, "Enabled": true}, "jobs would be kept forever"},
 		{"PointInTimeRecoverySpecification", nil, "it is charged for"},
 	})
 	assert.Equal(t, "Delete", cdktest.Definition(t, template, s.registration.Ledger())["DeletionPolicy"])
@@ -139,13 +139,21 @@ func TestRunnerRegistration_TakesItsProps(t *testing.T) {
 	require.NoError(t, err)
 	assert.Contains(t, string(encoded), "kms:ViaService", "the credential could not be decrypted")
 
-	for outcome, want := range map[string]string{"registered": registrationcontract.MetricRequests, "throttled": registrationcontract.MetricRequests} {
-		assert.Equal(t, want, *registration.MetricRequests(outcome, nil).MetricName())
+	outcomes := []constructs.RegistrationOutcome{
+		constructs.RegistrationRegistered, constructs.RegistrationStarted, constructs.RegistrationReleased, constructs.RegistrationNoWork,
+		constructs.RegistrationBusy, constructs.RegistrationRefused, constructs.RegistrationThrottled, constructs.RegistrationUnavailable,
+		constructs.RegistrationFailed,
 	}
+	require.Len(t, outcomes, len(registrationcontract.Outcomes()), "an outcome has no constant")
+	for i, outcome := range registrationcontract.Outcomes() {
+		assert.EqualValues(t, outcome, outcomes[i])
+	}
+	requests := registration.MetricRequests(constructs.RegistrationThrottled, nil)
+	assert.Equal(t, registrationcontract.MetricRequests, *requests.MetricName())
+	assert.Equal(t, "throttled", (*requests.Dimensions())["Outcome"])
 	assert.Equal(t, "Minimum", *registration.MetricRateLimitRemaining(nil).Statistic())
 	assert.Equal(t, registrationcontract.MetricJobCheckFailures, *registration.MetricJobCheckFailures(nil).MetricName())
 	assert.Equal(t, registrationcontract.MetricSwappedJobs, *registration.MetricSwappedJobs(nil).MetricName())
-	assert.Contains(t, cdktest.PanicMessage(t, func() { registration.MetricRequests("lost", nil) }), `outcome must be one of [registered started released no_work busy refused throttled unavailable failed], got "lost"`)
 }
 
 func TestRunnerRegistration_FailsWhen(t *testing.T) {

@@ -18,6 +18,7 @@ import (
 	"github.com/aws/constructs-go/constructs/v10"
 	"github.com/aws/jsii-runtime-go"
 
+	"github.com/ecs-github-runners/ecsrunners/internal/bundle"
 	"github.com/ecs-github-runners/ecsrunners/internal/contract"
 	webhookcontract "github.com/ecs-github-runners/ecsrunners/internal/contract/webhook"
 	"github.com/ecs-github-runners/ecsrunners/internal/labels"
@@ -176,13 +177,23 @@ func (w *WebhookIngress) GrantPutEvents(grantee awsiam.IGrantable) awsiam.Grant 
 	return w.bus.GrantPutEventsTo(grantee, nil)
 }
 
-// MetricDeliveries is the number of deliveries with an outcome: accepted, ping,
-// ignored, unauthorized, invalid, unavailable or failed. It panics for others.
-func (w *WebhookIngress) MetricDeliveries(outcome string, props *awscloudwatch.MetricOptions) awscloudwatch.Metric {
-	if !slices.Contains(webhookcontract.Outcomes(), webhookcontract.Outcome(outcome)) {
-		panic(fmt.Errorf("WebhookIngress %q: outcome must be one of %v, got %q", *w.Node().Id(), webhookcontract.Outcomes(), outcome))
-	}
-	return w.metric(webhookcontract.MetricDeliveries, map[string]*string{contract.DimensionOutcome: &outcome}, props)
+// DeliveryOutcome is what became of a delivery of GitHub's.
+type DeliveryOutcome string
+
+// The outcomes of deliveries, with the status codes that GitHub gets.
+const (
+	DeliveryAccepted     DeliveryOutcome = "accepted"     // 202: on the bus
+	DeliveryPing         DeliveryOutcome = "ping"         // 200: GitHub tried the webhook
+	DeliveryIgnored      DeliveryOutcome = "ignored"      // 200: not allowed, or nothing to do
+	DeliveryUnauthorized DeliveryOutcome = "unauthorized" // 401: not signed by GitHub
+	DeliveryInvalid      DeliveryOutcome = "invalid"      // 400, 405, 413, 415: not a delivery
+	DeliveryUnavailable  DeliveryOutcome = "unavailable"  // 503: to be delivered again
+	DeliveryFailed       DeliveryOutcome = "failed"       // 500: a defect of the program
+)
+
+// MetricDeliveries is the number of deliveries with an outcome.
+func (w *WebhookIngress) MetricDeliveries(outcome DeliveryOutcome, props *awscloudwatch.MetricOptions) awscloudwatch.Metric {
+	return w.metric(webhookcontract.MetricDeliveries, map[string]*string{contract.DimensionOutcome: jsii.String(string(outcome))}, props)
 }
 
 // MetricPutFailures is the number of failed attempts to put an event on the bus,
@@ -279,7 +290,7 @@ func (w *WebhookIngress) newFunction() awslambda.Function {
 	}
 	w.logGroup = newFunctionLogs(w, w.props.FunctionName, w.props.LogRetentionDays)
 	return newFunction(w, functionProps{
-		program:             "lambda/webhook",
+		program:             bundle.Webhook,
 		name:                w.props.FunctionName,
 		description:         "Takes GitHub's webhook deliveries and puts them on the event bus",
 		architecture:        w.props.Architecture,

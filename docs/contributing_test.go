@@ -11,9 +11,6 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// moving is on its way from one of these folders to the other.
-var moving = map[string]bool{"internal/snapshot": true, "snapshottest": true}
-
 // CONTRIBUTING.md says what is where, and what it says is there.
 func TestContributing_TheLayoutIsThatOfTheTree(t *testing.T) {
 	t.Parallel()
@@ -27,9 +24,8 @@ func TestContributing_TheLayoutIsThatOfTheTree(t *testing.T) {
 	for i, prefix := range []string{"", "internal/"} {
 		for _, line := range regexp.MustCompile(`(?m)^[a-z/-]+`).FindAllString(blocks[i][1], -1) {
 			listed[prefix+line] = true
-			if info, err := os.Stat(filepath.Join("..", prefix+line)); !moving[prefix+line] {
-				assert.Truef(t, err == nil && info.IsDir(), "CONTRIBUTING.md lists %s, which is not there", prefix+line)
-			}
+			info, err := os.Stat(filepath.Join("..", prefix+line))
+			assert.Truef(t, err == nil && info.IsDir(), "CONTRIBUTING.md lists %s, which is not there", prefix+line)
 		}
 	}
 	for _, pattern := range []string{"../*/*.go", "../*/*/*.go", "../*/*/*/*.go"} {
@@ -42,7 +38,7 @@ func TestContributing_TheLayoutIsThatOfTheTree(t *testing.T) {
 				folder += "/" + parts[1]
 			}
 			if folder != "build" && folder != "node_modules" {
-				assert.Truef(t, listed[folder] || listed[strings.Join(parts[:min(2, len(parts)-1)], "/")] || moving[folder], "CONTRIBUTING.md does not say what %s is", folder)
+				assert.Truef(t, listed[folder] || listed[strings.Join(parts[:min(2, len(parts)-1)], "/")], "CONTRIBUTING.md does not say what %s is", folder)
 			}
 		}
 	}

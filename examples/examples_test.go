@@ -20,7 +20,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/ecs-github-runners/ecsrunners/internal/snapshot"
+	"github.com/ecs-github-runners/ecsrunners/snapshottest"
 )
 
 // programs is the folder of the examples' executables.
@@ -46,13 +46,10 @@ func buildAndRun(m *testing.M) int {
 }
 
 func TestExamples_SynthesizeToTheirSnapshots(t *testing.T) {
-	snapshots := snapshot.NewSnapshots(t, "testdata/snapshots")
-	for _, example := range examples(t) { // no subtests: a selection of them would leave orphans
+	for _, example := range examples(t) {
 		assembly := synthesize(t, example)
 		assert.Emptyf(t, assembly.messages(t), "%s: cdk synth --strict fails on these; acknowledge them with a reason, or change the example", example)
-		for stack, artifact := range assembly.stacks(t) {
-			snapshots.Compare(t, example+"."+stack, assembly.read(t, artifact.Properties.TemplateFile))
-		}
+		snapshottest.CompareAssembly(t, example, assembly.dir)
 	}
 }
 

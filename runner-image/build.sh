@@ -104,7 +104,7 @@ find_release() {
 	local path=tags/v$version
 	[ "$version" != latest ] || path=latest
 	retry get_release "$path" ||
-		fail "GitHub does not tell its releases; a RUNNER_VERSION with its RUNNER_SHA256 needs no answer from it"
+		fail "GitHub does not list its releases; a RUNNER_VERSION with its RUNNER_SHA256 needs no answer from it"
 
 	local pinned=$version
 	version=$(jq --raw-output '.tag_name // "" | ltrimstr("v")' "$work/release.json")
@@ -203,10 +203,10 @@ hash_files() {
 
 short_hash() { sha256sum | cut --characters=1-12; }
 
-# pushed TAG tells whether the repository has an image with that tag.
+# pushed TAG reports whether the repository has an image with that tag.
 pushed() {
 	local found
-	found=$(retry describe "$1") || fail "ECR does not tell whether it has $1"
+	found=$(retry describe "$1") || fail "ECR does not say whether it has $1"
 	[ "$found" != None ]
 }
 
@@ -284,7 +284,7 @@ promote() {
 		tag_image "$next" "$channel"
 		at=$next
 	done
-	[ -n "$next" ] || fail "ECR does not tell the tags of $repository; start the build again to move $channel"
+	[ -n "$next" ] || fail "ECR does not list the tags of $repository; start the build again to move $channel"
 	if [ "$at" != "$turn" ]; then
 		say "a build that began later, $at, has the channel: $channel is at its image, not at $tag"
 		return

@@ -19,12 +19,12 @@ import (
 // with them, and decides anew.
 type acceptance struct{ finding, construct, reason string }
 
-// accepts tells whether an acceptance is about a finding.
+// accepts reports whether an acceptance is about a finding.
 func (a acceptance) accepts(f finding) bool {
 	return fits(a.finding, f.id) && fits(a.construct, f.construct)
 }
 
-// fits tells whether text is a pattern's, in which three dots stand for any text.
+// fits reports whether text is a pattern's, in which three dots stand for any text.
 func fits(pattern, text string) bool {
 	return regexp.MustCompile("^" + strings.ReplaceAll(regexp.QuoteMeta(pattern), `\.\.\.`, ".*") + "$").MatchString(text)
 }

@@ -1,7 +1,6 @@
 package stacks_test
 
 import (
-	"encoding/json"
 	"fmt"
 	"maps"
 	"path/filepath"
@@ -14,7 +13,7 @@ import (
 
 	"github.com/ecs-github-runners/ecsrunners/constructs"
 	"github.com/ecs-github-runners/ecsrunners/internal/cdktest"
-	"github.com/ecs-github-runners/ecsrunners/internal/snapshot"
+	"github.com/ecs-github-runners/ecsrunners/snapshottest"
 	"github.com/ecs-github-runners/ecsrunners/stacks"
 	"github.com/ecs-github-runners/ecsrunners/stacks/config"
 )
@@ -41,7 +40,7 @@ const richImage = `{
 
 func imageScenarios(t *testing.T) []scenario {
 	t.Helper()
-	return []scenario{{"default", cdktest.Context(t)[config.Key]}, {"rich", richImage}}
+	return []scenario{{"default", committed(t)}, {"rich", richImage}}
 }
 
 // buildImage makes the app and its image stack as cmd/app does.
@@ -52,19 +51,16 @@ func (s scenario) buildImage(t *testing.T, context map[string]any) (awscdk.App, 
 		merged = map[string]any{}
 	}
 	merged[config.Key] = s.configuration
-	app := cdktest.NewApp(t, merged)
+	app := snapshottest.NewApp(t, merged)
 	c, err := config.Parse(app.Node().TryGetContext(jsii.String(config.Key)))
 	require.NoError(t, err)
 	return app, stacks.NewRunnerImageStack(app, c)
 }
 
 func TestRunnerImageStack_Snapshots(t *testing.T) {
-	snapshots := snapshot.NewSnapshots(t, "testdata/snapshots/image")
 	for _, s := range imageScenarios(t) {
 		app, stack := s.buildImage(t, nil)
-		template, err := json.Marshal(cdktest.Template(stack))
-		require.NoError(t, err)
-		snapshots.Compare(t, s.name, template)
+		snapshottest.Compare(t, s.name, stack)
 		assert.Emptyf(t, cdktest.Warnings(stack), "%s: cdk synth --strict would fail", s.name)
 		assert.Emptyf(t, app.Synth(nil).Manifest().Missing, "%s: synthesis would need credentials", s.name)
 	}

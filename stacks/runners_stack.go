@@ -84,7 +84,7 @@ func (s *RunnersStack) addFleet(f config.Fleet, image constructs.RunnerImage) {
 	props := f.RunnerFleetProps
 	props.Registration, props.Image = s.registration, image
 	if f.Image != "" {
-		props.Image = constructs.ImageFromRegistry(f.Image)
+		props.Image = constructs.RegistryImage(f.Image)
 	}
 	for _, capacity := range s.cluster.Capacities() {
 		if *capacity.Node().Id() == f.Capacity {

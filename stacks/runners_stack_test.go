@@ -1,7 +1,6 @@
 package stacks_test
 
 import (
-	"encoding/json"
 	"fmt"
 	"maps"
 	"strings"
@@ -14,7 +13,7 @@ import (
 
 	"github.com/ecs-github-runners/ecsrunners/constructs"
 	"github.com/ecs-github-runners/ecsrunners/internal/cdktest"
-	"github.com/ecs-github-runners/ecsrunners/internal/snapshot"
+	"github.com/ecs-github-runners/ecsrunners/snapshottest"
 	"github.com/ecs-github-runners/ecsrunners/stacks"
 	"github.com/ecs-github-runners/ecsrunners/stacks/config"
 )
@@ -91,15 +90,20 @@ const rich = `{
 	}
 }`
 
+// committed is the configuration in cdk.json.
+func committed(t *testing.T) map[string]any {
+	t.Helper()
+	return snapshottest.NewApp(t, nil).Node().TryGetContext(jsii.String(config.Key)).(map[string]any)
+}
+
 // scenarios are configurations, as the CDK hands them out, whose stacks are
 // tested as a whole.
 func scenarios(t *testing.T) []scenario {
 	t.Helper()
-	committed := cdktest.Context(t)[config.Key].(map[string]any)
-	fixed := maps.Clone(committed)
+	fixed := maps.Clone(committed(t))
 	fixed["account"], fixed["region"] = "111122223333", "eu-central-1"
 	return []scenario{
-		{"default", committed},
+		{"default", committed(t)},
 		{"default-in-an-account", fixed},
 		{"rich", rich},
 	}
@@ -118,7 +122,7 @@ func (s scenario) build(t *testing.T, context map[string]any) (awscdk.App, *stac
 		merged = map[string]any{}
 	}
 	merged[config.Key] = s.configuration
-	app := cdktest.NewApp(t, merged)
+	app := snapshottest.NewApp(t, merged)
 	c, err := config.Parse(app.Node().TryGetContext(jsii.String(config.Key)))
 	require.NoError(t, err)
 	var image constructs.RunnerImage
@@ -129,12 +133,9 @@ func (s scenario) build(t *testing.T, context map[string]any) (awscdk.App, *stac
 }
 
 func TestRunnersStack_Snapshots(t *testing.T) {
-	snapshots := snapshot.NewSnapshots(t, "testdata/snapshots")
 	for _, s := range scenarios(t) {
 		_, stack := s.build(t, nil)
-		template, err := json.Marshal(cdktest.Template(stack))
-		require.NoError(t, err)
-		snapshots.Compare(t, s.name, template)
+		snapshottest.Compare(t, s.name, stack)
 		assert.Emptyf(t, cdktest.Warnings(stack), "%s: cdk synth --strict would fail", s.name)
 	}
 }

@@ -12,13 +12,14 @@ import (
 	"github.com/ecs-github-runners/ecsrunners/stacks/config"
 )
 
-// initialize registers a stack of ours, with the configuration's environment and
+// initialize registers a stack of this package, with the configuration's environment and
 // tags: on the stack, and on everything in it that can have them.
 func initialize(s awscdk.Stack, scope awsconstructs.Construct, name, description string, c config.Config) {
 	props := &awscdk.StackProps{Description: &description}
 	if c.Account != "" {
 		props.Env = &awscdk.Environment{Account: &c.Account, Region: &c.Region}
 	}
+	startBuilds(scope, c)
 	awscdk.NewStack_Override(s, scope, &name, props)
 	for _, key := range slices.Sorted(maps.Keys(c.Tags)) {
 		s.AddStackTag(&key, jsii.String(c.Tags[key]))

@@ -19,6 +19,7 @@ import (
 	"github.com/ecs-github-runners/ecsrunners/internal/cdktest"
 	registrationcontract "github.com/ecs-github-runners/ecsrunners/internal/contract/registration"
 	webhookcontract "github.com/ecs-github-runners/ecsrunners/internal/contract/webhook"
+	"github.com/ecs-github-runners/ecsrunners/snapshottest"
 	"github.com/ecs-github-runners/ecsrunners/stacks"
 	"github.com/ecs-github-runners/ecsrunners/stacks/config"
 )
@@ -27,7 +28,7 @@ import (
 // templates.
 func system(t *testing.T, configuration any) (runners, image map[string]any) {
 	t.Helper()
-	app := cdktest.NewApp(t, map[string]any{config.Key: configuration})
+	app := snapshottest.NewApp(t, map[string]any{config.Key: configuration})
 	c, err := config.Parse(app.Node().TryGetContext(jsii.String(config.Key)))
 	require.NoError(t, err)
 	imageStack := stacks.NewRunnerImageStack(app, c)
@@ -40,7 +41,7 @@ func system(t *testing.T, configuration any) (runners, image map[string]any) {
 const peerResources = 71
 
 func TestSystem_IsSmallerThanItsPeer(t *testing.T) {
-	runners, image := system(t, cdktest.Context(t)[config.Key])
+	runners, image := system(t, committed(t))
 	count := func(template map[string]any) int { return len(template["Resources"].(map[string]any)) }
 	total := count(runners) + count(image)
 	t.Logf("the default app with one fleet has %d resources: %d to run jobs, %d to build the image; the nearest peer has %d", total, count(runners), count(image), peerResources)
@@ -103,7 +104,7 @@ var free = map[string]string{
 }
 
 func TestSystem_CostsUnderTwoDollarsAMonthAtRest(t *testing.T) {
-	runners, image := system(t, cdktest.Context(t)[config.Key])
+	runners, image := system(t, committed(t))
 	total := 0.0
 	for _, template := range []map[string]any{runners, image} {
 		inventory := cdktest.Inventory(template)
@@ -137,7 +138,7 @@ func assertReadmeSays(t *testing.T, text string) {
 // fleetsOf returns the committed configuration with other fleets.
 func fleetsOf(t *testing.T, fleets ...map[string]any) map[string]any {
 	t.Helper()
-	configuration := maps.Clone(cdktest.Context(t)[config.Key].(map[string]any))
+	configuration := maps.Clone(committed(t))
 	configuration["fleets"] = fleets
 	return configuration
 }
@@ -259,7 +260,7 @@ func TestRunnersStack_RichFleetsHaveWhatTheConfigurationSays(t *testing.T) {
 // security.md tells reviewers what each role may do. What it leaves out, they do
 // not review.
 func TestSecurity_TheIAMTableIsTrue(t *testing.T) {
-	runners, image := system(t, cdktest.Context(t)[config.Key])
+	runners, image := system(t, committed(t))
 	want := map[string]bool{}
 	for _, template := range []map[string]any{runners, image} {
 		names := map[string]string{}
@@ -347,7 +348,7 @@ func addRows(rows map[string]bool, role string, document any) {
 func TestSystem_NoTemplateHoldsACredential(t *testing.T) {
 	secret := regexp.MustCompile(`gh[pousr]_[A-Za-z0-9]{16,}|github_pat_|-----BEGIN|AKIA[A-Z0-9]{16}|SecretString"`)
 	require.Regexp(t, secret, `"SecretString": "x"`)
-	for _, configuration := range []any{cdktest.Context(t)[config.Key], rich} {
+	for _, configuration := range []any{committed(t), rich} {
 		runners, image := system(t, configuration)
 		for _, template := range []map[string]any{runners, image} {
 			text, err := json.Marshal(template["Resources"])
@@ -362,7 +363,7 @@ func TestSystem_NoTemplateHoldsACredential(t *testing.T) {
 // he is any task. What IAM says to a job that tries, by the rules of
 // https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_condition_operators.html
 func TestSystem_AJobCannotInvokeTheRegistrationPastItsURL(t *testing.T) {
-	runners, _ := system(t, cdktest.Context(t)[config.Key])
+	runners, _ := system(t, committed(t))
 	var statements []any
 	for id, policy := range cdktest.Resources(runners, "AWS::IAM::Policy") {
 		if strings.HasPrefix(id, "RegistrationTaskRole") {

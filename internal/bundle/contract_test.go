@@ -80,7 +80,9 @@ func hashes(t *testing.T, sources fs.FS) map[string]string {
 	all[image], err = tree.Hash()
 	require.NoError(t, err)
 	for _, function := range functions {
-		all[function] = hash(t, bundle.Program{Sources: sources, Package: function, GOARCH: "arm64"})
+		program, err := bundle.NewProgram(sources, function, "arm64")
+		require.NoError(t, err)
+		all[function] = hash(t, program)
 	}
 	return all
 }

@@ -1,13 +1,8 @@
 package bundle
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
 	"io/fs"
-	"os"
-	"path"
-	"path/filepath"
 	"slices"
 	"strings"
 )
@@ -23,17 +18,10 @@ const (
 	BuildScript = imageFolder + "/build.sh"
 )
 
-// Tree is a part of the sources that is handed on as it is.
-type Tree struct {
-	Sources fs.FS
-	Root    string   // folder of Sources that becomes the root of the tree
-	Files   []string // below Root, sorted
-}
-
 // LibraryTree is what the library contributes to the build of the runner image:
 // how it is built, and the sources of the supervisor.
 func LibraryTree(sources fs.FS) (Tree, error) {
-	files, err := Program{Sources: sources, Package: supervisorFolder}.Files()
+	files, err := programFiles(sources, supervisorFolder)
 	if err != nil {
 		return Tree{}, err
 	}
@@ -73,40 +61,4 @@ func walk(sources fs.FS, folder string, visit func(name string)) error {
 		}
 		return nil
 	})
-}
-
-// Hash identifies the tree: it is over the names and the bytes of its files, 64
-// hexadecimal digits.
-func (t Tree) Hash() (string, error) {
-	hash := sha256.New()
-	for _, name := range t.Files {
-		data, err := fs.ReadFile(t.Sources, path.Join(t.Root, name))
-		if err != nil {
-			return "", fmt.Errorf("hashing %s: %w", t.Root, err)
-		}
-		fmt.Fprintf(hash, "file %q %d\n%s\n", name, len(data), data)
-	}
-	return hex.EncodeToString(hash.Sum(nil)), nil
-}
-
-// Extract writes the tree below a folder, which it makes. Scripts can be executed.
-func (t Tree) Extract(folder string) error {
-	for _, name := range t.Files {
-		data, err := fs.ReadFile(t.Sources, path.Join(t.Root, name))
-		if err != nil {
-			return fmt.Errorf("extracting %s: %w", t.Root, err)
-		}
-		target := filepath.Join(folder, filepath.FromSlash(name))
-		if err := os.MkdirAll(filepath.Dir(target), 0o755); err != nil {
-			return fmt.Errorf("extracting %s: %w", t.Root, err)
-		}
-		mode := fs.FileMode(0o644)
-		if strings.HasSuffix(name, ".sh") {
-			mode = 0o755
-		}
-		if err := os.WriteFile(target, data, mode); err != nil {
-			return fmt.Errorf("extracting %s: %w", t.Root, err)
-		}
-	}
-	return nil
 }

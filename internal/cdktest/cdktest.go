@@ -5,70 +5,22 @@
 package cdktest
 
 import (
-	"encoding/json"
 	"fmt"
-	"maps"
-	"os"
-	"path/filepath"
 	"testing"
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/assertions"
 	"github.com/aws/aws-cdk-go/awscdk/v2/cxapi"
 	"github.com/aws/jsii-runtime-go"
-	"github.com/stretchr/testify/require"
+
+	"github.com/ecs-github-runners/ecsrunners/snapshottest"
 )
 
-// The validation of templates takes five seconds a process; "make synth" does
-// it. The jsii client took its copy of the environment when the packages of the
-// CDK were initialized, before this one. It has not started Node.js yet; once
-// closed, it begins anew, with the environment of now.
-func init() {
-	if err := os.Setenv("CDK_VALIDATION", "false"); err != nil {
-		panic(err)
-	}
-	jsii.Close() //nolint:forbidigo // no test runs yet
-}
-
-// Root is the folder of this module, found from the working directory.
-func Root(t testing.TB) string {
-	t.Helper()
-	dir, err := os.Getwd()
-	require.NoError(t, err)
-	for {
-		if _, err := os.Stat(filepath.Join(dir, "cdk.json")); err == nil {
-			if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
-				return dir
-			}
-		}
-		require.NotEqual(t, filepath.Dir(dir), dir, "no folder with cdk.json and go.mod above the test")
-		dir = filepath.Dir(dir)
-	}
-}
-
-// Context is the context of the module's cdk.json: the feature flags that
-// deployments have, and the app's configuration.
-func Context(t testing.TB) map[string]any {
-	t.Helper()
-	file, err := os.ReadFile(filepath.Join(Root(t), "cdk.json"))
-	require.NoError(t, err)
-	var cdkJSON struct{ Context map[string]any }
-	require.NoError(t, json.Unmarshal(file, &cdkJSON))
-	return cdkJSON.Context
-}
-
-// NewApp makes an app with the context of cdk.json, overlaid with the given
-// one, that builds no assets.
+// NewApp makes an app with the context of the module's cdk.json, overlaid with the
+// given one, that builds no assets.
 func NewApp(t testing.TB, context map[string]any) awscdk.App {
 	t.Helper()
-	merged := Context(t)
-	merged["aws:cdk:bundling-stacks"] = []any{}
-	maps.Copy(merged, context)
-	return awscdk.NewApp(&awscdk.AppProps{
-		Context:            &merged,
-		AnalyticsReporting: jsii.Bool(false),
-		Outdir:             jsii.String(t.TempDir()),
-	})
+	return snapshottest.NewApp(t, context)
 }
 
 // NewStack makes a stack in a new app. It is in no particular account and region.

@@ -4,7 +4,7 @@ package contract
 const (
 	// SourceGitHub is the source of an event that GitHub delivered.
 	SourceGitHub = "github.com"
-	// SourceRedispatch is the source of an event that asks once more for a runner
+	// SourceRedispatch is the source of an event that asks again for a runner
 	// for a job whose first event led to none.
 	SourceRedispatch = "ecsrunners"
 	// DetailTypeWorkflowJob is the detail type of the events about jobs. The detail

@@ -1,5 +1,5 @@
 // Package problem collects what is wrong with the props of a construct or with a
-// configuration, so that a user hears of everything at once, each problem in one
+// configuration, so that a user learns of everything at once, each problem in one
 // line that names the field, the value, and what is allowed.
 package problem
 

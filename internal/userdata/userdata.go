@@ -24,7 +24,7 @@ var (
 // service and from the ECS agent's introspection port. Render installs it.
 func Firewall() string { return firewall }
 
-// Host is what the instances of a capacity are told.
+// Host is the configuration of the instances of a capacity.
 type Host struct {
 	ClusterName       string            // may be a CDK token
 	ReservedMemoryMiB int               // kept from tasks

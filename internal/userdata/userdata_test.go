@@ -196,7 +196,7 @@ func assertKeptOff(t *testing.T, h *host, output string, err error) {
 	require.Error(t, err, "cloud-init would report success")
 	assert.Regexp(t, `ecsrunners: user data failed in line [0-9]+, the ECS agent stays off\n$`, output)
 	assert.Contains(t, h.calls(), "systemctl mask --now --no-block ecs.service", "the agent would start on a host that may lack its firewall")
-	assert.Contains(t, h.calls(), "shutdown -P +10", "an instance that never takes a job would run, and be paid for, for ever")
+	assert.Contains(t, h.calls(), "shutdown -P +10", "an instance that never takes a job would run, and be paid for, forever")
 	assert.NotContains(t, h.read("/etc/ecs/ecs.config"), "ECS_CLUSTER", "the agent would join the cluster from a host that may lack its firewall")
 }
 

@@ -22,7 +22,7 @@ const (
 	maxMessage  = 4 << 10
 )
 
-// message is what a hook tells the supervisor, over a unix socket.
+// message is what a hook sends to the supervisor, over a unix socket.
 //
 // Every process of the job can write to that socket. It is given no power there:
 // all a job can achieve is to have itself taken for one that runs, which it does,
@@ -37,7 +37,7 @@ type message struct {
 	RunAttempt string              `json:"run_attempt"`
 }
 
-// event returns the event that m tells of, or nil.
+// event returns the event that m reports, or nil.
 func (m message) event() lifecycle.Event {
 	switch m.Hook {
 	case runnercontract.HookJobStarted:
@@ -57,7 +57,7 @@ func (m message) event() lifecycle.Event {
 // hookServer listens to hooks.
 type hookServer struct{ listener net.Listener }
 
-// listenForHooks reports the events that hooks tell of, until it is closed.
+// listenForHooks reports the events that hooks send, until it is closed.
 func listenForHooks(img image, report func(lifecycle.Event)) (*hookServer, error) {
 	if err := os.MkdirAll(filepath.Dir(img.socket), 0o755); err != nil {
 		return nil, fmt.Errorf("making a folder for the hooks' socket: %w", err)
@@ -132,7 +132,7 @@ func tell(socket string, m message) error {
 	return nil
 }
 
-// hook runs the hook command: it tells the supervisor and runs the customer's
+// hook runs the hook command: it notifies the supervisor and runs the customer's
 // hooks. It fails, and with it the job, if one of those does; a supervisor that
 // does not answer is no reason, since it reads the listener's log too.
 func hook(args []string, img image) error {
@@ -154,7 +154,7 @@ func hook(args []string, img image) error {
 	}
 	notify := func() {
 		if err := tell(img.socket, m); err != nil {
-			fmt.Printf("The supervisor was not told of %s: %v\n", m.Hook, err)
+			fmt.Printf("The supervisor was not notified of %s: %v\n", m.Hook, err)
 		}
 	}
 	if m.Hook == runnercontract.HookJobStarted {

@@ -38,7 +38,7 @@ func standard() image {
 	}
 }
 
-// hasSudo tells whether the image is made for jobs that become root.
+// hasSudo reports whether the image is made for jobs that become root.
 func (img image) hasSudo() bool {
 	_, err := os.Stat(img.sudo)
 	return err == nil

@@ -182,7 +182,7 @@ const (
 	deprecatedText = "is deprecated and cannot receive messages"
 )
 
-// understand returns the event that a line tells of, or nil.
+// understand returns the event that a line reports, or nil.
 func understand(line string) lifecycle.Event {
 	timed := timedLine.FindStringSubmatch(line)
 	if timed == nil {
@@ -242,7 +242,7 @@ func (r *reaper) start(program string, args []string, attr *syscall.ProcAttr, ne
 	return pid, status, nil
 }
 
-// reap waits for every child that has ended. It is to be called after SIGCHLD.
+// reap waits forevery child that has ended. It is to be called after SIGCHLD.
 func (r *reaper) reap() {
 	r.mu.Lock()
 	defer r.mu.Unlock()

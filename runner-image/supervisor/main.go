@@ -1,6 +1,6 @@
 // Supervisor is the first process of a runner container. It registers a runner,
 // starts Runner.Listener for it as an unprivileged user, sees to it that the
-// container neither waits nor lives for ever, lets a job finish when the container
+// container neither waits nor lives forever, lets a job finish when the container
 // is asked to stop, and ends with an exit code that says what became of it.
 //
 //	supervisor                     run one runner; configured by the environment

@@ -208,7 +208,7 @@ func notRegistered(err error) lifecycle.NotRegistered {
 }
 
 // start starts the listener. What an earlier registration of this task has left is
-// removed: the listener writes these files anew from its configuration.
+// removed: the listener writes these files again from its configuration.
 func (s *supervisor) start() error {
 	for _, file := range []string{".runner", ".credentials", ".credentials_rsaparams"} {
 		if err := os.Remove(filepath.Join(s.image.root, file)); err != nil && !errors.Is(err, os.ErrNotExist) {

@@ -59,7 +59,7 @@ func Decode(value any) (Config, error) {
 	return c, nil
 }
 
-// anyKey stands in complete for every key of a map.
+// anyKey stands in complete forevery key of a map.
 const anyKey = ""
 
 // complete is a configuration with its defaults in which every optional part is

@@ -41,6 +41,8 @@ func TestConsumer_BuildsTheSameProgramInEveryMode(t *testing.T) {
 	for _, mode := range modes {
 		m := newModule(t, "ingress")
 		m.env = append(m.env, "GOPROXY="+version.proxy+",off", "GONOSUMDB="+library)
+		// Without a folder for caches there are no programs that were built before.
+		m.env = append(m.env, "GOCACHE="+goEnv(t, "GOCACHE"), "XDG_CACHE_HOME=no/absolute/path")
 		m.goCommand(t, "mod", "edit", "-require="+library+"@"+version.String())
 		m.goCommand(t, "mod", "tidy")
 		for _, args := range mode.setUp {
@@ -104,10 +106,16 @@ func serveModule(t *testing.T) served {
 	write(".mod", mod)
 	write(".info", fmt.Appendf(nil, `{"Version":%q,"Time":"2006-01-02T15:04:05Z"}`, version.Version))
 
-	cache, err := exec.CommandContext(t.Context(), "go", "env", "GOMODCACHE").Output()
-	require.NoError(t, err)
-	t.Cleanup(func() { forget(t, strings.TrimSpace(string(cache)), version) })
+	cache := goEnv(t, "GOMODCACHE")
+	t.Cleanup(func() { forget(t, cache, version) })
 	return served{version, "file://" + filepath.ToSlash(proxy)}
+}
+
+func goEnv(t *testing.T, name string) string {
+	t.Helper()
+	value, err := exec.CommandContext(t.Context(), "go", "env", name).Output()
+	require.NoError(t, err)
+	return strings.TrimSpace(string(value))
 }
 
 // released are the files that a release of the library holds: those that git

@@ -23,7 +23,7 @@ type resource struct {
 // readTemplate takes what CloudFormation would make from the default template.
 func (s *system) readTemplate() {
 	t := s.t
-	file, err := os.ReadFile("../../stacks/testdata/snapshots/default.json")
+	file, err := os.ReadFile("../../stacks/testdata/snapshots/TestRunnersStack_Snapshots/default.GitHubRunners.json")
 	require.NoError(t, err)
 	var template struct{ Resources map[string]resource }
 	require.NoError(t, json.Unmarshal(file, &template))

@@ -71,7 +71,7 @@ const (
 type Project struct {
 	// Project is the name of the CodeBuild project.
 	Project string `json:"project"`
-	// Parameter is the name of the SSM parameter that tells whether a deployment
+	// Parameter is the name of the SSM parameter that reports whether a deployment
 	// waits for a build.
 	Parameter string `json:"parameter"`
 	// Repository is the name of the ECR repository, Tag the channel tag.

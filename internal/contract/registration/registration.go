@@ -44,7 +44,7 @@ const (
 	// MetricRequests counts requests, by function and outcome.
 	MetricRequests = "Requests"
 	// MetricJobCheckFailures counts jobs for which a runner was registered although
-	// GitHub did not tell their state; by function, like those below.
+	// GitHub did not report their state; by function, like those below.
 	MetricJobCheckFailures = "JobCheckFailures"
 	// MetricSwappedJobs counts jobs that were found on a runner registered for
 	// another job.

@@ -18,7 +18,7 @@ const (
 )
 
 // Request is the body of every request to the registration API. Who asks, and for
-// which job, is told by the signature and not by the body. An answer of 426 says
+// which job, follows from the signature and not from the body. An answer of 426 says
 // that Contract is not a version the service speaks.
 type Request struct {
 	Contract int `json:"contract"`
@@ -35,7 +35,7 @@ type Registration struct {
 	JITConfig Secret `json:"jit_config"`
 	// ReleaseToken shows that a release comes from the supervisor. A job has the
 	// credentials of the task's role, too: could it give its runner back when it is
-	// over, it would be registered once more, for somebody else's job.
+	// over, it would be registered again, for somebody else's job.
 	ReleaseToken Secret `json:"release_token"`
 }
 

@@ -56,7 +56,7 @@ type Job struct {
 	Status string
 	Labels []string
 	// RunnerID is zero, and RunnerName empty, as long as no runner has the job, and
-	// for ever if it ended without.
+	// forever if it ended without.
 	RunnerID   int64
 	RunnerName string
 }
@@ -217,7 +217,7 @@ func (c *Client) jobPermission() string {
 	return `the repository permission "Actions" (read), for a classic token the scope repo, and a repository in which the App is installed`
 }
 
-// do sends a request, once more with a credential read anew when GitHub does not
+// do sends a request, again with a credential read again when GitHub does not
 // know the one it had.
 func (c *Client) do(ctx context.Context, method, path string, body, into any) error {
 	api, err := c.session.api(ctx, c, false)

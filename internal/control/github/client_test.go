@@ -105,7 +105,7 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// isJWT tells whether a token is an App's: signed with its key, for ten minutes at
+// isJWT reports whether a token is an App's: signed with its key, for ten minutes at
 // most.
 func (s *server) isJWT(bearer string) bool {
 	parts := strings.Split(bearer, ".")
@@ -289,7 +289,7 @@ func TestClient_AReinstalledAppIsFound(t *testing.T) {
 	_, err = client.Register(t.Context(), "one", []string{"x"}, "")
 	require.ErrorIs(t, err, github.ErrRefused)
 	_, err = client.Register(t.Context(), "one", []string{"x"}, "")
-	require.NoError(t, err, "the installation with the old id is gone for ever")
+	require.NoError(t, err, "the installation with the old id is gone forever")
 	assert.Contains(t, s.seen, "POST app/installations/100/access_tokens")
 }
 
@@ -305,7 +305,7 @@ func TestClient_ARotatedCredentialIsReadAtOnce(t *testing.T) {
 	s.accept = "nothing"
 	_, err = client.Register(t.Context(), "one", []string{"x"}, "")
 	assert.ErrorIs(t, err, github.ErrRefused)
-	assert.Len(t, s.seen, 4, "once, and not for ever")
+	assert.Len(t, s.seen, 4, "once, and not forever")
 }
 
 func TestClient_ErrorsSayWhatAnOperatorCanDo(t *testing.T) {

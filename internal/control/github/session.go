@@ -24,7 +24,7 @@ const tokenMargin = 5 * time.Minute
 
 // Secret is where the credential comes from. A *secrets.Secret is one.
 type Secret interface {
-	// Value returns the secret, Refresh reads it anew unless that has just been done.
+	// Value returns the secret, Refresh reads it again unless that has just been done.
 	Value(context.Context) ([]byte, error)
 	Refresh(context.Context) ([]byte, error)
 }
@@ -68,7 +68,7 @@ type session struct {
 }
 
 // api returns a client whose credential is good for a while. With renew it reads
-// the secret anew first, because GitHub has refused what there was.
+// the secret again first, because GitHub has refused what there was.
 func (s *session) api(ctx context.Context, c *Client, renew bool) (*gh.Client, error) {
 	read := c.secret.Value
 	if renew {
@@ -93,7 +93,7 @@ func (s *session) api(ctx context.Context, c *Client, renew bool) (*gh.Client, e
 	return s.client, nil
 }
 
-// stale tells whether the installation token is about to end.
+// stale reports whether the installation token is about to end.
 func (s *session) stale(c *Client) bool {
 	if s.token == nil {
 		return false
@@ -126,7 +126,7 @@ func (s *session) open(ctx context.Context, c *Client, value []byte) error {
 	token.BaseURL = trimSlash(c.base)
 	token.InstallationTokenOptions = c.tokenOptions()
 	if _, err := token.Token(ctx); err != nil {
-		s.app = nil // it may have been installed anew, with another id
+		s.app = nil // it may have been installed again, with another id
 		return c.explainToken(err)
 	}
 	client, err := c.newAPI(token)

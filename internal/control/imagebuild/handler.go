@@ -71,7 +71,7 @@ type HTTP interface {
 	Do(*http.Request) (*http.Response, error)
 }
 
-// Handler starts builds for CloudFormation and tells it how they ended. All its
+// Handler starts builds for CloudFormation and reports how they ended. All its
 // fields are required.
 type Handler struct {
 	Projects   []imagebuildcontract.Project
@@ -209,7 +209,7 @@ func (h *Handler) project(name string) (imagebuildcontract.Project, bool) {
 	return imagebuildcontract.Project{}, false
 }
 
-// rollsBack tells whether a stack returns to what it was. If that is not known, it
+// rollsBack reports whether a stack returns to what it was. If that is not known, it
 // does not.
 func (h *Handler) rollsBack(ctx context.Context, stack string, log *slog.Logger) bool {
 	out, err := h.Stacks.DescribeStacks(ctx, &cloudformation.DescribeStacksInput{StackName: &stack})

@@ -14,7 +14,7 @@ import (
 var ErrEvent = errors.New("event is neither a request of CloudFormation nor of a build that has ended")
 
 // event is what the function is invoked with: a request of CloudFormation or an
-// event of CodeBuild, told apart by what they have.
+// event of CodeBuild, distinguished by their members.
 type event struct {
 	request
 	DetailType string `json:"detail-type"`
@@ -64,7 +64,7 @@ func (r request) project() string {
 	return name
 }
 
-// unchanged tells whether an update leaves everything as it was that the image is
+// unchanged reports whether an update leaves everything as it was that the image is
 // made of.
 func (r request) unchanged() bool {
 	return r.RequestType == requestUpdate && reflect.DeepEqual(inputs(r.ResourceProperties), inputs(r.OldResourceProperties))

@@ -172,7 +172,7 @@ func (t *Table) put(ctx context.Context, puts []types.TransactWriteItem) error {
 	}
 }
 
-// contended tells whether a transaction was refused because of others that change
+// contended reports whether a transaction was refused because of others that change
 // the same items, and not because of the table.
 func contended(cancelled *types.TransactionCanceledException) bool {
 	for _, reason := range cancelled.CancellationReasons {

@@ -74,7 +74,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h.record(ctx, r, caller, a, h.Clock.Now().Sub(begun))
 }
 
-// serve handles a request. A defect of ours is an answer too.
+// serve handles a request. A defect of the program is an answer too.
 func (h *Handler) serve(ctx context.Context, w http.ResponseWriter, r *http.Request) (caller Caller, a answer) {
 	defer func() {
 		if v := recover(); v != nil {

@@ -33,7 +33,7 @@ var (
 )
 
 const (
-	// unknownGrace is how long a task may be unknown: ECS tells of new ones a little
+	// unknownGrace is how long a task may be unknown: ECS reports new ones a little
 	// late.
 	unknownGrace = 60 * time.Second
 	// maxUnknown bounds what is remembered of callers that ECS does not know.
@@ -47,7 +47,7 @@ type ECS interface {
 	DescribeTasks(context.Context, *ecs.DescribeTasksInput, ...func(*ecs.Options)) (*ecs.DescribeTasksOutput, error)
 }
 
-// Identity tells which task calls. It believes AWS and nothing that a caller says
+// Identity finds out which task calls. It believes AWS and nothing that a caller says
 // of itself: the role, by its unique id, is a fleet's; the name of the role's
 // session is the task's id, because only ECS may assume the role; ECS tells for
 // which job it started the task.
@@ -62,7 +62,7 @@ type Identity struct {
 	unknown map[string]time.Time // since when ECS has not known a task
 }
 
-// NewIdentity returns what tells the tasks of a service's fleets.
+// NewIdentity returns an Identity for the tasks of a service's fleets.
 func NewIdentity(service registrationcontract.Config, client ECS, clock clock.Clock) (*Identity, error) {
 	cluster, err := arn.Parse(service.Cluster)
 	if err != nil || cluster.Service != "ecs" {
@@ -81,7 +81,7 @@ func NewIdentity(service registrationcontract.Config, client ECS, clock clock.Cl
 var taskID = regexp.MustCompile(`^[0-9a-f]{32}$`)
 
 // Identify returns the task that has signed a request. A task that is asked to
-// stop can no longer get a runner, but give one back: with stopping it is told too.
+// stop can no longer get a runner, but give one back: with stopping it is accepted too.
 func (i *Identity) Identify(ctx context.Context, signer events.LambdaFunctionURLRequestContextAuthorizerIAMDescription, stopping bool) (Caller, error) {
 	role, session, ok := strings.Cut(signer.UserID, ":")
 	fleet, known := i.fleets[role]
@@ -100,7 +100,7 @@ func (i *Identity) Identify(ctx context.Context, signer events.LambdaFunctionURL
 	return i.check(task, fleet, session, stopping)
 }
 
-// isRoleSession tells whether an ARN is arn:aws:sts::111122223333:assumed-role/NAME/SESSION.
+// isRoleSession reports whether an ARN is arn:aws:sts::111122223333:assumed-role/NAME/SESSION.
 func (i *Identity) isRoleSession(userARN, session string) bool {
 	a, err := arn.Parse(userARN)
 	if err != nil {
@@ -127,7 +127,7 @@ func (i *Identity) describe(ctx context.Context, id string) (types.Task, error) 
 	return out.Tasks[0], nil
 }
 
-// youngAndUnknown tells whether a task may still turn out to exist.
+// youngAndUnknown reports whether a task may still turn out to exist.
 func (i *Identity) youngAndUnknown(id string) bool {
 	i.mu.Lock()
 	defer i.mu.Unlock()
@@ -151,7 +151,7 @@ func (i *Identity) check(task types.Task, fleet registrationcontract.Fleet, id s
 		return refuse("task %s is in cluster %s", id, cluster)
 	}
 	if !strings.HasSuffix(aws.ToString(task.TaskArn), "/"+id) {
-		return refuse("ECS tells of task %s", aws.ToString(task.TaskArn))
+		return refuse("ECS reports task %s", aws.ToString(task.TaskArn))
 	}
 	if family := familyOf(aws.ToString(task.TaskDefinitionArn)); family != fleet.Family {
 		return refuse("task %s is of family %s, fleet %s has %s", id, family, fleet.Name, fleet.Family)

@@ -13,7 +13,7 @@ type Metrics struct {
 	Emitter *metrics.Emitter
 	// Function is the name of the function, in the dimensions of every metric.
 	Function string
-	// Log is told of metrics that cannot be written.
+	// Log gets the metrics that cannot be written.
 	Log *slog.Logger
 }
 

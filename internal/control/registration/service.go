@@ -35,7 +35,7 @@ var (
 	// ErrStarted says that the task's runner listens already, so that its configuration
 	// is used up.
 	ErrStarted = errors.New("the task has a runner that has started")
-	// ErrNotTheSupervisor says that a release has not the token of the registration.
+	// ErrNotTheSupervisor says that a release is without the token of the registration.
 	ErrNotTheSupervisor = errors.New("a runner that has started is given back by the task's supervisor only")
 	// ErrClaimLost says that the task no longer holds a job.
 	ErrClaimLost = errors.New("the task holds no job")
@@ -47,7 +47,7 @@ var (
 )
 
 const (
-	// rounds is how often a decision is made anew because somebody was faster.
+	// rounds is how often a decision is made again because somebody was faster.
 	rounds = 8
 	// listLength is how many jobs of a fleet are looked at in a state.
 	listLength = 100
@@ -79,8 +79,8 @@ type Service struct {
 	// nobody can guess.
 	Token func() runnercontract.Secret
 	Log   *slog.Logger
-	// Swapped is told of each job that was found on a runner registered for another,
-	// Unchecked of each for which GitHub did not tell the state.
+	// Swapped counts each job that was found on a runner registered for another,
+	// Unchecked each for which GitHub did not report the state.
 	Swapped, Unchecked func()
 }
 
@@ -231,7 +231,7 @@ func (s *search) load(ctx context.Context, id string) (job ledger.Job, ours bool
 	return job, job.Fleet == s.caller.Fleet.Name, nil
 }
 
-// checked is what GitHub told of a job.
+// checked is what GitHub reported about a job.
 type checked struct {
 	job       ledger.Job
 	claimable bool
@@ -283,7 +283,7 @@ func (s *search) check(ctx context.Context, job ledger.Job) (checked, error) {
 func (s *search) unchecked(ctx context.Context, job ledger.Job, why error) (checked, error) {
 	s.service.Unchecked()
 	own := job.ID == s.caller.Job
-	s.service.Log.WarnContext(ctx, "GitHub does not tell of a job", slog.String("job_id", job.ID), slog.Bool("registering", own),
+	s.service.Log.WarnContext(ctx, "GitHub does not report a job", slog.String("job_id", job.ID), slog.Bool("registering", own),
 		slog.String("repository", job.Repository), slog.String("error", why.Error()))
 	switch {
 	case own && len(job.Labels) == 0:
@@ -394,7 +394,7 @@ func (s *search) claim(ctx context.Context, found checked) (runnercontract.Regis
 // failed gives back a claim for which GitHub makes no runner, so that another task
 // may try, and returns why.
 func (s *search) failed(ctx context.Context, task ledger.Task, cause error) error {
-	// A request that was cut off may have made a runner all the same; it is found by
+	// A request that was cut off may have made a runner nevertheless; it is found by
 	// its name when the task asks again, as long as the claim stands.
 	if errors.Is(cause, github.ErrUnavailable) {
 		return cause
@@ -436,7 +436,7 @@ func (s *Service) Start(ctx context.Context, c Caller) error {
 // registered is open again, and the task does not get it a second time.
 //
 // A job has the credentials of its task's role, and would use a release to be
-// registered once more, for the job of somebody else. So it takes the token, which
+// registered again, for the job of somebody else. So it takes the token, which
 // only the supervisor has; and a task whose runner GitHub no longer has, since it
 // may have run a job, gets no other.
 func (s *Service) Release(ctx context.Context, c Caller, token runnercontract.Secret) error {

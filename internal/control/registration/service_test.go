@@ -135,7 +135,7 @@ func TestRegister_ASwappedJob_LeavesTheOtherOneToTheTask(t *testing.T) {
 	w.listen(t, task("1"), first)
 	w.github.give(t, "2", first.RunnerID)
 	second, job := w.mustRegister(t, task("2"))
-	assert.Equal(t, "1", job, "job 2 runs on the runner of job 1, which would wait for ever")
+	assert.Equal(t, "1", job, "job 2 runs on the runner of job 1, which would wait forever")
 	assert.Equal(t, []string{"gpu", "linux"}, w.github.runners[second.RunnerID].labels)
 	assert.Equal(t, ledger.Running, w.job(t, "2").State)
 	assert.Equal(t, 1, w.swapped)
@@ -167,7 +167,7 @@ func TestRegister_AfterARelease_GivesATaskNoJobTwice(t *testing.T) {
 	require.NoError(t, w.Release(t.Context(), task("1"), granted.ReleaseToken))
 	assert.Empty(t, w.github.names())
 	_, err := w.Register(t.Context(), task("1"))
-	assert.ErrorIs(t, err, registration.ErrNoWork, "it would wait for the same job for ever")
+	assert.ErrorIs(t, err, registration.ErrNoWork, "it would wait for the same job forever")
 	_, job := w.mustRegister(t, secondTask("1", 1))
 	assert.Equal(t, "1", job, "another task may have it")
 }
@@ -542,7 +542,7 @@ func TestRegister_AnOldRunnerThatCannotBeRemoved_LeavesTheJobAsItWas(t *testing.
 	}
 	_, err := w.Register(t.Context(), secondTask("1", 1))
 	require.ErrorIs(t, err, github.ErrUnavailable)
-	assert.Equal(t, granted.RunnerName, w.job(t, "1").Runner.Name, "it would be left for ever")
+	assert.Equal(t, granted.RunnerName, w.job(t, "1").Runner.Name, "it would be left forever")
 	down = false
 	second, _ := w.mustRegister(t, secondTask("1", 1))
 	assert.Equal(t, []string{second.RunnerName}, w.github.names())

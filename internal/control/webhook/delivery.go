@@ -41,8 +41,8 @@ type delivery struct {
 
 	outcome webhookcontract.Outcome
 	status  int
-	reason  string // told to the sender
-	err     error  // told to the log
+	reason  string // for the sender
+	err     error  // for the log
 
 	reduced      bool
 	failures     int // of PutEvents
@@ -112,7 +112,7 @@ func (d *delivery) fail(err error) {
 	}
 }
 
-// answer tells the sender what became of the delivery.
+// answer reports to the sender what became of the delivery.
 func (d *delivery) answer(w http.ResponseWriter) {
 	body, err := json.Marshal(struct {
 		Outcome webhookcontract.Outcome `json:"outcome"`

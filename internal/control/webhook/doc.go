@@ -23,7 +23,7 @@
 // members of workflow_job, repository, organization and installation.
 //
 // A delivery that comes twice is passed on twice: only downstream, with the
-// states of jobs at hand, can a repetition be told from a wanted redelivery.
+// states of jobs at hand, can a repetition be distinguished from a wanted redelivery.
 //
 // Every delivery is logged with one line and counted with one. No log line
 // contains the payload, a secret or a signature, and none contains a message of

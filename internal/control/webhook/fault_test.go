@@ -201,7 +201,7 @@ func TestFault_BusIsSlow(t *testing.T) {
 		<-ctx.Done()
 		return nil, &aws.RequestCanceledError{Err: ctx.Err()}
 	}
-	t.Run("for ever", func(t *testing.T) {
+	t.Run("forever", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			f := newFixture(t, settings())
 			f.bus.put = hang

@@ -20,7 +20,7 @@ var (
 	ErrNoSignature = errors.New("signature is missing")
 	// ErrSignatureFormat says that a signature is not one of GitHub's form.
 	ErrSignatureFormat = errors.New("signature is malformed")
-	// ErrSignature says that a signature was not made with a secret of ours.
+	// ErrSignature says that a signature was not made with one of the configured secrets.
 	ErrSignature = errors.New("signature does not match")
 	// ErrSecret says that a signature could not be checked for want of a secret.
 	ErrSecret = errors.New("secret is unavailable")

@@ -2,7 +2,7 @@
 // end: when to register, to start the listener, to give the registration back, to
 // interrupt, to kill and with which reason to end.
 //
-// It decides and does nothing else. A Machine is told what happened and at what
+// It decides and does nothing else. A Machine gets what happened and at what
 // time, and answers with the actions to take; it reads no clock, starts no
 // goroutine and touches neither processes nor the network. Whoever drives it, the
 // supervisor in a container or a simulation under a virtual clock, keeps three

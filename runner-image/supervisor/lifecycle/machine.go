@@ -319,7 +319,7 @@ func (m *Machine) interrupted() runnercontract.Reason {
 	}
 }
 
-// mayTakeAnother tells whether a task to which no job came may ask for another:
+// mayTakeAnother reports whether a task to which no job came may ask for another:
 // GitHub may have given the job its runner was for to a runner of a job with more
 // labels, which waits now. The service gives no task the same job twice.
 func (m *Machine) mayTakeAnother(now time.Time) bool {

@@ -191,7 +191,7 @@ func TestListenerCode_2And6_RestartBeforeAJob(t *testing.T) {
 			at(40*time.Second, Exited{Code: code}). // 20 s
 			at(70*time.Second, Exited{Code: code}, Released{Answer: ReleaseDone})
 		assert.Equal(t, []string{"15s Start", "30s Start", "1m0s Start", "1m10s Release", "1m10s End"}, p.sinceStart(),
-			"a listener that fails for ever must not be started for ever")
+			"a listener that fails forever must not be started forever")
 		assert.Equal(t, runnercontract.ReasonListenerFailed, p.reason(t))
 	}
 }

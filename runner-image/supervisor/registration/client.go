@@ -70,7 +70,7 @@ type Client struct {
 	Clock       Clock
 	// Jitter returns a random number in [0, n). Default: rand.Int64N.
 	Jitter func(n int64) int64
-	// Retried is told of every attempt that will be repeated. Default: nobody is.
+	// Retried is called with every attempt that will be repeated. Default: none.
 	Retried func(err error, pause time.Duration)
 }
 

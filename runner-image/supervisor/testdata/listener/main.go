@@ -12,7 +12,7 @@
 //	say TEXT      print TEXT
 //	deaf          ignore SIGINT and SIGTERM from now on
 //	die           end by SIGKILL
-//	hang          do nothing for ever
+//	hang          do nothing forever
 //	exit CODE     end
 //
 // On SIGINT it cancels a running job and ends with code 0.

@@ -1,76 +1,15 @@
-// Package snapshot compares whole CloudFormation templates with files, so that
-// a change of what is deployed shows in review.
-package snapshot
+package snapshottest
 
 import (
 	"bytes"
 	"encoding/json"
-	"flag"
 	"fmt"
-	"os"
-	"path/filepath"
 	"regexp"
 	"sort"
 	"strings"
-	"testing"
-
-	"github.com/stretchr/testify/require"
 )
 
-var update = flag.Bool("update", false, "rewrite the snapshots instead of comparing with them")
-
-// Snapshots is a folder of template snapshots. A template without a snapshot
-// fails, and so does a snapshot that no test compared with.
-type Snapshots struct {
-	dir  string
-	seen map[string]bool
-}
-
-// NewSnapshots opens a folder, relative to the test's. The test that calls it
-// must make all the comparisons with that folder.
-func NewSnapshots(t testing.TB, dir string) *Snapshots {
-	s := &Snapshots{dir: dir, seen: map[string]bool{}}
-	t.Cleanup(func() { s.orphans(t) })
-	return s
-}
-
-// Compare holds a template, as JSON, against the snapshot of that name.
-func (s *Snapshots) Compare(t testing.TB, name string, template []byte) {
-	t.Helper()
-	got := normalize(t, template)
-	file := filepath.Join(s.dir, name+".json")
-	s.seen[file] = true
-	if *update {
-		require.NoError(t, os.MkdirAll(s.dir, 0o755))
-		require.NoError(t, os.WriteFile(file, got, 0o644))
-		return
-	}
-	want, err := os.ReadFile(file)
-	require.NoErrorf(t, err, "%s has no snapshot; look at the template and run: make snapshots", name)
-	if !bytes.Equal(want, got) {
-		t.Errorf("the template of %s is not its snapshot.\nThis is what a deployment would change; if it is meant, run: make snapshots\n%s", name, difference(t, want, got))
-	}
-}
-
-func (s *Snapshots) orphans(t testing.TB) {
-	if t.Failed() || t.Skipped() {
-		return
-	}
-	files, err := filepath.Glob(filepath.Join(s.dir, "*.json"))
-	require.NoError(t, err)
-	for _, file := range files {
-		if s.seen[file] {
-			continue
-		}
-		if *update {
-			require.NoError(t, os.Remove(file))
-			continue
-		}
-		t.Errorf("no test made the template of snapshot %s; delete it or run: make snapshots", file)
-	}
-}
-
-// Noise of the CDK's that says nothing of what is deployed.
+// What the CDK adds for itself, which says nothing about what is deployed.
 var (
 	assetHash      = regexp.MustCompile(`[0-9a-f]{64}`)
 	noiseTopLevel  = map[string][]string{"Parameters": {"BootstrapVersion"}, "Rules": {"CheckBootstrapVersion"}, "Conditions": {"CDKMetadataAvailable"}}
@@ -80,10 +19,13 @@ var (
 // normalize sorts a template, drops the noise, breaks long texts into lines, and
 // names asset hashes by the order of their first use, which keeps equal hashes
 // equal.
-func normalize(t testing.TB, template []byte) []byte {
-	t.Helper()
+func normalize(template []byte) ([]byte, error) {
 	var tree map[string]any
-	require.NoError(t, json.Unmarshal(template, &tree))
+	decoder := json.NewDecoder(bytes.NewReader(template))
+	decoder.UseNumber()
+	if err := decoder.Decode(&tree); err != nil {
+		return nil, err
+	}
 	for section, names := range noiseTopLevel {
 		members, _ := tree[section].(map[string]any)
 		for _, name := range names {
@@ -104,7 +46,9 @@ func normalize(t testing.TB, template []byte) []byte {
 	encoder := json.NewEncoder(&b)
 	encoder.SetEscapeHTML(false)
 	encoder.SetIndent("", "  ")
-	require.NoError(t, encoder.Encode(tree))
+	if err := encoder.Encode(tree); err != nil {
+		return nil, err
+	}
 	names := map[string]string{}
 	return assetHash.ReplaceAllFunc(b.Bytes(), func(hash []byte) []byte {
 		name, ok := names[string(hash)]
@@ -113,7 +57,7 @@ func normalize(t testing.TB, template []byte) []byte {
 			names[string(hash)] = name
 		}
 		return []byte(name)
-	})
+	}), nil
 }
 
 // linesKey stands in a snapshot for a text of several lines, such as user data.
@@ -140,9 +84,8 @@ func breakLines(node any) any {
 }
 
 // difference lists the values that differ, by their path in the template.
-func difference(t testing.TB, want, got []byte) string {
-	t.Helper()
-	before, after := flatten(t, want), flatten(t, got)
+func difference(want, got []byte) string {
+	before, after := flatten(want), flatten(got)
 	var lines []string
 	for path, value := range before {
 		if now, ok := after[path]; !ok {
@@ -164,10 +107,13 @@ func difference(t testing.TB, want, got []byte) string {
 	return strings.Join(lines, "\n")
 }
 
-func flatten(t testing.TB, template []byte) map[string]string {
-	t.Helper()
+// flatten lists the values in a template by their paths. A file that is no JSON
+// is one value.
+func flatten(template []byte) map[string]string {
 	var tree any
-	require.NoError(t, json.Unmarshal(template, &tree))
+	if err := json.Unmarshal(template, &tree); err != nil {
+		return map[string]string{"": err.Error()}
+	}
 	flat := map[string]string{}
 	var walk func(path string, node any)
 	walk = func(path string, node any) {

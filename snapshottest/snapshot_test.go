@@ -1,0 +1,202 @@
+package snapshottest
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// These tests stand in for those of a package in a folder of its own, with a
+// function TestStacks.
+
+func TestCompareAssembly_PassesWhenEqual(t *testing.T) {
+	inPackage(t, map[string]string{"TestStacks/App.json": "{\n  \"A\": 1\n}\n"})
+	assert.Empty(t, failures(t, "TestStacks", "", map[string]string{"App": `{"A":1}`}))
+}
+
+func TestCompareAssembly_FailsWhenATemplateDiffers(t *testing.T) {
+	inPackage(t, map[string]string{"TestStacks/small.App.json": "{\n  \"A\": 1\n}\n"})
+	got := failures(t, "TestStacks", "small", map[string]string{"App": `{"A":2}`})
+	assert.Contains(t, got, "the template of small.App is not its snapshot")
+	assert.Contains(t, got, "A\n    was: 1\n    is:  2")
+}
+
+func TestCompareAssembly_FailsWhenASnapshotIsMissing(t *testing.T) {
+	inPackage(t, nil)
+	assert.Contains(t, failures(t, "TestStacks", "", map[string]string{"App": `{"A":1}`}), "the template of App has no snapshot")
+}
+
+func TestCompareAssembly_FailsWhenASnapshotIsLeftOver(t *testing.T) {
+	inPackage(t, map[string]string{
+		"TestStacks/App.json": "{\n  \"A\": 1\n}\n", "TestStacks/Old.json": "{}",
+		"TestOther/App.json": "{}", "TestGone/App.json": "{}", "others/x.json": "{}", "TestStacks/README.md": "",
+	})
+	got := failures(t, "TestStacks", "", map[string]string{"App": `{"A":1}`})
+	for _, file := range []string{"TestStacks/Old.json", "TestGone/App.json"} {
+		assert.Contains(t, got, "no template is compared with snapshot "+filepath.Join(root, file))
+	}
+	assert.NotContains(t, got, "x.json", "it is not a snapshot of this package's")
+	assert.NotContains(t, got, "README")
+	assert.NotContains(t, got, "TestOther", "with -run, other tests do not run; their snapshots are no leftovers")
+
+	set(t, "test.run", "TestStacks/one")
+	got = failures(t, "TestStacks", "", map[string]string{"App": `{"A":1}`})
+	assert.NotContains(t, got, "Old", "the subtests that do not run may compare with it")
+}
+
+func TestCompareAssembly_WithUpdateWritesAndDeletes(t *testing.T) {
+	inPackage(t, map[string]string{"TestStacks/Old.json": "{}", "TestGone/App.json": "{}", "TestOther/App.json": "{}"})
+	set(t, updateFlag, "true")
+	require.Empty(t, failures(t, "TestStacks", "", map[string]string{"App": `{"A":1}`}))
+	written, err := os.ReadFile(filepath.Join(root, "TestStacks", "App.json"))
+	require.NoError(t, err)
+	assert.Equal(t, "{\n  \"A\": 1\n}\n", string(written))
+	assert.NoFileExists(t, filepath.Join(root, "TestStacks", "Old.json"))
+	assert.NoDirExists(t, filepath.Join(root, "TestGone"))
+	assert.FileExists(t, filepath.Join(root, "TestOther", "App.json"))
+}
+
+func TestCompareAssembly_FailsWhenTwoTemplatesHaveOneName(t *testing.T) {
+	inPackage(t, map[string]string{"TestStacks/App.json": "{\n  \"A\": 1\n}\n"})
+	got := failures(t, "TestStacks", "", map[string]string{"App": `{"A":1}`}, map[string]string{"App": `{"A":1}`})
+	assert.Equal(t, "comparing App twice in a test; give each comparison a name", got)
+}
+
+func TestCompareAssembly_FailsWhenASubtestCompares(t *testing.T) {
+	inPackage(t, nil)
+	assert.Contains(t, failures(t, "TestStacks/one", "", map[string]string{"App": `{}`}), "got the subtest TestStacks/one")
+}
+
+func TestTemplates_AreThoseOfStagesAndNestedStacksToo(t *testing.T) {
+	folder := t.TempDir()
+	write(t, folder, map[string]string{
+		"manifest.json": `{"artifacts": {
+			"App": {"type": "aws:cloudformation:stack", "properties": {"templateFile": "App.template.json"}},
+			"App.assets": {"type": "cdk:asset-manifest", "properties": {"file": "App.assets.json"}},
+			"assembly-Prod": {"type": "cdk:cloud-assembly", "properties": {"directoryName": "assembly-Prod"}},
+			"Tree": {"type": "cdk:tree", "properties": {"file": "tree.json"}}}}`,
+		"App.template.json":                   `1`,
+		"App.assets.json":                     `{"files": {"a": {"source": {"path": "AppNested.nested.template.json"}}, "b": {"source": {"path": "asset.b"}}}}`,
+		"AppNested.nested.template.json":      `2`,
+		"assembly-Prod/manifest.json":         `{"artifacts": {"ProdApp": {"type": "aws:cloudformation:stack", "properties": {"templateFile": "ProdApp.template.json"}}}}`,
+		"assembly-Prod/ProdApp.template.json": `3`,
+	})
+	got, err := templates(folder)
+	require.NoError(t, err)
+	assert.ElementsMatch(t, []template{
+		{"App", "App", []byte("1")}, {"App", "AppNested", []byte("2")}, {"ProdApp", "ProdApp", []byte("3")},
+	}, got)
+}
+
+func TestContextOf_IsThatOfTheNextFile(t *testing.T) {
+	folder := t.TempDir()
+	write(t, folder, map[string]string{"a/cdk.json": `{"context": {"flag": true}}`, "a/b/c/x": "", "bad/cdk.json": "{"})
+	got, err := contextOf(filepath.Join(folder, "a", "b", "c"))
+	require.NoError(t, err)
+	assert.Equal(t, map[string]any{"flag": true}, got)
+	_, err = contextOf(filepath.Join(folder, "bad"))
+	assert.ErrorContains(t, err, filepath.Join("bad", "cdk.json"))
+}
+
+// inPackage makes a package with snapshots, and its folder the working directory.
+func inPackage(t *testing.T, snapshots map[string]string) {
+	t.Helper()
+	folder := t.TempDir()
+	write(t, folder, map[string]string{"stacks_test.go": "package p\n\nfunc TestStacks(t *testing.T) {}\n\nfunc TestOther(t *testing.T) {}\n"})
+	write(t, filepath.Join(folder, root), snapshots)
+	t.Chdir(folder)
+	for name, value := range map[string]string{updateFlag: "false", "test.run": "", "test.skip": ""} {
+		set(t, name, value)
+	}
+}
+
+func write(t *testing.T, folder string, files map[string]string) {
+	t.Helper()
+	for name, content := range files {
+		file := filepath.Join(folder, filepath.FromSlash(name))
+		require.NoError(t, os.MkdirAll(filepath.Dir(file), 0o755))
+		require.NoError(t, os.WriteFile(file, []byte(content), 0o600))
+	}
+}
+
+func set(t *testing.T, name, value string) {
+	t.Helper()
+	before := flag.Lookup(name).Value.String()
+	require.NoError(t, flag.Set(name, value))
+	t.Cleanup(func() { assert.NoError(t, flag.Set(name, before)) })
+}
+
+// failures is what a test prints that compares assemblies with these stacks.
+func failures(t *testing.T, test, name string, assemblies ...map[string]string) string {
+	t.Helper()
+	var folders []string
+	for _, stacks := range assemblies {
+		folders = append(folders, assembly(t, stacks))
+	}
+	r := &recorder{TB: t, name: test}
+	done := make(chan struct{})
+	go func() { // FailNow ends the goroutine
+		defer close(done)
+		defer func() {
+			for _, cleanup := range r.cleanups {
+				cleanup()
+			}
+		}()
+		for _, folder := range folders {
+			CompareAssembly(r, name, folder)
+		}
+	}()
+	<-done
+	return strings.Join(r.failures, "\n")
+}
+
+// assembly is a folder as a synthesis of these stacks would leave it.
+func assembly(t *testing.T, stacks map[string]string) string {
+	t.Helper()
+	folder := t.TempDir()
+	var artifacts []string
+	for stack, content := range stacks {
+		write(t, folder, map[string]string{stack + ".template.json": content})
+		artifacts = append(artifacts, fmt.Sprintf(`%q: {"type": "aws:cloudformation:stack", "properties": {"templateFile": "%s.template.json"}}`, stack, stack))
+	}
+	write(t, folder, map[string]string{"manifest.json": `{"artifacts": {` + strings.Join(artifacts, ",") + `}}`})
+	return folder
+}
+
+// recorder is a test that keeps its failures to itself.
+type recorder struct {
+	testing.TB
+	name     string
+	failures []string
+	cleanups []func()
+}
+
+func (r *recorder) Name() string     { return r.name }
+func (r *recorder) Cleanup(f func()) { r.cleanups = append(r.cleanups, f) }
+func (r *recorder) Failed() bool     { return len(r.failures) > 0 }
+func (r *recorder) Skipped() bool    { return false }
+func (r *recorder) FailNow()         { runtime.Goexit() }
+func (r *recorder) Error(args ...any) {
+	r.failures = append(r.failures, fmt.Sprint(args...))
+}
+
+func (r *recorder) Errorf(format string, args ...any) {
+	r.failures = append(r.failures, fmt.Sprintf(format, args...))
+}
+
+func (r *recorder) Fatal(args ...any) {
+	r.Error(args...)
+	r.FailNow()
+}
+
+func (r *recorder) Fatalf(format string, args ...any) {
+	r.Errorf(format, args...)
+	r.FailNow()
+}
