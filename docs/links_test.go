@@ -20,6 +20,20 @@ func TestReadme_IsShort(t *testing.T) {
 	assert.LessOrEqual(t, len(content), 12<<10, "bytes; move what is not needed for a first job to docs")
 }
 
+// The code in README.md is what the minimal example compiles.
+func TestReadme_CodeIsOfTheMinimalExample(t *testing.T) {
+	t.Parallel()
+	readme, err := os.ReadFile("../README.md")
+	require.NoError(t, err)
+	example, err := os.ReadFile("../examples/minimal/main.go")
+	require.NoError(t, err)
+	blocks := regexp.MustCompile("(?s)```go\n(.*?)```").FindAllStringSubmatch(string(readme), -1)
+	require.Len(t, blocks, 1)
+	for line := range strings.Lines(blocks[0][1]) {
+		assert.Truef(t, strings.Contains(string(example), strings.TrimSpace(line)+"\n"), "examples/minimal lacks %q", line)
+	}
+}
+
 func TestReadme_ListsEachDocument(t *testing.T) {
 	t.Parallel()
 	documents, err := filepath.Glob("*.md")
