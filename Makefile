@@ -138,6 +138,10 @@ image-test: ## Build the runner image and run jobs in it (needs root, buildah, d
 	@$(call need,jq,apt-get install jq)
 	go test -count=1 -v -timeout 30m -tags image ./runner-image ./test/image
 
+.PHONY: vulncheck
+vulncheck: build/tools/govulncheck ## Look for known vulnerabilities in what the code calls (needs vuln.go.dev).
+	@for module in $(MODULES); do (cd $$module && govulncheck ./...); done
+
 .PHONY: reproducible
 reproducible: synth ## Synthesize from another folder, home and TMPDIR, and compare the bytes.
 	bash test/reproducible.sh

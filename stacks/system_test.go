@@ -289,17 +289,17 @@ func TestSecurity_TheIAMTableIsTrue(t *testing.T) {
 		for _, action := range strings.Split(cells[1], ",") {
 			action = strings.Trim(strings.TrimSpace(action), "`")
 			row := strings.TrimSpace(cells[0]) + ": " + action
-			if strings.Contains(cells[2], "`"+action+"` knows no resource") {
+			if strings.Contains(cells[2], "`"+action+"` supports no resource-level permissions") {
 				row += everywhere
 			}
 			got[row] = true
 		}
 	}
 	for row := range want {
-		assert.Truef(t, got[row], "docs/security.md does not tell of %s", row)
+		assert.Truef(t, got[row], "docs/security.md does not list %s", row)
 	}
 	for row := range got {
-		assert.Truef(t, want[row], "docs/security.md tells of %s, which no template has", row)
+		assert.Truef(t, want[row], "docs/security.md lists %s, which no template has", row)
 	}
 }
 

@@ -1,6 +1,7 @@
 package registration_test
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -10,6 +11,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/ecs-github-runners/ecsrunners/internal/control/registration"
 )
 
 // A row of the table of races without its test would be a promise.
@@ -30,6 +33,14 @@ func TestDocs_NameTestsThatExist(t *testing.T) {
 	for _, name := range named {
 		assert.Contains(t, sources.String(), "func "+name[1]+"(t *testing.T)", "docs/registration.md names a test that is not there")
 	}
+}
+
+func TestDocs_Limits(t *testing.T) {
+	t.Parallel()
+	content, err := os.ReadFile("../../../docs/registration.md")
+	require.NoError(t, err)
+	want := fmt.Sprintf("looks up at most %d such jobs", registration.Looks)
+	assert.Truef(t, strings.Contains(strings.Join(strings.Fields(string(content)), " "), want), "docs/registration.md does not say %q", want)
 }
 
 // Each file that the guide names is there.

@@ -1,0 +1,8 @@
+package webhook
+
+// What docs/webhook.md says of a delivery's way.
+const (
+	Budget          = budget
+	MaxEntrySize    = maxEntrySize
+	MaxReducedValue = maxReducedValue
+)
