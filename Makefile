@@ -107,8 +107,8 @@ cfn-lint: synth examples ## Run cfn-lint on every synthesized template.
 	cfn-lint cdk.out/*.template.json $(EXAMPLES:%=build/examples/%/*.template.json)
 
 .PHONY: consumer-test
-consumer-test: node_modules/.package-lock.json ## Use the library as a released module: cached, trimmed, vendored.
-	go test -count=1 -tags modes -run EveryMode -v ./test/consumer
+consumer-test: node_modules/.package-lock.json ## Use the library as a released module: cached, trimmed, vendored, with the newest CDK.
+	go test -count=1 -tags modes -run "EveryMode|NewestCDK" -v ./test/consumer
 
 .PHONY: openapi-test
 openapi-test: tools/openapi/node_modules/.package-lock.json ## Hold each request to GitHub to GitHub's own OpenAPI descriptions.

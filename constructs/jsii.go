@@ -1,11 +1,25 @@
 package constructs
 
 import (
+	"reflect"
 	"time"
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/constructs-go/constructs/v10"
 	"github.com/aws/jsii-runtime-go"
 )
+
+// warn annotates a construct with a warning that its id acknowledges. Since some
+// version after 2.270.0, AddWarningV2 takes options as well, which a call in the
+// source would have to give or to leave out.
+func warn(scope constructs.IConstruct, id, message string) {
+	method := reflect.ValueOf(awscdk.Annotations_Of(scope)).MethodByName("AddWarningV2")
+	arguments := []reflect.Value{reflect.ValueOf(&id), reflect.ValueOf(&message)}
+	for i := len(arguments); i < method.Type().NumIn(); i++ {
+		arguments = append(arguments, reflect.Zero(method.Type().In(i)))
+	}
+	method.Call(arguments)
+}
 
 // optional leaves an empty string out of the template.
 func optional(s string) *string {

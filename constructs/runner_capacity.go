@@ -53,7 +53,7 @@ func newRunnerCapacity(cluster *RunnerCluster, id string, p RunnerCapacityProps)
 			jsii.String("AutoScalingGroupProvider.ManagedScaling.Status"), jsii.String("DISABLED"))
 	}
 	for _, warning := range p.warnings() {
-		awscdk.Annotations_Of(c).AddWarningV2(&warning.id, &warning.message)
+		warn(c, warning.id, warning.message)
 	}
 	return c
 }

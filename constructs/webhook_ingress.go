@@ -139,8 +139,8 @@ func (w *WebhookIngress) addRoute(fleet string, fleetLabels []string) {
 	w.function.AddEnvironment(jsii.String(webhookcontract.EnvRoutes), jsii.String(environment[webhookcontract.EnvRoutes]), nil)
 	for _, shadow := range routes.Shadows() {
 		if shadow.Fleet == fleet {
-			awscdk.Annotations_Of(w).AddWarningV2(jsii.String("ecsrunners:shadowedFleet"), jsii.String(fmt.Sprintf(
-				"fleet %s never gets a job: fleet %s, added before, has all its labels; add %s first, or give it a label of its own", shadow.Fleet, shadow.Earlier, shadow.Fleet)))
+			warn(w, "ecsrunners:shadowedFleet", fmt.Sprintf(
+				"fleet %s never gets a job: fleet %s, added before, has all its labels; add %s first, or give it a label of its own", shadow.Fleet, shadow.Earlier, shadow.Fleet))
 		}
 	}
 }
