@@ -94,7 +94,10 @@ func ExampleNewRunnerFleet() {
 	app := awscdk.NewApp(&awscdk.AppProps{Context: &map[string]any{"aws:cdk:bundling-stacks": []any{}}})
 	stack := awscdk.NewStack(app, jsii.String("Runners"), nil)
 	cluster := constructs.NewRunnerCluster(stack, "Cluster", nil)
-	large := cluster.AddCapacity("Large", &constructs.RunnerCapacityProps{InstanceTypes: []string{"m7i.xlarge", "m6i.xlarge"}})
+	large := cluster.AddCapacity("Large", &constructs.RunnerCapacityProps{InstanceTypes: []string{
+		"m7i.xlarge",
+		"m6i.xlarge",
+	}})
 	registration := constructs.NewRunnerRegistration(stack, "Registration", &constructs.RunnerRegistrationProps{
 		Scope: constructs.Organization("my-org"), Cluster: cluster,
 	})
@@ -136,7 +139,8 @@ func ExampleNewRunnerImagePipeline() {
 	stack := awscdk.NewStack(app, jsii.String("Image"), nil)
 
 	pipeline := constructs.NewRunnerImagePipeline(stack, "Image", nil)
-	awscdk.NewCfnOutput(stack, jsii.String("CloneURL"), &awscdk.CfnOutputProps{Value: pipeline.SourceRepository().RepositoryCloneUrlHttp()})
+	awscdk.NewCfnOutput(stack, jsii.String("CloneURL"),
+		&awscdk.CfnOutputProps{Value: pipeline.SourceRepository().RepositoryCloneUrlHttp()})
 
 	fmt.Println(pipeline.Architectures())
 	// Output: [x64]
@@ -166,7 +170,10 @@ func ExampleWebhookIngress_AddFleet() {
 	app := awscdk.NewApp(&awscdk.AppProps{Context: &map[string]any{"aws:cdk:bundling-stacks": []any{}}})
 	stack := awscdk.NewStack(app, jsii.String("Runners"), nil)
 	cluster := constructs.NewRunnerCluster(stack, "Cluster", nil)
-	large := cluster.AddCapacity("Large", &constructs.RunnerCapacityProps{InstanceTypes: []string{"m7i.4xlarge", "m6i.4xlarge"}})
+	large := cluster.AddCapacity("Large", &constructs.RunnerCapacityProps{InstanceTypes: []string{
+		"m7i.4xlarge",
+		"m6i.4xlarge",
+	}})
 	registration := constructs.NewRunnerRegistration(stack, "Registration", &constructs.RunnerRegistrationProps{
 		Scope: constructs.Organization("my-org"), Cluster: cluster,
 	})
@@ -234,7 +241,8 @@ func ExampleWebhookIngressProps_code() {
 
 	ingress := constructs.NewWebhookIngress(stack, "Ingress", &constructs.WebhookIngressProps{
 		Owners: []string{"my-org"},
-		Code:   awslambda.Code_FromBucketV2(programs, jsii.String("webhook.zip"), &awslambda.BucketOptions{ObjectVersion: jsii.String("1")}),
+		Code: awslambda.Code_FromBucketV2(programs, jsii.String("webhook.zip"),
+			&awslambda.BucketOptions{ObjectVersion: jsii.String("1")}),
 	})
 
 	function := ingress.Function().Node().DefaultChild().(awslambda.CfnFunction)

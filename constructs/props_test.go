@@ -54,10 +54,12 @@ func TestProps_EachFieldIsDecodedDocumentedUsedAndTested(t *testing.T) {
 			key, tagged := field.Tag.Lookup("json")
 			if props.of.Name() != "MountOptions" { // volumes come from code only
 				assert.Truef(t, tagged, "%s is not decoded: it needs a json tag, \"-\" if it is a reference", name)
-				assert.Equalf(t, isReference(field.Type), key == "-", "%s is not decoded: literals need a key, and references have \"-\"", name)
+				assert.Equalf(t, isReference(field.Type), key == "-",
+					"%s is not decoded: literals need a key, and references have \"-\"", name)
 			}
 			comment := sources.comments[name]
-			assert.Truef(t, strings.HasPrefix(comment, field.Name+" "), "%s is not documented: its comment must begin with its name", name)
+			assert.Truef(t, strings.HasPrefix(comment, field.Name+" "),
+				"%s is not documented: its comment must begin with its name", name)
 			assert.Truef(t, strings.Contains(comment, "Required.") != strings.Contains(comment, "\nDefault: "),
 				"%s is not documented: its comment must say \"Required.\" or end with \"Default: …\"", name)
 			assert.Truef(t, sources.used[name], "%s is not used: nothing but its defaults and checks reads it", name)
@@ -68,7 +70,8 @@ func TestProps_EachFieldIsDecodedDocumentedUsedAndTested(t *testing.T) {
 		}
 	}
 	for name := range sources.comments {
-		if of, _, isField := strings.Cut(name, "."); isField && (strings.HasSuffix(of, "Props") || strings.HasSuffix(of, "Options")) && of != "functionProps" {
+		if of, _, isField := strings.Cut(name, "."); isField && (strings.HasSuffix(of, "Props") || strings.HasSuffix(of,
+			"Options")) && of != "functionProps" {
 			assert.Truef(t, listed[of], "%s is not in propsTypes, so its fields would not be looked at", of)
 		}
 	}
@@ -84,7 +87,8 @@ func isReference(of reflect.Type) bool {
 		return isReference(of.Elem())
 	case reflect.Struct:
 		ours := of.PkgPath() == reflect.TypeFor[constructs.RunnerFleetProps]().PkgPath()
-		return !ours || !strings.HasSuffix(of.Name(), "Props") && !strings.HasSuffix(of.Name(), "Options") || of.Name() == "MountOptions"
+		return !ours || !strings.HasSuffix(of.Name(), "Props") && !strings.HasSuffix(of.Name(), "Options") ||
+			of.Name() == "MountOptions"
 	default:
 		return false
 	}

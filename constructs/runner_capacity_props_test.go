@@ -85,7 +85,10 @@ func TestCapacity_WithDefaults(t *testing.T) {
 		"Spot instances are chosen by price and capacity": {
 			given: func(c *constructs.RunnerCapacityProps) { c.Spot = &constructs.SpotOptions{} },
 			want: func(c *constructs.RunnerCapacityProps) {
-				c.Spot = &constructs.SpotOptions{OnDemandBase: 0, OnDemandPercentage: 0, AllocationStrategy: "PRICE_CAPACITY_OPTIMIZED"}
+				c.Spot = &constructs.SpotOptions{
+					OnDemandBase: 0, OnDemandPercentage: 0,
+					AllocationStrategy: "PRICE_CAPACITY_OPTIMIZED",
+				}
 			},
 		},
 		"a warm pool waits stopped": {
@@ -152,9 +155,15 @@ func TestWithDefaults_ChangesNothingTheSecondTime(t *testing.T) {
 	for name, p := range map[string]constructs.RunnerCapacityProps{
 		"nothing given":    {},
 		"everything given": filled[constructs.RunnerCapacityProps](t),
-		"optional parts":   {Architecture: constructs.ARM64, WarmPool: &constructs.WarmPoolOptions{}, Spot: &constructs.SpotOptions{}},
-		"no scaling":       {ManagedScaling: new(false)},
-		"what is wrong":    {Architecture: "riscv64", MaxInstances: -1, MinimumScalingStepSize: 20000, MaximumScalingStepSize: -1},
+		"optional parts": {
+			Architecture: constructs.ARM64, WarmPool: &constructs.WarmPoolOptions{},
+			Spot: &constructs.SpotOptions{},
+		},
+		"no scaling": {ManagedScaling: new(false)},
+		"what is wrong": {
+			Architecture: "riscv64", MaxInstances: -1, MinimumScalingStepSize: 20000,
+			MaximumScalingStepSize: -1,
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			once := p.WithDefaults()
@@ -247,16 +256,19 @@ func TestCapacity_Validate_NamesTheFieldTheValueAndWhatIsAllowed(t *testing.T) {
 			func(c *constructs.RunnerCapacityProps) {
 				c.Spot = &constructs.SpotOptions{AllocationStrategy: "CHEAPEST"}
 			},
-			[]string{`Spot.AllocationStrategy must be price-capacity-optimized, capacity-optimized, capacity-optimized-prioritized or lowest-price, got "cheapest"`},
+			[]string{`Spot.AllocationStrategy must be price-capacity-optimized, capacity-optimized, ` +
+				`capacity-optimized-prioritized or lowest-price, got "cheapest"`},
 		},
 
 		"a name for an image": {
 			func(c *constructs.RunnerCapacityProps) { c.ImageID = "amazon-linux-2023" },
-			[]string{`ImageID must be an AMI such as "ami-0123456789abcdef0", or "resolve:ssm:" and the name of a parameter, got "amazon-linux-2023"`},
+			[]string{`ImageID must be an AMI such as "ami-0123456789abcdef0", or "resolve:ssm:" and the name of a ` +
+				`parameter, got "amazon-linux-2023"`},
 		},
 		"a parameter without a name": {
 			func(c *constructs.RunnerCapacityProps) { c.ImageID = "resolve:ssm:" },
-			[]string{`ImageID must be an AMI such as "ami-0123456789abcdef0", or "resolve:ssm:" and the name of a parameter, got "resolve:ssm:"`},
+			[]string{`ImageID must be an AMI such as "ami-0123456789abcdef0", or "resolve:ssm:" and the name of a ` +
+				`parameter, got "resolve:ssm:"`},
 		},
 		"a device without its folder": {
 			func(c *constructs.RunnerCapacityProps) { c.RootDeviceName = "xvda" },
@@ -310,7 +322,10 @@ func TestCapacity_Validate_NamesTheFieldTheValueAndWhatIsAllowed(t *testing.T) {
 		},
 		"a warm pool that may hold less than it must": {
 			func(c *constructs.RunnerCapacityProps) {
-				c.InstanceTypes, c.WarmPool = []string{"m7i.large"}, &constructs.WarmPoolOptions{MinSize: 3, MaxPreparedCapacity: new(2)}
+				c.InstanceTypes, c.WarmPool = []string{"m7i.large"}, &constructs.WarmPoolOptions{
+					MinSize:             3,
+					MaxPreparedCapacity: new(2),
+				}
 			},
 			[]string{`WarmPool.MaxPreparedCapacity must be from MinSize (3) to MaxInstances (10), got 2`},
 		},
@@ -378,7 +393,8 @@ func TestCapacity_Validate_NamesTheFieldTheValueAndWhatIsAllowed(t *testing.T) {
 			func(c *constructs.RunnerCapacityProps) {
 				c.ManagedScaling, c.ManagedTerminationProtection = new(false), new(true)
 			},
-			[]string{`ManagedTerminationProtection must be false when ManagedScaling is false: ECS protects only the instances that it scales`},
+			[]string{`ManagedTerminationProtection must be false when ManagedScaling is false: ECS protects only the ` +
+				`instances that it scales`},
 		},
 		"a negative weight": {
 			func(c *constructs.RunnerCapacityProps) { c.Weight = new(-1) },
@@ -426,7 +442,10 @@ func TestCapacity_Validate_NamesTheFieldTheValueAndWhatIsAllowed(t *testing.T) {
 		},
 		"a variable with a second one in its value": {
 			func(c *constructs.RunnerCapacityProps) {
-				c.Agent = &constructs.AgentOptions{Extra: map[string]string{"ECS_LOGLEVEL": "debug\nECS_CLUSTER=other", "ECS_LOGFILE": "a\rb"}}
+				c.Agent = &constructs.AgentOptions{Extra: map[string]string{
+					"ECS_LOGLEVEL": "debug\nECS_CLUSTER=other",
+					"ECS_LOGFILE":  "a\rb",
+				}}
 			},
 			[]string{
 				`Agent.Extra["ECS_LOGFILE"] must be one line, got "a\rb"`,
@@ -442,11 +461,13 @@ func TestCapacity_Validate_NamesTheFieldTheValueAndWhatIsAllowed(t *testing.T) {
 
 		"a capacity provider as AWS names its own": {
 			func(c *constructs.RunnerCapacityProps) { c.CapacityProviderName = "FargateLike" },
-			[]string{`CapacityProviderName must be at most 255 letters, digits, - and _, not beginning with aws, ecs or fargate in any case, got "FargateLike"`},
+			[]string{`CapacityProviderName must be at most 255 letters, digits, - and _, not beginning with aws, ecs or ` +
+				`fargate in any case, got "FargateLike"`},
 		},
 		"a capacity provider with a dot": {
 			func(c *constructs.RunnerCapacityProps) { c.CapacityProviderName = "my.runners" },
-			[]string{`CapacityProviderName must be at most 255 letters, digits, - and _, not beginning with aws, ecs or fargate in any case, got "my.runners"`},
+			[]string{`CapacityProviderName must be at most 255 letters, digits, - and _, not beginning with aws, ecs or ` +
+				`fargate in any case, got "my.runners"`},
 		},
 		"an Auto Scaling group with a colon": {
 			func(c *constructs.RunnerCapacityProps) { c.AutoScalingGroupName = "my:runners" },
@@ -463,7 +484,8 @@ func TestCapacity_Validate_NamesTheFieldTheValueAndWhatIsAllowed(t *testing.T) {
 				c.LaunchTemplateName = strings.Repeat("t", 129)
 			},
 			[]string{
-				`CapacityProviderName must be at most 255 letters, digits, - and _, not beginning with aws, ecs or fargate in any case, got "` + strings.Repeat("p", 256) + `"`,
+				`CapacityProviderName must be at most 255 letters, digits, - and _, not beginning with aws, ecs or fargate in ` +
+					`any case, got "` + strings.Repeat("p", 256) + `"`,
 				`AutoScalingGroupName must be at most 255 characters without a colon, got "` + strings.Repeat("g", 256) + `"`,
 				`LaunchTemplateName must be 3 to 128 letters, digits and ( ) . / _ -, got "` + strings.Repeat("t", 129) + `"`,
 			},
@@ -494,7 +516,9 @@ func TestCapacity_Validate_RefusesVariablesThatAreWrittenAnyway(t *testing.T) {
 		"ECS_ALLOW_OFFHOST_INTROSPECTION_ACCESS": hardening,
 		"ECS_SKIP_LOCALHOST_TRAFFIC_FILTER":      hardening,
 	} {
-		c := constructs.RunnerCapacityProps{Agent: &constructs.AgentOptions{Extra: map[string]string{name: "x"}}}.WithDefaults()
+		c := constructs.RunnerCapacityProps{Agent: &constructs.AgentOptions{Extra: map[string]string{
+			name: "x",
+		}}}.WithDefaults()
 		assert.Equal(t,
 			[]string{`Agent.Extra["` + name + `"] is a variable that ecsrunners writes itself: ` + reason},
 			lines(c.Validate()))
@@ -508,7 +532,9 @@ func TestCapacity_Validate_RefusesSecretsWithoutRepeatingThem(t *testing.T) {
 		"AWS_SESSION_TOKEN":     "the agent has the instance role",
 		"ECS_ENGINE_AUTH_DATA":  "give containers repository credentials from AWS Secrets Manager",
 	} {
-		c := constructs.RunnerCapacityProps{Agent: &constructs.AgentOptions{Extra: map[string]string{name: "hunter2\n"}}}.WithDefaults()
+		c := constructs.RunnerCapacityProps{Agent: &constructs.AgentOptions{Extra: map[string]string{
+			name: "hunter2\n",
+		}}}.WithDefaults()
 		assert.Equal(t,
 			[]string{`Agent.Extra["` + name + `"] is a secret, and templates and user data are readable: ` + instead},
 			lines(c.Validate()))
@@ -530,12 +556,14 @@ func TestCapacity_Validate_AcceptsWhatIsAtTheLimit(t *testing.T) {
 			RootVolumeSizeGiB: 16384, RootVolumeThroughput: 750, MaxInstanceLifetime: 8760 * time.Hour,
 			InstanceWarmupPeriod: new(10000 * time.Second), TargetCapacityPercent: 100,
 			MinimumScalingStepSize: 10000, MaximumScalingStepSize: 10000, Weight: new(1000), Base: 100000,
-			CapacityProviderName: strings.Repeat("p", 255), AutoScalingGroupName: strings.Repeat("g", 255), LaunchTemplateName: strings.Repeat("t", 128),
-			ImageID: "ami-0123456789abcdef0",
+			CapacityProviderName: strings.Repeat("p", 255), AutoScalingGroupName: strings.Repeat("g", 255),
+			LaunchTemplateName: strings.Repeat("t", 128),
+			ImageID:            "ami-0123456789abcdef0",
 		},
 		"other images": {ImageID: "resolve:ssm:/golden-image/runner_v1.2:stable"},
 		"names that only look reserved": {
-			CapacityProviderName: "my-ecs_runners", LaunchTemplateName: "ecs/(runners).1-a_b", AutoScalingGroupName: "ecs runners/1",
+			CapacityProviderName: "my-ecs_runners", LaunchTemplateName: "ecs/(runners).1-a_b",
+			AutoScalingGroupName: "ecs runners/1",
 		},
 		"a warm pool": {
 			InstanceTypes: []string{"m7i.large"}, MaxInstances: 4,
@@ -570,29 +598,42 @@ func TestCapacity_Warnings(t *testing.T) {
 		"the defaults": {constructs.RunnerCapacityProps{}, nil},
 		"an idle instance that stays": {
 			constructs.RunnerCapacityProps{TargetCapacityPercent: 80},
-			warnings{"ecsrunners:targetBelow100: TargetCapacityPercent is 80 with MinInstances 0: ECS keeps idle instances below 100, so the capacity does not stay at zero; use 100 unless spare instances are wanted"},
+			warnings{"ecsrunners:targetBelow100: TargetCapacityPercent is 80 with MinInstances 0: ECS keeps idle instances " +
+				"below 100, so the capacity does not stay at zero; use 100 unless spare instances are wanted"},
 		},
-		"an idle instance that was asked for": {constructs.RunnerCapacityProps{TargetCapacityPercent: 80, MinInstances: 1}, nil},
+		"an idle instance that was asked for": {
+			constructs.RunnerCapacityProps{TargetCapacityPercent: 80, MinInstances: 1},
+			nil,
+		},
 		"a small step": {
 			constructs.RunnerCapacityProps{MaximumScalingStepSize: 2},
-			warnings{"ecsrunners:smallScalingStep: MaximumScalingStepSize 2 is below MaxInstances 10: a burst of jobs is met in several rounds, an InstanceWarmupPeriod (2m) apart"},
+			warnings{"ecsrunners:smallScalingStep: MaximumScalingStepSize 2 is below MaxInstances 10: a burst of jobs is " +
+				"met in several rounds, an InstanceWarmupPeriod (2m) apart"},
 		},
 		"a warm-up shorter than a boot": {
 			constructs.RunnerCapacityProps{InstanceWarmupPeriod: new(59 * time.Second)},
-			warnings{"ecsrunners:shortWarmup: InstanceWarmupPeriod 59s is below 1m, less than an instance needs to boot and register: ECS will count instances that are not there yet and start too many"},
+			warnings{"ecsrunners:shortWarmup: InstanceWarmupPeriod 59s is below 1m, less than an instance needs to boot and " +
+				"register: ECS will count instances that are not there yet and start too many"},
 		},
 		"a warm-up of a minute": {constructs.RunnerCapacityProps{InstanceWarmupPeriod: new(time.Minute)}, nil},
 		"what ECS does not scale": {
-			constructs.RunnerCapacityProps{ManagedScaling: new(false), TargetCapacityPercent: 80, MaximumScalingStepSize: 2, InstanceWarmupPeriod: new(time.Duration(0))},
+			constructs.RunnerCapacityProps{
+				ManagedScaling: new(false), TargetCapacityPercent: 80, MaximumScalingStepSize: 2,
+				InstanceWarmupPeriod: new(time.Duration(0)),
+			},
 			nil,
 		},
 		"types of unequal size": {
 			constructs.RunnerCapacityProps{InstanceTypes: []string{"m7i.large", "c7i.large", "m7i.xlarge"}},
-			warnings{"ecsrunners:unequalInstanceTypes: InstanceTypes differ in size: m7i.large (2 vCPU, 8 GiB), c7i.large (2 vCPU, 4 GiB), m7i.xlarge (4 vCPU, 16 GiB); managed scaling counts with the smallest, so tasks that fit only a larger one never start"},
+			warnings{"ecsrunners:unequalInstanceTypes: InstanceTypes differ in size: m7i.large (2 vCPU, 8 GiB), c7i.large " +
+				"(2 vCPU, 4 GiB), m7i.xlarge (4 vCPU, 16 GiB); managed scaling counts with the smallest, so tasks that fit " +
+				"only a larger one never start"},
 		},
 		"types of unknown size": {
 			constructs.RunnerCapacityProps{InstanceTypes: []string{"m7i.large", "c5n.large", "i7ie.large"}},
-			warnings{"ecsrunners:unknownInstanceTypes: InstanceTypes has types whose size this library does not know: c5n.large, i7ie.large; make sure that all have the same vCPU and memory, because managed scaling counts with the smallest"},
+			warnings{"ecsrunners:unknownInstanceTypes: InstanceTypes has types whose size this library does not know: " +
+				"c5n.large, i7ie.large; make sure that all have the same vCPU and memory, because managed scaling counts with " +
+				"the smallest"},
 		},
 		"a single type of unknown size": {constructs.RunnerCapacityProps{InstanceTypes: []string{"c5n.large"}}, nil},
 		"everything at once": {
@@ -601,11 +642,16 @@ func TestCapacity_Warnings(t *testing.T) {
 				InstanceTypes: []string{"t3.micro", "t3.nano", "g5.xlarge"},
 			},
 			warnings{
-				"ecsrunners:targetBelow100: TargetCapacityPercent is 90 with MinInstances 0: ECS keeps idle instances below 100, so the capacity does not stay at zero; use 100 unless spare instances are wanted",
-				"ecsrunners:smallScalingStep: MaximumScalingStepSize 1 is below MaxInstances 10: a burst of jobs is met in several rounds, an InstanceWarmupPeriod (0s) apart",
-				"ecsrunners:shortWarmup: InstanceWarmupPeriod 0s is below 1m, less than an instance needs to boot and register: ECS will count instances that are not there yet and start too many",
-				"ecsrunners:unequalInstanceTypes: InstanceTypes differ in size: t3.micro (2 vCPU, 1 GiB), t3.nano (2 vCPU, 0.5 GiB); managed scaling counts with the smallest, so tasks that fit only a larger one never start",
-				"ecsrunners:unknownInstanceTypes: InstanceTypes has types whose size this library does not know: g5.xlarge; make sure that all have the same vCPU and memory, because managed scaling counts with the smallest",
+				"ecsrunners:targetBelow100: TargetCapacityPercent is 90 with MinInstances 0: ECS keeps idle instances below " +
+					"100, so the capacity does not stay at zero; use 100 unless spare instances are wanted",
+				"ecsrunners:smallScalingStep: MaximumScalingStepSize 1 is below MaxInstances 10: a burst of jobs is met in " +
+					"several rounds, an InstanceWarmupPeriod (0s) apart",
+				"ecsrunners:shortWarmup: InstanceWarmupPeriod 0s is below 1m, less than an instance needs to boot and " +
+					"register: ECS will count instances that are not there yet and start too many",
+				"ecsrunners:unequalInstanceTypes: InstanceTypes differ in size: t3.micro (2 vCPU, 1 GiB), t3.nano (2 vCPU, 0.5 " +
+					"GiB); managed scaling counts with the smallest, so tasks that fit only a larger one never start",
+				"ecsrunners:unknownInstanceTypes: InstanceTypes has types whose size this library does not know: g5.xlarge; " +
+					"make sure that all have the same vCPU and memory, because managed scaling counts with the smallest",
 			},
 		},
 	} {

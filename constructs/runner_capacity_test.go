@@ -28,15 +28,24 @@ func TestRunnerCapacity_ByDefaultIsHardenedAndScalesFromZero(t *testing.T) {
 
 	assertAt(t, launchTemplate, []expectation{
 		{"LaunchTemplateName", nil, "a second stack would collide"},
-		{"LaunchTemplateData.ImageId", "resolve:ssm:/aws/service/ecs/optimized-ami/amazon-linux-2023/recommended/image_id", "EC2 must read the image at each launch, so that fixes come without a deployment"},
+		{
+			"LaunchTemplateData.ImageId", "resolve:ssm:/aws/service/ecs/optimized-ami/amazon-linux-2023/recommended/image_id",
+			"EC2 must read the image at each launch, so that fixes come without a deployment",
+		},
 		{"LaunchTemplateData.InstanceType", nil, "the group's overrides name the types"},
-		{"LaunchTemplateData.IamInstanceProfile.Arn", resolved(stack, cluster.InstanceProfile().InstanceProfileArn()), "the agent would have no credentials"},
+		{
+			"LaunchTemplateData.IamInstanceProfile.Arn", resolved(stack, cluster.InstanceProfile().InstanceProfileArn()),
+			"the agent would have no credentials",
+		},
 		{"LaunchTemplateData.MetadataOptions", map[string]any{
 			"HttpTokens": "required", "HttpPutResponseHopLimit": 1.0, "HttpProtocolIpv6": "disabled",
 		}, "a job could take the instance's credentials and, with them, those of every task on it"},
 		{"LaunchTemplateData.BlockDeviceMappings", []any{map[string]any{
 			"DeviceName": "/dev/xvda",
-			"Ebs":        map[string]any{"VolumeType": "gp3", "VolumeSize": 50.0, "Throughput": 125.0, "Encrypted": true, "DeleteOnTermination": true},
+			"Ebs": map[string]any{
+				"VolumeType": "gp3", "VolumeSize": 50.0, "Throughput": 125.0, "Encrypted": true,
+				"DeleteOnTermination": true,
+			},
 		}}, "workspaces lie on this volume"},
 		{"LaunchTemplateData.NetworkInterfaces", []any{map[string]any{
 			"DeviceIndex": 0.0, "AssociatePublicIpAddress": true,
@@ -50,16 +59,23 @@ func TestRunnerCapacity_ByDefaultIsHardenedAndScalesFromZero(t *testing.T) {
 		{"DesiredCapacity", nil, "each deployment would reset what ECS has set, and kill jobs"},
 		{"MaxInstanceLifetime", nil, "replacement kills jobs"},
 		{"NewInstancesProtectedFromScaleIn", true, "managed termination protection does not work without it"},
-		{"Tags", []any{map[string]any{"Key": "AmazonECSManaged", "Value": "", "PropagateAtLaunch": true}}, "without this tag ECS stops scaling"},
+		{
+			"Tags",
+			[]any{map[string]any{"Key": "AmazonECSManaged", "Value": "", "PropagateAtLaunch": true}},
+			"without this tag ECS stops scaling",
+		},
 		{"VPCZoneIdentifier", []any{
-			resolved(stack, (*cluster.VPC().PublicSubnets())[0].SubnetId()), resolved(stack, (*cluster.VPC().PublicSubnets())[1].SubnetId()),
+			resolved(stack, (*cluster.VPC().PublicSubnets())[0].SubnetId()),
+			resolved(stack, (*cluster.VPC().PublicSubnets())[1].SubnetId()),
 		}, "one zone can run out of instances"},
 		{"LaunchTemplate", nil, "the mixed instances policy has it"},
 		{"MixedInstancesPolicy.InstancesDistribution", map[string]any{
 			"OnDemandAllocationStrategy": "prioritized", "OnDemandPercentageAboveBaseCapacity": 100.0,
 		}, "without Spot no job may be lost to the Spot market, and the first type is the preferred one"},
 		{"MixedInstancesPolicy.LaunchTemplate.Overrides", []any{
-			map[string]any{"InstanceType": "m7i-flex.large"}, map[string]any{"InstanceType": "m7i.large"}, map[string]any{"InstanceType": "m6i.large"},
+			map[string]any{"InstanceType": "m7i-flex.large"},
+			map[string]any{"InstanceType": "m7i.large"},
+			map[string]any{"InstanceType": "m6i.large"},
 		}, "jobs would wait whenever AWS is short of one type"},
 		{"MixedInstancesPolicy.LaunchTemplate.LaunchTemplateSpecification", map[string]any{
 			"LaunchTemplateId": resolved(stack, capacity.LaunchTemplate().LaunchTemplateId()),
@@ -76,7 +92,8 @@ func TestRunnerCapacity_ByDefaultIsHardenedAndScalesFromZero(t *testing.T) {
 			"ManagedTerminationProtection": "ENABLED",
 			"ManagedDraining":              "ENABLED",
 		},
-	}, cdktest.Properties(t, template, capacity.CapacityProvider()), "this is what scales from zero, meets a burst at once and spares running jobs")
+	}, cdktest.Properties(t, template, capacity.CapacityProvider()),
+		"this is what scales from zero, meets a burst at once and spares running jobs")
 
 	agentConfig := agentConfig(t, template, capacity)
 	assert.Equal(t, []string{
@@ -89,7 +106,8 @@ func TestRunnerCapacity_ByDefaultIsHardenedAndScalesFromZero(t *testing.T) {
 		"ECS_IMAGE_PULL_BEHAVIOR=default",
 		"ECS_RESERVED_MEMORY=256",
 	}, agentConfig)
-	assert.Contains(t, userData(t, template, capacity), "drop iptables -d 169.254.169.254/32", "containers could reach the instance's credentials")
+	assert.Contains(t, userData(t, template, capacity), "drop iptables -d 169.254.169.254/32",
+		"containers could reach the instance's credentials")
 }
 
 // Each row sets props and says where in the template they must arrive.
@@ -113,10 +131,16 @@ func TestRunnerCapacity_EveryPropReachesTheTemplate(t *testing.T) {
 			name:  "Graviton",
 			props: constructs.RunnerCapacityProps{Architecture: constructs.ARM64},
 			launchTemplate: []expectation{
-				{"LaunchTemplateData.ImageId", "resolve:ssm:/aws/service/ecs/optimized-ami/amazon-linux-2023/arm64/recommended/image_id", "an x64 image does not boot on Graviton"},
+				{
+					"LaunchTemplateData.ImageId",
+					"resolve:ssm:/aws/service/ecs/optimized-ami/amazon-linux-2023/arm64/recommended/image_id",
+					"an x64 image does not boot on Graviton",
+				},
 			},
 			group: []expectation{{"MixedInstancesPolicy.LaunchTemplate.Overrides", []any{
-				map[string]any{"InstanceType": "m8g.large"}, map[string]any{"InstanceType": "m7g.large"}, map[string]any{"InstanceType": "m6g.large"},
+				map[string]any{"InstanceType": "m8g.large"},
+				map[string]any{"InstanceType": "m7g.large"},
+				map[string]any{"InstanceType": "m6g.large"},
 			}, "an arm64 image does not boot on x64"}},
 		},
 		{
@@ -149,8 +173,9 @@ func TestRunnerCapacity_EveryPropReachesTheTemplate(t *testing.T) {
 			name:  "Spot, all of it",
 			props: constructs.RunnerCapacityProps{Spot: &constructs.SpotOptions{}},
 			group: []expectation{{"MixedInstancesPolicy.InstancesDistribution", map[string]any{
-				"OnDemandAllocationStrategy": "prioritized", "OnDemandBaseCapacity": 0.0, "OnDemandPercentageAboveBaseCapacity": 0.0,
-				"SpotAllocationStrategy": "price-capacity-optimized",
+				"OnDemandAllocationStrategy": "prioritized", "OnDemandBaseCapacity": 0.0,
+				"OnDemandPercentageAboveBaseCapacity": 0.0,
+				"SpotAllocationStrategy":              "price-capacity-optimized",
 			}, "instances would be bought at another price than asked for"}},
 			agent: []string{"ECS_ENABLE_SPOT_INSTANCE_DRAINING=true"},
 		},
@@ -158,21 +183,32 @@ func TestRunnerCapacity_EveryPropReachesTheTemplate(t *testing.T) {
 			name: "Spot, some of it, one type",
 			props: constructs.RunnerCapacityProps{
 				InstanceTypes: []string{"m7i.large"},
-				Spot:          &constructs.SpotOptions{OnDemandBase: 2, OnDemandPercentage: 25, AllocationStrategy: awsautoscaling.SpotAllocationStrategy_LOWEST_PRICE},
+				Spot: &constructs.SpotOptions{
+					OnDemandBase: 2, OnDemandPercentage: 25,
+					AllocationStrategy: awsautoscaling.SpotAllocationStrategy_LOWEST_PRICE,
+				},
 			},
 			launchTemplate: []expectation{{instanceType, nil, "the overrides name the types"}},
 			group: []expectation{
 				{"MixedInstancesPolicy.InstancesDistribution", map[string]any{
-					"OnDemandAllocationStrategy": "prioritized", "OnDemandBaseCapacity": 2.0, "OnDemandPercentageAboveBaseCapacity": 25.0,
-					"SpotAllocationStrategy": "lowest-price",
+					"OnDemandAllocationStrategy": "prioritized", "OnDemandBaseCapacity": 2.0,
+					"OnDemandPercentageAboveBaseCapacity": 25.0,
+					"SpotAllocationStrategy":              "lowest-price",
 				}, "instances would be bought at another price than asked for"},
-				{"MixedInstancesPolicy.LaunchTemplate.Overrides", []any{map[string]any{"InstanceType": "m7i.large"}}, "EC2 could not launch anything"},
+				{
+					"MixedInstancesPolicy.LaunchTemplate.Overrides",
+					[]any{map[string]any{"InstanceType": "m7i.large"}},
+					"EC2 could not launch anything",
+				},
 			},
 		},
 		{
-			name:           "an AMI",
-			props:          constructs.RunnerCapacityProps{ImageID: "ami-0123456789abcdef0"},
-			launchTemplate: []expectation{{"LaunchTemplateData.ImageId", "ami-0123456789abcdef0", "instances would run another image"}},
+			name:  "an AMI",
+			props: constructs.RunnerCapacityProps{ImageID: "ami-0123456789abcdef0"},
+			launchTemplate: []expectation{{
+				"LaunchTemplateData.ImageId", "ami-0123456789abcdef0",
+				"instances would run another image",
+			}},
 		},
 		{
 			name: "a root volume",
@@ -180,16 +216,22 @@ func TestRunnerCapacity_EveryPropReachesTheTemplate(t *testing.T) {
 				RootDeviceName: "/dev/sda1", RootVolumeSizeGiB: 200, RootVolumeThroughput: 500,
 			},
 			launchTemplate: []expectation{
-				{"LaunchTemplateData.BlockDeviceMappings.0.DeviceName", "/dev/sda1", "a second volume would be added, the root volume left as it is"},
+				{
+					"LaunchTemplateData.BlockDeviceMappings.0.DeviceName", "/dev/sda1",
+					"a second volume would be added, the root volume left as it is",
+				},
 				{"LaunchTemplateData.BlockDeviceMappings.0.Ebs.VolumeSize", 200, "jobs would run out of disk"},
 				{"LaunchTemplateData.BlockDeviceMappings.0.Ebs.Throughput", 500, "jobs would wait for the disk"},
 				{"LaunchTemplateData.BlockDeviceMappings.0.Ebs.Encrypted", true, "workspaces lie on this volume"},
 			},
 		},
 		{
-			name:           "no public address",
-			props:          constructs.RunnerCapacityProps{AssociatePublicIPAddress: jsii.Bool(false)},
-			launchTemplate: []expectation{{"LaunchTemplateData.NetworkInterfaces.0.AssociatePublicIpAddress", false, "instances would be in the internet"}},
+			name:  "no public address",
+			props: constructs.RunnerCapacityProps{AssociatePublicIPAddress: jsii.Bool(false)},
+			launchTemplate: []expectation{{
+				"LaunchTemplateData.NetworkInterfaces.0.AssociatePublicIpAddress", false,
+				"instances would be in the internet",
+			}},
 		},
 		{
 			name:  "a maximum lifetime",
@@ -197,8 +239,10 @@ func TestRunnerCapacity_EveryPropReachesTheTemplate(t *testing.T) {
 			group: []expectation{{"MaxInstanceLifetime", 604800, "instances would grow old with their AMI"}},
 		},
 		{
-			name:  "a warm pool",
-			props: constructs.RunnerCapacityProps{InstanceTypes: []string{"m7i.large"}, WarmPool: &constructs.WarmPoolOptions{MinSize: 1, MaxPreparedCapacity: new(4), State: awsautoscaling.PoolState_RUNNING}},
+			name: "a warm pool",
+			props: constructs.RunnerCapacityProps{InstanceTypes: []string{"m7i.large"}, WarmPool: &constructs.WarmPoolOptions{
+				MinSize: 1, MaxPreparedCapacity: new(4), State: awsautoscaling.PoolState_RUNNING,
+			}},
 			agent: []string{"ECS_WARM_POOLS_CHECK=true"},
 		},
 		{
@@ -214,15 +258,20 @@ func TestRunnerCapacity_EveryPropReachesTheTemplate(t *testing.T) {
 		{
 			name: "other scaling",
 			props: constructs.RunnerCapacityProps{
-				MaxInstances: 100, TargetCapacityPercent: 80, MinimumScalingStepSize: 2, MaximumScalingStepSize: 50, InstanceWarmupPeriod: new(seconds(300)),
+				MaxInstances: 100, TargetCapacityPercent: 80, MinimumScalingStepSize: 2, MaximumScalingStepSize: 50,
+				InstanceWarmupPeriod: new(seconds(300)),
 			},
 			provider: []expectation{{managedScaling, map[string]any{
-				"Status": "ENABLED", "TargetCapacity": 80.0, "MinimumScalingStepSize": 2.0, "MaximumScalingStepSize": 50.0, "InstanceWarmupPeriod": 300.0,
+				"Status": "ENABLED", "TargetCapacity": 80.0, "MinimumScalingStepSize": 2.0, "MaximumScalingStepSize": 50.0,
+				"InstanceWarmupPeriod": 300.0,
 			}, "ECS would scale in another way than asked for"}},
 		},
 		{
-			name:  "no protection and no draining",
-			props: constructs.RunnerCapacityProps{ManagedTerminationProtection: jsii.Bool(false), ManagedDraining: jsii.Bool(false)},
+			name: "no protection and no draining",
+			props: constructs.RunnerCapacityProps{
+				ManagedTerminationProtection: jsii.Bool(false),
+				ManagedDraining:              jsii.Bool(false),
+			},
 			group: []expectation{{"NewInstancesProtectedFromScaleIn", nil, "instances would stay protected"}},
 			provider: []expectation{
 				{protection, "DISABLED", "instances would stay protected"},
@@ -241,8 +290,11 @@ func TestRunnerCapacity_EveryPropReachesTheTemplate(t *testing.T) {
 			},
 		},
 		{
-			name:           "names",
-			props:          constructs.RunnerCapacityProps{CapacityProviderName: "runners-x64", AutoScalingGroupName: "runners x64", LaunchTemplateName: "runners/x64"},
+			name: "names",
+			props: constructs.RunnerCapacityProps{
+				CapacityProviderName: "runners-x64",
+				AutoScalingGroupName: "runners x64", LaunchTemplateName: "runners/x64",
+			},
 			launchTemplate: []expectation{{"LaunchTemplateName", "runners/x64", "others refer to the template by its name"}},
 			group:          []expectation{{"AutoScalingGroupName", "runners x64", "others refer to the group by its name"}},
 			provider:       []expectation{{"Name", "runners-x64", "tasks name the provider"}},
@@ -251,25 +303,30 @@ func TestRunnerCapacity_EveryPropReachesTheTemplate(t *testing.T) {
 			name: "the least of everything",
 			props: constructs.RunnerCapacityProps{
 				MaxInstances: 1, RootVolumeSizeGiB: 30, RootVolumeThroughput: 125, MaxInstanceLifetime: 24 * time.Hour,
-				TargetCapacityPercent: 1, MinimumScalingStepSize: 1, MaximumScalingStepSize: 1, InstanceWarmupPeriod: new(seconds(0)),
+				TargetCapacityPercent: 1, MinimumScalingStepSize: 1, MaximumScalingStepSize: 1,
+				InstanceWarmupPeriod: new(seconds(0)),
 			},
 			group: []expectation{{"MaxInstanceLifetime", 86400, "a limit that we allow must arrive"}},
 			provider: []expectation{{managedScaling, map[string]any{
-				"Status": "ENABLED", "TargetCapacity": 1.0, "MinimumScalingStepSize": 1.0, "MaximumScalingStepSize": 1.0, "InstanceWarmupPeriod": 0.0,
+				"Status": "ENABLED", "TargetCapacity": 1.0, "MinimumScalingStepSize": 1.0, "MaximumScalingStepSize": 1.0,
+				"InstanceWarmupPeriod": 0.0,
 			}, "a limit that we allow must arrive"}},
 		},
 		{
 			name: "the most of everything",
 			props: constructs.RunnerCapacityProps{
-				MinInstances: 5000, MaxInstances: 5000, RootVolumeSizeGiB: 16384, RootVolumeThroughput: 750, MaxInstanceLifetime: 365 * 24 * time.Hour,
-				TargetCapacityPercent: 100, MinimumScalingStepSize: 10000, MaximumScalingStepSize: 10000, InstanceWarmupPeriod: new(seconds(10000)), Weight: new(1000), Base: 100000,
+				MinInstances: 5000, MaxInstances: 5000, RootVolumeSizeGiB: 16384, RootVolumeThroughput: 750,
+				MaxInstanceLifetime:   365 * 24 * time.Hour,
+				TargetCapacityPercent: 100, MinimumScalingStepSize: 10000, MaximumScalingStepSize: 10000,
+				InstanceWarmupPeriod: new(seconds(10000)), Weight: new(1000), Base: 100000,
 			},
 			launchTemplate: []expectation{
 				{"LaunchTemplateData.BlockDeviceMappings.0.Ebs.VolumeSize", 16384, "a limit that we allow must arrive"},
 				{"LaunchTemplateData.BlockDeviceMappings.0.Ebs.Throughput", 750, "a limit that we allow must arrive"},
 			},
 			provider: []expectation{{managedScaling, map[string]any{
-				"Status": "ENABLED", "TargetCapacity": 100.0, "MinimumScalingStepSize": 10000.0, "MaximumScalingStepSize": 10000.0, "InstanceWarmupPeriod": 10000.0,
+				"Status": "ENABLED", "TargetCapacity": 100.0, "MinimumScalingStepSize": 10000.0, "MaximumScalingStepSize": 10000.0,
+				"InstanceWarmupPeriod": 10000.0,
 			}, "a limit that we allow must arrive"}},
 		},
 	}
@@ -295,7 +352,11 @@ func TestRunnerCapacity_EveryPropReachesTheTemplate(t *testing.T) {
 			if launchTemplate == nil {
 				launchTemplate = cdktest.At(group, "MixedInstancesPolicy.LaunchTemplate.LaunchTemplateSpecification")
 			}
-			assertAt(t, launchTemplate, []expectation{{"LaunchTemplateId", resolved(stack, capacity.LaunchTemplate().LaunchTemplateId()), "instances would be those of another capacity"}})
+			assertAt(t, launchTemplate,
+				[]expectation{{
+					"LaunchTemplateId", resolved(stack, capacity.LaunchTemplate().LaunchTemplateId()),
+					"instances would be those of another capacity",
+				}})
 		})
 	}
 	t.Run("no prop forgotten", func(t *testing.T) {
@@ -311,29 +372,38 @@ func TestRunnerCapacity_EveryPropReachesTheTemplate(t *testing.T) {
 		}
 	})
 	t.Run("no function drains instances", func(t *testing.T) {
-		assert.Zero(t, cdktest.Inventory(template)["AWS::Lambda::Function"], "the CDK adds one, with a topic and a hook, when it thinks that ECS does not drain")
+		assert.Zero(t, cdktest.Inventory(template)["AWS::Lambda::Function"],
+			"the CDK adds one, with a topic and a hook, when it thinks that ECS does not drain")
 	})
 }
 
 func TestRunnerCapacity_TakesAMachineImage(t *testing.T) {
 	stack := cdktest.NewStack(t)
 	cluster := constructs.NewRunnerCluster(stack, "Cluster", &constructs.RunnerClusterProps{
-		DefaultCapacity: &constructs.RunnerCapacityProps{MachineImage: awsecs.EcsOptimizedImage_AmazonLinux2023(awsecs.AmiHardwareType_STANDARD, nil)},
+		DefaultCapacity: &constructs.RunnerCapacityProps{MachineImage: awsecs.EcsOptimizedImage_AmazonLinux2023(
+			awsecs.AmiHardwareType_STANDARD, nil)},
 	})
 	template := cdktest.Template(stack)
 
-	image := cdktest.At(cdktest.Properties(t, template, cluster.DefaultCapacity().LaunchTemplate()), "LaunchTemplateData.ImageId.Ref")
+	image := cdktest.At(cdktest.Properties(t, template, cluster.DefaultCapacity().LaunchTemplate()),
+		"LaunchTemplateData.ImageId.Ref")
 	require.NotNil(t, image, "instances would run another image")
-	assert.Equal(t, "/aws/service/ecs/optimized-ami/amazon-linux-2023/recommended/image_id", cdktest.At(template, fmt.Sprintf("Parameters.%s.Default", image)))
-	assert.Contains(t, agentConfig(t, template, cluster.DefaultCapacity()), fmt.Sprintf("ECS_CLUSTER=${%s}", cdktest.LogicalID(t, cluster.Cluster())),
+	assert.Equal(t, "/aws/service/ecs/optimized-ami/amazon-linux-2023/recommended/image_id", cdktest.At(template,
+		fmt.Sprintf("Parameters.%s.Default", image)))
+	assert.Contains(t, agentConfig(t, template, cluster.DefaultCapacity()), fmt.Sprintf("ECS_CLUSTER=${%s}",
+		cdktest.LogicalID(t, cluster.Cluster())),
 		"the image's own user data would replace the hardening")
 }
 
 func TestRunnerCapacity_TakesAnUpdatePolicy(t *testing.T) {
 	stack := cdktest.NewStack(t)
-	cluster := constructs.NewRunnerCluster(stack, "Cluster", &constructs.RunnerClusterProps{DefaultCapacity: &constructs.RunnerCapacityProps{
-		UpdatePolicy: awsautoscaling.UpdatePolicy_RollingUpdate(&awsautoscaling.RollingUpdateOptions{MaxBatchSize: jsii.Number(3)}),
-	}})
+	cluster := constructs.NewRunnerCluster(stack, "Cluster", &constructs.RunnerClusterProps{
+		DefaultCapacity: &constructs.RunnerCapacityProps{
+			UpdatePolicy: awsautoscaling.UpdatePolicy_RollingUpdate(&awsautoscaling.RollingUpdateOptions{
+				MaxBatchSize: jsii.Number(3),
+			}),
+		},
+	})
 	plain := cluster.AddCapacity("Plain", nil)
 	template := cdktest.Template(stack)
 
@@ -353,7 +423,10 @@ func TestRunnerCapacity_WarmPool(t *testing.T) {
 		return &constructs.RunnerCapacityProps{InstanceTypes: []string{"m7i.large"}, WarmPool: &pool}
 	}
 	stopped := cluster.AddCapacity("Stopped", oneType(constructs.WarmPoolOptions{}))
-	running := cluster.AddCapacity("Running", oneType(constructs.WarmPoolOptions{MinSize: 2, MaxPreparedCapacity: new(5), State: awsautoscaling.PoolState_RUNNING}))
+	running := cluster.AddCapacity("Running", oneType(constructs.WarmPoolOptions{
+		MinSize: 2, MaxPreparedCapacity: new(5),
+		State: awsautoscaling.PoolState_RUNNING,
+	}))
 	template := cdktest.Template(stack)
 
 	pools := map[any]any{}
@@ -409,13 +482,17 @@ func TestRunnerCapacity_WarnsUntilTheWarningIsAcknowledged(t *testing.T) {
 		cluster := constructs.NewRunnerCluster(stack, "Cluster", &constructs.RunnerClusterProps{
 			DefaultCapacity: &constructs.RunnerCapacityProps{TargetCapacityPercent: 80},
 		})
-		cluster.AddCapacity("Arm", &constructs.RunnerCapacityProps{Architecture: constructs.ARM64, Spot: &constructs.SpotOptions{}})
+		cluster.AddCapacity("Arm", &constructs.RunnerCapacityProps{
+			Architecture: constructs.ARM64,
+			Spot:         &constructs.SpotOptions{},
+		})
 		if stack == acknowledged {
 			awscdk.Annotations_Of(cluster).AcknowledgeWarning(jsii.String("ecsrunners:targetBelow100"), jsii.String("meant so"))
 		}
 	}
 	assert.Equal(t, []string{
-		"/Heard/Cluster/DefaultCapacity: TargetCapacityPercent is 80 with MinInstances 0: ECS keeps idle instances below 100, " +
+		"/Heard/Cluster/DefaultCapacity: TargetCapacityPercent is 80 with MinInstances 0: ECS keeps idle instances below " +
+			"100, " +
 			"so the capacity does not stay at zero; use 100 unless spare instances are wanted [ack: ecsrunners:targetBelow100]",
 	}, cdktest.Warnings(heard), "defaults must not warn, or people learn to overlook warnings")
 	assert.Empty(t, cdktest.Warnings(acknowledged), "cdk synth --strict would fail on what was decided")

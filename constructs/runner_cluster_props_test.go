@@ -12,7 +12,8 @@ import (
 func TestCluster_WithDefaults(t *testing.T) {
 	capacity := defaultCapacity()
 	capacity.Weight = new(1)
-	assert.Equal(t, constructs.RunnerClusterProps{ContainerInsights: "DISABLED", DefaultCapacity: &capacity}, constructs.RunnerClusterProps{}.WithDefaults())
+	assert.Equal(t, constructs.RunnerClusterProps{ContainerInsights: "DISABLED", DefaultCapacity: &capacity},
+		constructs.RunnerClusterProps{}.WithDefaults())
 }
 
 func TestCluster_WithDefaults_KeepsEveryValueGiven(t *testing.T) {
@@ -35,7 +36,10 @@ func TestCluster_Validate_NamesTheFieldTheValueAndWhatIsAllowed(t *testing.T) {
 			nil,
 		},
 		"names with a space": {
-			constructs.RunnerClusterProps{ClusterName: "my cluster", InstanceRoleName: "my role", InstanceProfileName: "my profile"},
+			constructs.RunnerClusterProps{
+				ClusterName: "my cluster", InstanceRoleName: "my role",
+				InstanceProfileName: "my profile",
+			},
 			[]string{
 				`ClusterName must be at most 255 letters, digits, - and _, got "my cluster"`,
 				`InstanceRoleName must be at most 64 letters, digits and + = , . @ _ -, got "my role"`,
@@ -55,7 +59,10 @@ func TestCluster_Validate_NamesTheFieldTheValueAndWhatIsAllowed(t *testing.T) {
 			[]string{`ContainerInsights must be disabled, enabled or enhanced, got "on"`},
 		},
 		"problems of the default capacity": {
-			constructs.RunnerClusterProps{DefaultCapacity: &constructs.RunnerCapacityProps{Architecture: "arm", MinInstances: 11}},
+			constructs.RunnerClusterProps{DefaultCapacity: &constructs.RunnerCapacityProps{
+				Architecture: "arm",
+				MinInstances: 11,
+			}},
 			[]string{
 				`DefaultCapacity.Architecture must be x64 or arm64, got "arm"`,
 				`DefaultCapacity.MinInstances must be 0 to 10, got 11`,
@@ -69,7 +76,10 @@ func TestCluster_Validate_NamesTheFieldTheValueAndWhatIsAllowed(t *testing.T) {
 }
 
 func TestCapacity_ValidateBeside_NamesWhatTwoCapacitiesCannotBothHave(t *testing.T) {
-	named := constructs.RunnerCapacityProps{CapacityProviderName: "p", AutoScalingGroupName: "g", LaunchTemplateName: "template", Base: 2}
+	named := constructs.RunnerCapacityProps{
+		CapacityProviderName: "p", AutoScalingGroupName: "g",
+		LaunchTemplateName: "template", Base: 2,
+	}
 	others := map[string]constructs.RunnerCapacityProps{"Same": named, "Other": {CapacityProviderName: "q"}}
 	assert.Equal(t, []string{
 		`CapacityProviderName "p" is the name of capacity Same already`,
@@ -84,7 +94,10 @@ func TestValidate_LeavesTokensToTheCDK(t *testing.T) {
 	const token = "runners-${Token[AWS.Region.4]}"
 	c := constructs.RunnerClusterProps{
 		ClusterName: token, InstanceRoleName: token, InstanceProfileName: token,
-		DefaultCapacity: &constructs.RunnerCapacityProps{ImageID: token, CapacityProviderName: token, AutoScalingGroupName: token, LaunchTemplateName: token},
+		DefaultCapacity: &constructs.RunnerCapacityProps{
+			ImageID: token, CapacityProviderName: token,
+			AutoScalingGroupName: token, LaunchTemplateName: token,
+		},
 	}.WithDefaults()
 	assert.Empty(t, c.Validate(), "a name could not be a parameter")
 }

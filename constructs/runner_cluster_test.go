@@ -58,15 +58,23 @@ func TestRunnerCluster_ByDefaultIsACompleteClusterThatCostsNothingAtRest(t *test
 		"AWS::EC2::LaunchTemplate":                      1,
 		"AWS::AutoScaling::AutoScalingGroup":            1,
 		"AWS::ECS::CapacityProvider":                    1,
-	}, cdktest.Inventory(template), "what is new here may cost money while nothing runs, what is missing breaks the cluster")
+	}, cdktest.Inventory(template),
+		"what is new here may cost money while nothing runs, what is missing breaks the cluster")
 
 	assertAt(t, cdktest.Properties(t, template, cluster.Cluster()), []expectation{
 		{"ClusterName", nil, "a named cluster cannot be replaced"},
-		{"ClusterSettings", []any{map[string]any{"Name": "containerInsights", "Value": "disabled"}}, "the account's default might turn Container Insights on, and it is charged for"},
+		{
+			"ClusterSettings",
+			[]any{map[string]any{"Name": "containerInsights", "Value": "disabled"}},
+			"the account's default might turn Container Insights on, and it is charged for",
+		},
 	})
 	assertAt(t, cdktest.Properties(t, template, cluster.SecurityGroup()), []expectation{
 		{"SecurityGroupIngress", nil, "nothing may connect to an instance"},
-		{"SecurityGroupEgress", []any{map[string]any{"CidrIp": "0.0.0.0/0", "IpProtocol": "-1", "Description": "Allow all outbound traffic by default"}}, "jobs need the internet"},
+		{"SecurityGroupEgress", []any{map[string]any{
+			"CidrIp": "0.0.0.0/0", "IpProtocol": "-1",
+			"Description": "Allow all outbound traffic by default",
+		}}, "jobs need the internet"},
 		{"VpcId", resolved(stack, cluster.VPC().VpcId()), "the group must be in the instances' VPC"},
 	})
 	for _, subnet := range *cluster.VPC().PublicSubnets() {
@@ -76,7 +84,11 @@ func TestRunnerCluster_ByDefaultIsACompleteClusterThatCostsNothingAtRest(t *test
 	}
 	assertAt(t, cdktest.Resource(t, template, "AWS::ECS::ClusterCapacityProviderAssociations"), []expectation{
 		{"Cluster", resolved(stack, cluster.Cluster().ClusterName()), "the provider would belong to no cluster"},
-		{"CapacityProviders", []any{resolved(stack, cluster.DefaultCapacity().CapacityProvider().CapacityProviderName())}, "tasks could not name the capacity"},
+		{
+			"CapacityProviders",
+			[]any{resolved(stack, cluster.DefaultCapacity().CapacityProvider().CapacityProviderName())},
+			"tasks could not name the capacity",
+		},
 		{"DefaultCapacityProviderStrategy", []any{map[string]any{
 			"CapacityProvider": resolved(stack, cluster.DefaultCapacity().CapacityProvider().CapacityProviderName()),
 			"Weight":           1.0,
@@ -158,7 +170,10 @@ func TestRunnerCluster_WithAGivenRoleAddsNothingToIt(t *testing.T) {
 	inventory := cdktest.Inventory(template)
 	assert.Equal(t, 1, inventory["AWS::IAM::Role"], "the given role is the only one")
 	assert.Zero(t, inventory["AWS::IAM::Policy"], "a given role is its owner's: nothing may be added")
-	assertAt(t, cdktest.Properties(t, template, role), []expectation{{"ManagedPolicyArns", nil, "a given role is its owner's: nothing may be added"}})
+	assertAt(t, cdktest.Properties(t, template, role), []expectation{{
+		"ManagedPolicyArns", nil,
+		"a given role is its owner's: nothing may be added",
+	}})
 	assertAt(t, cdktest.Resource(t, template, "AWS::IAM::InstanceProfile"), []expectation{
 		{"Roles", []any{resolved(stack, role.RoleName())}, "instances would run with another role"},
 	})
@@ -187,10 +202,11 @@ func TestRunnerCluster_RunsInTheSubnetsOfAGivenVPC(t *testing.T) {
 			subnets: []any{"subnet-public1", "subnet-public2"}, public: true,
 		},
 		{
-			name:      "those selected",
-			vpc:       awsec2.VpcAttributes{PublicSubnetIds: public, PrivateSubnetIds: private},
-			selection: &awsec2.SubnetSelection{SubnetType: awsec2.SubnetType_PUBLIC, AvailabilityZones: jsii.Strings("eu-central-1b")},
-			subnets:   []any{"subnet-public2"}, public: true,
+			name: "those selected",
+			vpc:  awsec2.VpcAttributes{PublicSubnetIds: public, PrivateSubnetIds: private},
+			selection: &awsec2.SubnetSelection{SubnetType: awsec2.SubnetType_PUBLIC, AvailabilityZones: jsii.Strings(
+				"eu-central-1b")},
+			subnets: []any{"subnet-public2"}, public: true,
 		},
 		{
 			name:      "isolated ones when they are selected: they may have another way to GitHub",
@@ -210,19 +226,28 @@ func TestRunnerCluster_RunsInTheSubnetsOfAGivenVPC(t *testing.T) {
 			test.vpc.VpcId = jsii.String("vpc-given")
 			test.vpc.AvailabilityZones = jsii.Strings("eu-central-1a", "eu-central-1b")
 			vpc := awsec2.Vpc_FromVpcAttributes(stack, jsii.String("Given"), &test.vpc)
-			cluster := constructs.NewRunnerCluster(stack, "Cluster", &constructs.RunnerClusterProps{VPC: vpc, Subnets: test.selection, DefaultCapacity: test.capacity})
+			cluster := constructs.NewRunnerCluster(stack, "Cluster", &constructs.RunnerClusterProps{
+				VPC:     vpc,
+				Subnets: test.selection, DefaultCapacity: test.capacity,
+			})
 			added := cluster.AddCapacity("Second", test.capacity)
 			template := cdktest.Template(stack)
 
 			assert.Same(t, vpc, cluster.VPC())
 			assert.Zero(t, cdktest.Inventory(template)["AWS::EC2::VPC"], "a VPC too many")
-			assertAt(t, cdktest.Properties(t, template, cluster.SecurityGroup()), []expectation{{"VpcId", "vpc-given", "instances could not use the group"}})
+			assertAt(t, cdktest.Properties(t, template, cluster.SecurityGroup()), []expectation{{
+				"VpcId", "vpc-given",
+				"instances could not use the group",
+			}})
 			for _, capacity := range []*constructs.RunnerCapacity{cluster.DefaultCapacity(), added} {
 				assertAt(t, cdktest.Properties(t, template, capacity.AutoScalingGroup()), []expectation{
 					{"VPCZoneIdentifier", test.subnets, "instances would run elsewhere"},
 				})
 				assertAt(t, cdktest.Properties(t, template, capacity.LaunchTemplate()), []expectation{
-					{"LaunchTemplateData.NetworkInterfaces.0.AssociatePublicIpAddress", test.public, "in a public subnet an instance without an address cannot reach GitHub; in a private one, it must have none"},
+					{
+						"LaunchTemplateData.NetworkInterfaces.0.AssociatePublicIpAddress", test.public,
+						"in a public subnet an instance without an address cannot reach GitHub; in a private one, it must have none",
+					},
 				})
 			}
 		})
@@ -249,27 +274,53 @@ func TestRunnerCluster_TakesPhysicalNames(t *testing.T) {
 	})
 	template := cdktest.Template(stack)
 
-	assertAt(t, cdktest.Properties(t, template, cluster.Cluster()), []expectation{{"ClusterName", "runners", "others find the cluster by its name"}})
-	assertAt(t, cdktest.Resource(t, template, "AWS::IAM::Role"), []expectation{{"RoleName", "runners-role", "others refer to the role by its name"}})
-	assertAt(t, cdktest.Resource(t, template, "AWS::IAM::InstanceProfile"), []expectation{{"InstanceProfileName", "runners-profile", "others refer to the profile by its name"}})
+	assertAt(t, cdktest.Properties(t, template, cluster.Cluster()), []expectation{{
+		"ClusterName", "runners",
+		"others find the cluster by its name",
+	}})
+	assertAt(t, cdktest.Resource(t, template, "AWS::IAM::Role"), []expectation{{
+		"RoleName", "runners-role",
+		"others refer to the role by its name",
+	}})
+	assertAt(t, cdktest.Resource(t, template, "AWS::IAM::InstanceProfile"), []expectation{{
+		"InstanceProfileName",
+		"runners-profile", "others refer to the profile by its name",
+	}})
 }
 
 func TestRunnerCluster_ContainerInsights(t *testing.T) {
 	stack := cdktest.NewStack(t)
-	disabled := constructs.NewRunnerCluster(stack, "Disabled", &constructs.RunnerClusterProps{ContainerInsights: awsecs.ContainerInsights_DISABLED})
-	enabled := constructs.NewRunnerCluster(stack, "Enabled", &constructs.RunnerClusterProps{ContainerInsights: awsecs.ContainerInsights_ENABLED})
-	enhanced := constructs.NewRunnerCluster(stack, "Enhanced", &constructs.RunnerClusterProps{ContainerInsights: awsecs.ContainerInsights_ENHANCED})
+	disabled := constructs.NewRunnerCluster(stack, "Disabled", &constructs.RunnerClusterProps{
+		ContainerInsights: awsecs.ContainerInsights_DISABLED,
+	})
+	enabled := constructs.NewRunnerCluster(stack, "Enabled", &constructs.RunnerClusterProps{
+		ContainerInsights: awsecs.ContainerInsights_ENABLED,
+	})
+	enhanced := constructs.NewRunnerCluster(stack, "Enhanced", &constructs.RunnerClusterProps{
+		ContainerInsights: awsecs.ContainerInsights_ENHANCED,
+	})
 	template := cdktest.Template(stack)
 
 	const otherwise = "what is collected is what is paid for"
-	assertAt(t, cdktest.Properties(t, template, disabled.Cluster()), []expectation{{"ClusterSettings.0.Value", "disabled", otherwise}})
-	assertAt(t, cdktest.Properties(t, template, enabled.Cluster()), []expectation{{"ClusterSettings.0.Value", "enabled", otherwise}})
-	assertAt(t, cdktest.Properties(t, template, enhanced.Cluster()), []expectation{{"ClusterSettings.0.Value", "enhanced", otherwise}})
+	assertAt(t, cdktest.Properties(t, template, disabled.Cluster()), []expectation{{
+		"ClusterSettings.0.Value", "disabled",
+		otherwise,
+	}})
+	assertAt(t, cdktest.Properties(t, template, enabled.Cluster()), []expectation{{
+		"ClusterSettings.0.Value", "enabled",
+		otherwise,
+	}})
+	assertAt(t, cdktest.Properties(t, template, enhanced.Cluster()), []expectation{{
+		"ClusterSettings.0.Value", "enhanced",
+		otherwise,
+	}})
 }
 
 func TestRunnerCluster_Metrics(t *testing.T) {
 	stack := cdktest.NewStack(t)
-	cluster := constructs.NewRunnerCluster(stack, "Cluster", &constructs.RunnerClusterProps{ContainerInsights: awsecs.ContainerInsights_ENABLED})
+	cluster := constructs.NewRunnerCluster(stack, "Cluster", &constructs.RunnerClusterProps{
+		ContainerInsights: awsecs.ContainerInsights_ENABLED,
+	})
 	capacity := cluster.AddCapacity("Second", nil)
 	clusterName := resolved(stack, cluster.Cluster().ClusterName())
 	for _, test := range []struct {
@@ -278,7 +329,10 @@ func TestRunnerCluster_Metrics(t *testing.T) {
 		dimensions      map[string]any
 	}{
 		{cluster.MetricTaskCount, "ECS/ContainerInsights", "TaskCount", map[string]any{"ClusterName": clusterName}},
-		{cluster.MetricContainerInstanceCount, "ECS/ContainerInsights", "ContainerInstanceCount", map[string]any{"ClusterName": clusterName}},
+		{
+			cluster.MetricContainerInstanceCount, "ECS/ContainerInsights", "ContainerInstanceCount",
+			map[string]any{"ClusterName": clusterName},
+		},
 		{capacity.MetricReservation, "AWS/ECS/ManagedScaling", "CapacityProviderReservation", map[string]any{
 			"ClusterName":          clusterName,
 			"CapacityProviderName": resolved(stack, capacity.CapacityProvider().CapacityProviderName()),
@@ -296,7 +350,10 @@ func TestRunnerCluster_Metrics(t *testing.T) {
 			assert.Equal(t, "Average", *metric.Statistic())
 			assert.EqualValues(t, 60, *metric.Period().ToSeconds(nil))
 
-			changed := test.metric(&awscloudwatch.MetricOptions{Statistic: jsii.String("Maximum"), Period: awscdk.Duration_Minutes(jsii.Number(5))})
+			changed := test.metric(&awscloudwatch.MetricOptions{
+				Statistic: jsii.String("Maximum"),
+				Period:    awscdk.Duration_Minutes(jsii.Number(5)),
+			})
 			assert.Equal(t, "Maximum", *changed.Statistic())
 			assert.EqualValues(t, 300, *changed.Period().ToSeconds(nil))
 			assert.Equal(t, test.name, *changed.MetricName())
@@ -305,7 +362,11 @@ func TestRunnerCluster_Metrics(t *testing.T) {
 	}
 	t.Run("counts instances that the group publishes", func(t *testing.T) {
 		assertAt(t, cdktest.Properties(t, cdktest.Template(stack), capacity.AutoScalingGroup()), []expectation{
-			{"MetricsCollection", []any{map[string]any{"Granularity": "1Minute"}}, "a group publishes nothing unless it is told to"},
+			{
+				"MetricsCollection",
+				[]any{map[string]any{"Granularity": "1Minute"}},
+				"a group publishes nothing unless it is told to",
+			},
 		})
 	})
 }
@@ -314,7 +375,8 @@ func TestRunnerCluster_MetricsOfContainerInsights_FailWithoutIt(t *testing.T) {
 	cluster := constructs.NewRunnerCluster(cdktest.NewStack(t), "Cluster", nil)
 	assert.Equal(t, `RunnerCluster "Cluster": metric TaskCount needs ContainerInsights enabled or enhanced, got disabled`,
 		cdktest.PanicMessage(t, func() { cluster.MetricTaskCount(nil) }))
-	assert.Equal(t, `RunnerCluster "Cluster": metric ContainerInstanceCount needs ContainerInsights enabled or enhanced, got disabled`,
+	assert.Equal(t, `RunnerCluster "Cluster": metric ContainerInstanceCount needs ContainerInsights enabled or `+
+		`enhanced, got disabled`,
 		cdktest.PanicMessage(t, func() { cluster.MetricContainerInstanceCount(nil) }))
 }
 
@@ -336,7 +398,8 @@ func TestRunnerCluster_AccessorsReturnWhatWasMade(t *testing.T) {
 			assert.Falsef(t, accessors.Method(i).Call(nil)[0].IsZero(), "%s.%s returns nothing", accessors.Type(), method.Name)
 		}
 	}
-	assert.Same(t, cluster, stack.Node().FindChild(jsii.String("Cluster")), "a search of the tree must find our type, not a stand-in")
+	assert.Same(t, cluster, stack.Node().FindChild(jsii.String("Cluster")),
+		"a search of the tree must find our type, not a stand-in")
 	assert.Same(t, cluster.DefaultCapacity(), cluster.Node().FindChild(jsii.String("DefaultCapacity")))
 	assert.Same(t, second, cluster.Node().FindChild(jsii.String("Second")))
 	require.Equal(t, []*constructs.RunnerCapacity{cluster.DefaultCapacity(), second}, cluster.Capacities())
@@ -352,13 +415,17 @@ func TestRunnerCluster_ConnectionsAreThoseOfItsInstances(t *testing.T) {
 	other := awsec2.NewSecurityGroup(stack, jsii.String("Other"), &awsec2.SecurityGroupProps{Vpc: cluster.VPC()})
 
 	other.Connections().AllowFrom(cluster, awsec2.Port_Tcp(jsii.Number(5432)), jsii.String("jobs to the database"))
-	other.Connections().AllowFrom(cluster.DefaultCapacity(), awsec2.Port_Tcp(jsii.Number(6379)), jsii.String("jobs to the cache"))
+	other.Connections().AllowFrom(cluster.DefaultCapacity(), awsec2.Port_Tcp(jsii.Number(6379)),
+		jsii.String("jobs to the cache"))
 
 	rules := cdktest.Resources(cdktest.Template(stack), "AWS::EC2::SecurityGroupIngress")
 	require.Len(t, rules, 2)
 	for _, rule := range rules {
 		assertAt(t, rule, []expectation{
-			{"SourceSecurityGroupId", resolved(stack, cluster.SecurityGroup().SecurityGroupId()), "what jobs need would stay closed to them"},
+			{
+				"SourceSecurityGroupId", resolved(stack, cluster.SecurityGroup().SecurityGroupId()),
+				"what jobs need would stay closed to them",
+			},
 			{"GroupId", resolved(stack, other.SecurityGroupId()), "another group would be opened"},
 		})
 	}
@@ -373,7 +440,8 @@ func TestRunnerCluster_IsAConstructLikeAnyOther(t *testing.T) {
 	cluster := constructs.NewRunnerCluster(stack, "Cluster", nil)
 	second := cluster.AddCapacity("Second", nil)
 
-	inside := awscdk.NewCfnResource(cluster, jsii.String("Inside"), &awscdk.CfnResourceProps{Type: jsii.String("AWS::SNS::Topic")})
+	inside := awscdk.NewCfnResource(cluster, jsii.String("Inside"),
+		&awscdk.CfnResourceProps{Type: jsii.String("AWS::SNS::Topic")})
 	awscdk.NewCfnResource(second, jsii.String("Inside"), &awscdk.CfnResourceProps{Type: jsii.String("AWS::SNS::Topic")})
 	awscdk.Tags_Of(cluster).Add(jsii.String("team"), jsii.String("builds"), nil)
 	awscdk.Tags_Of(second).Add(jsii.String("purpose"), jsii.String("releases"), nil)
@@ -397,12 +465,15 @@ func TestRunnerCluster_IsAConstructLikeAnyOther(t *testing.T) {
 			for i, launchedResource := range []string{"instance", "volume"} {
 				specification := cdktest.At(launchTemplate, fmt.Sprintf("LaunchTemplateData.TagSpecifications.%d", i))
 				require.Equal(t, launchedResource, cdktest.At(specification, "ResourceType"))
-				assert.Containsf(t, cdktest.At(specification, "Tags"), team, "each %s costs money; the bill must show whose it is", launchedResource)
+				assert.Containsf(t, cdktest.At(specification, "Tags"), team, "each %s costs money; the bill must show whose it is",
+					launchedResource)
 			}
 			assert.Contains(t, cdktest.Properties(t, template, capacity.AutoScalingGroup())["Tags"], launched)
 		}
-		assert.Contains(t, cdktest.At(cdktest.Properties(t, template, second.LaunchTemplate()), "LaunchTemplateData.TagSpecifications.0.Tags"), purpose)
-		assert.NotContains(t, cdktest.At(cdktest.Properties(t, template, cluster.DefaultCapacity().LaunchTemplate()), "LaunchTemplateData.TagSpecifications.0.Tags"), purpose, "a capacity's tags are not its sibling's")
+		assert.Contains(t, cdktest.At(cdktest.Properties(t, template, second.LaunchTemplate()),
+			"LaunchTemplateData.TagSpecifications.0.Tags"), purpose)
+		assert.NotContains(t, cdktest.At(cdktest.Properties(t, template, cluster.DefaultCapacity().LaunchTemplate()),
+			"LaunchTemplateData.TagSpecifications.0.Tags"), purpose, "a capacity's tags are not its sibling's")
 	})
 	t.Run("in Annotations_Of", func(t *testing.T) {
 		assert.Equal(t, []string{
@@ -412,8 +483,10 @@ func TestRunnerCluster_IsAConstructLikeAnyOther(t *testing.T) {
 	})
 	t.Run("in AddDependency", func(t *testing.T) {
 		group := cdktest.Definition(t, template, second.AutoScalingGroup())
-		assert.Contains(t, group["DependsOn"], cdktest.LogicalID(t, before), "the group could start instances before what they need is there")
-		assert.Contains(t, cdktest.Definition(t, template, after)["DependsOn"], cdktest.LogicalID(t, second.AutoScalingGroup()),
+		assert.Contains(t, group["DependsOn"], cdktest.LogicalID(t, before),
+			"the group could start instances before what they need is there")
+		assert.Contains(t, cdktest.Definition(t, template, after)["DependsOn"], cdktest.LogicalID(t,
+			second.AutoScalingGroup()),
 			"what needs the cluster would be made before it")
 	})
 }
@@ -444,7 +517,8 @@ func TestRunnerCluster_TwoInOneStackDoNotCollide(t *testing.T) {
 		}, providers[cdktest.At(own, "Ref")], "a provider works for one cluster only")
 		for _, capacity := range cluster.Capacities() {
 			script := userData(t, template, capacity)
-			assert.Containsf(t, script, fmt.Sprintf("\nECS_CLUSTER=${%s}\n", cdktest.At(own, "Ref")), "instances of %s would join another cluster", *capacity.Node().Path())
+			assert.Containsf(t, script, fmt.Sprintf("\nECS_CLUSTER=${%s}\n", cdktest.At(own, "Ref")),
+				"instances of %s would join another cluster", *capacity.Node().Path())
 		}
 	}
 }
@@ -462,7 +536,8 @@ func TestRunnerCluster_AddCapacity_ExtendsTheDefaultStrategy(t *testing.T) {
 	name := func(capacity *constructs.RunnerCapacity) any {
 		return resolved(stack, capacity.CapacityProvider().CapacityProviderName())
 	}
-	assert.Equal(t, []any{name(cluster.DefaultCapacity()), name(byName), name(spot), name(baseOnly)}, association["CapacityProviders"],
+	assert.Equal(t, []any{name(cluster.DefaultCapacity()), name(byName), name(spot), name(baseOnly)},
+		association["CapacityProviders"],
 		"a task can name only providers of its cluster")
 	assert.Equal(t, []any{
 		map[string]any{"CapacityProvider": name(cluster.DefaultCapacity()), "Weight": 2.0},
@@ -489,11 +564,13 @@ func TestRunnerCluster_AddCapacity_FailsWhenTheIDIsTaken(t *testing.T) {
 	cluster := constructs.NewRunnerCluster(stack, "Cluster", nil)
 
 	for _, id := range []string{"DefaultCapacity", "Cluster", "Vpc"} {
-		assert.Equal(t, "capacity \""+id+"\" of RunnerCluster \"Cluster\":\nid must be an id that nothing in the cluster has, got \""+id+"\"",
+		assert.Equal(t, "capacity \""+id+
+			"\" of RunnerCluster \"Cluster\":\nid must be an id that nothing in the cluster has, got \""+id+"\"",
 			cdktest.PanicMessage(t, func() { cluster.AddCapacity(id, nil) }))
 	}
 	assert.Len(t, cluster.Capacities(), 1)
-	assert.Len(t, cdktest.Resource(t, cdktest.Template(stack), "AWS::ECS::ClusterCapacityProviderAssociations")["CapacityProviders"], 1)
+	assert.Len(t, cdktest.Resource(t, cdktest.Template(stack),
+		"AWS::ECS::ClusterCapacityProviderAssociations")["CapacityProviders"], 1)
 }
 
 func TestRunnerCluster_SynthesisFailsWhenNoCapacityHasAWeight(t *testing.T) {
@@ -504,7 +581,8 @@ func TestRunnerCluster_SynthesisFailsWhenNoCapacityHasAWeight(t *testing.T) {
 	cluster.AddCapacity("Second", nil)
 
 	message := cdktest.PanicMessage(t, func() { cdktest.Template(stack) })
-	assert.Contains(t, message, "[Test/Cluster] Weight must be 1 to 1000 for at least one capacity, got 0 for all: ECS refuses a default strategy without a weight")
+	assert.Contains(t, message, "[Test/Cluster] Weight must be 1 to 1000 for at least one capacity, got 0 for all: "+
+		"ECS refuses a default strategy without a weight")
 }
 
 func TestRunnerCluster_SynthesizesWhenOnlyAnAddedCapacityHasAWeight(t *testing.T) {
@@ -513,10 +591,14 @@ func TestRunnerCluster_SynthesizesWhenOnlyAnAddedCapacityHasAWeight(t *testing.T
 		DefaultCapacity: &constructs.RunnerCapacityProps{Weight: new(0)},
 	})
 	second := cluster.AddCapacity("Second", &constructs.RunnerCapacityProps{Weight: new(1)})
-	assertAt(t, cdktest.Resource(t, cdktest.Template(stack), "AWS::ECS::ClusterCapacityProviderAssociations"), []expectation{
-		{"DefaultCapacityProviderStrategy.0.CapacityProvider", resolved(stack, second.CapacityProvider().CapacityProviderName()), "the capacity without weight would get tasks"},
-		{"DefaultCapacityProviderStrategy.1", nil, "the capacity without weight would get tasks"},
-	})
+	assertAt(t, cdktest.Resource(t, cdktest.Template(stack), "AWS::ECS::ClusterCapacityProviderAssociations"),
+		[]expectation{
+			{
+				"DefaultCapacityProviderStrategy.0.CapacityProvider",
+				resolved(stack, second.CapacityProvider().CapacityProviderName()), "the capacity without weight would get tasks",
+			},
+			{"DefaultCapacityProviderStrategy.1", nil, "the capacity without weight would get tasks"},
+		})
 }
 
 // Each row is one way in which props of the cluster itself cannot work. Those
@@ -546,7 +628,8 @@ func TestRunnerCluster_FailsWhen(t *testing.T) {
 		{
 			"the name of the role is too long",
 			constructs.RunnerClusterProps{InstanceRoleName: strings.Repeat("r", 65)},
-			[]string{`InstanceRoleName must be at most 64 letters, digits and + = , . @ _ -, got "` + strings.Repeat("r", 65) + `"`},
+			[]string{`InstanceRoleName must be at most 64 letters, digits and + = , . @ _ -, got "` + strings.Repeat("r",
+				65) + `"`},
 		},
 		{
 			"the name of the profile has characters that IAM refuses",
@@ -566,17 +649,24 @@ func TestRunnerCluster_FailsWhen(t *testing.T) {
 		{
 			"the VPC has isolated subnets only",
 			constructs.RunnerClusterProps{VPC: isolated},
-			[]string{"VPC has neither private subnets with egress nor public subnets; give Subnets that have another way to GitHub"},
+			[]string{"VPC has neither private subnets with egress nor public subnets; give Subnets that have another way to " +
+				"GitHub"},
 		},
 		{
 			"the selection matches no subnet",
-			constructs.RunnerClusterProps{VPC: public, Subnets: &awsec2.SubnetSelection{SubnetType: awsec2.SubnetType_PUBLIC, AvailabilityZones: jsii.Strings("eu-central-1z")}},
+			constructs.RunnerClusterProps{VPC: public, Subnets: &awsec2.SubnetSelection{
+				SubnetType:        awsec2.SubnetType_PUBLIC,
+				AvailabilityZones: jsii.Strings("eu-central-1z"),
+			}},
 			[]string{"Subnets selects no subnet of VPC"},
 		},
 		{
 			"the selection names a kind of subnet that the VPC does not have",
-			constructs.RunnerClusterProps{VPC: public, Subnets: &awsec2.SubnetSelection{SubnetType: awsec2.SubnetType_PRIVATE_ISOLATED}},
-			[]string{"Subnets selects what VPC does not have (ThereSubnetGroups: There are no 'Isolated' subnet groups in this VPC. Available types: Public)"},
+			constructs.RunnerClusterProps{VPC: public, Subnets: &awsec2.SubnetSelection{
+				SubnetType: awsec2.SubnetType_PRIVATE_ISOLATED,
+			}},
+			[]string{"Subnets selects what VPC does not have (ThereSubnetGroups: There are no 'Isolated' subnet groups in " +
+				"this VPC. Available types: Public)"},
 		},
 		{
 			"a given role gets a name",
@@ -586,7 +676,8 @@ func TestRunnerCluster_FailsWhen(t *testing.T) {
 		{
 			"a given role should get the permissions of Session Manager",
 			constructs.RunnerClusterProps{InstanceRole: role, SessionManager: true},
-			[]string{"SessionManager cannot be used with InstanceRole: nothing is added to a given role; give it the permissions yourself"},
+			[]string{"SessionManager cannot be used with InstanceRole: nothing is added to a given role; give it the " +
+				"permissions yourself"},
 		},
 		{
 			"several props cannot be used, and then names them all",
@@ -598,7 +689,8 @@ func TestRunnerCluster_FailsWhen(t *testing.T) {
 				`ClusterName must be at most 255 letters, digits, - and _, got "a b"`,
 				"DefaultCapacity.MinInstances must be 0 to 10, got 11",
 				"Subnets needs the VPC from which it selects",
-				"SessionManager cannot be used with InstanceRole: nothing is added to a given role; give it the permissions yourself",
+				"SessionManager cannot be used with InstanceRole: nothing is added to a given role; give it the permissions " +
+					"yourself",
 			},
 		},
 	} {
@@ -628,19 +720,26 @@ func TestRunnerCluster_FailsWhenTheStackGivesCapacityProvidersAReservedName(t *t
 		{"aws", newStack("awsRunners"), "awsRunners"},
 		{"ECS in capitals", newStack("ECS-Runners"), "ECS-Runners"},
 		{"Fargate, mixed", newStack("FargateFreeRunners"), "FargateFreeRunners"},
-		{"of a stage", awscdk.NewStack(awscdk.NewStage(cdktest.NewApp(t, nil), jsii.String("Ecs"), nil), jsii.String("Runners"), nil), "Ecs-Runners"},
-		{"of the root of nested stacks", awscdk.NewNestedStack(awscdk.NewNestedStack(newStack("EcsRunners"), jsii.String("Outer"), nil), jsii.String("Inner"), nil), "EcsRunners"},
+		{"of a stage", awscdk.NewStack(awscdk.NewStage(cdktest.NewApp(t, nil), jsii.String("Ecs"), nil),
+			jsii.String("Runners"), nil), "Ecs-Runners"},
+		{"of the root of nested stacks", awscdk.NewNestedStack(awscdk.NewNestedStack(newStack("EcsRunners"),
+			jsii.String("Outer"), nil), jsii.String("Inner"), nil), "EcsRunners"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			want := fmt.Sprintf("CapacityProviderName is required: the name of the stack, %s, begins with aws, ecs or fargate, and ECS refuses capacity providers that CloudFormation names after it", test.root)
-			assert.Equal(t, "RunnerCluster \"Cluster\":\n"+want, cdktest.PanicMessage(t, func() { constructs.NewRunnerCluster(test.stack, "Cluster", nil) }))
+			want := fmt.Sprintf("CapacityProviderName is required: the name of the stack, %s, begins with aws, ecs or "+
+				"fargate, and ECS refuses capacity providers that CloudFormation names after it", test.root)
+			assert.Equal(t, "RunnerCluster \"Cluster\":\n"+want, cdktest.PanicMessage(t,
+				func() { constructs.NewRunnerCluster(test.stack, "Cluster", nil) }))
 			assert.Nil(t, test.stack.Node().TryFindChild(jsii.String("Cluster")), "what was refused must not be deployed")
 
 			named := func(name string) *constructs.RunnerCapacityProps {
 				return &constructs.RunnerCapacityProps{CapacityProviderName: name}
 			}
-			cluster := constructs.NewRunnerCluster(test.stack, "Cluster", &constructs.RunnerClusterProps{DefaultCapacity: named("first")})
-			assert.Equal(t, "capacity \"Second\" of RunnerCluster \"Cluster\":\n"+want, cdktest.PanicMessage(t, func() { cluster.AddCapacity("Second", nil) }))
+			cluster := constructs.NewRunnerCluster(test.stack, "Cluster", &constructs.RunnerClusterProps{
+				DefaultCapacity: named("first"),
+			})
+			assert.Equal(t, "capacity \"Second\" of RunnerCluster \"Cluster\":\n"+want, cdktest.PanicMessage(t,
+				func() { cluster.AddCapacity("Second", nil) }))
 			cluster.AddCapacity("Second", named("second"))
 			assert.Equal(t, 2, cdktest.Inventory(cdktest.Template(test.stack))["AWS::ECS::CapacityProvider"])
 		})
@@ -660,7 +759,8 @@ func TestRunnerCluster_WorksInStacksWhoseNamesAreNotReserved(t *testing.T) {
 func TestRunnerCluster_NeverWritesToProps(t *testing.T) {
 	stack := cdktest.NewStack(t)
 	vpc := awsec2.Vpc_FromVpcAttributes(stack, jsii.String("Vpc"), &awsec2.VpcAttributes{
-		VpcId: jsii.String("vpc-given"), AvailabilityZones: jsii.Strings("eu-central-1a"), PublicSubnetIds: jsii.Strings("subnet-public"),
+		VpcId: jsii.String("vpc-given"), AvailabilityZones: jsii.Strings("eu-central-1a"), PublicSubnetIds: jsii.Strings(
+			"subnet-public"),
 	})
 	for _, build := range []func() *constructs.RunnerClusterProps{
 		func() *constructs.RunnerClusterProps { return &constructs.RunnerClusterProps{} },
@@ -674,7 +774,9 @@ func TestRunnerCluster_NeverWritesToProps(t *testing.T) {
 			}
 		},
 		func() *constructs.RunnerClusterProps {
-			return &constructs.RunnerClusterProps{DefaultCapacity: &constructs.RunnerCapacityProps{InstanceTypes: []string{"m7i.large"}, WarmPool: &constructs.WarmPoolOptions{}}}
+			return &constructs.RunnerClusterProps{DefaultCapacity: &constructs.RunnerCapacityProps{InstanceTypes: []string{
+				"m7i.large",
+			}, WarmPool: &constructs.WarmPoolOptions{}}}
 		},
 	} {
 		props, untouched := build(), build()
@@ -699,5 +801,6 @@ func paths(stack awscdk.Stack) []string {
 // userData is the user data of a capacity's instances.
 func userData(t *testing.T, template map[string]any, capacity *constructs.RunnerCapacity) string {
 	t.Helper()
-	return cdktest.Text(t, cdktest.At(cdktest.Properties(t, template, capacity.LaunchTemplate()), "LaunchTemplateData.UserData"))
+	return cdktest.Text(t, cdktest.At(cdktest.Properties(t, template, capacity.LaunchTemplate()),
+		"LaunchTemplateData.UserData"))
 }

@@ -26,7 +26,8 @@ func TestFleet_WithDefaults(t *testing.T) {
 		ContainerName:    "runner",
 		LogRetentionDays: 30,
 	}, someFleet().WithDefaults())
-	assert.Equal(t, filled[constructs.RunnerFleetProps](t), filled[constructs.RunnerFleetProps](t).WithDefaults(), "a value that was given is gone")
+	assert.Equal(t, filled[constructs.RunnerFleetProps](t), filled[constructs.RunnerFleetProps](t).WithDefaults(),
+		"a value that was given is gone")
 }
 
 func TestFleet_Validate_NamesTheFieldTheValueAndWhatIsAllowed(t *testing.T) {
@@ -46,30 +47,97 @@ func TestFleet_Validate_NamesTheFieldTheValueAndWhatIsAllowed(t *testing.T) {
 			"a label with a comma", func(f *constructs.RunnerFleetProps) { f.Labels = []string{"a,b"} },
 			labels + `["a,b"]: label is not valid: "a,b", want letters, digits, dots, hyphens and underscores`,
 		},
-		{"group zero", func(f *constructs.RunnerFleetProps) { f.RunnerGroup = "0" }, `RunnerGroup must be the name of a runner group, or its id from 1, got "0"`},
-		{"group with a space", func(f *constructs.RunnerFleetProps) { f.RunnerGroup = "group " }, `RunnerGroup must be the name of a runner group, or its id from 1, got "group "`},
-		{"little CPU", func(f *constructs.RunnerFleetProps) { f.CPU = 127 }, "CPU must be at least 128 CPU units, of which a vCPU has 1024, or left out for a whole instance, got 127"},
-		{"little memory", func(f *constructs.RunnerFleetProps) { f.MemoryMiB = 511 }, "MemoryMiB must be at least 512 MiB, below which actions/runner does not work, or left out for a whole instance, got 511"},
-		{"the network of the host", func(f *constructs.RunnerFleetProps) { f.NetworkMode = awsecs.NetworkMode_HOST }, `NetworkMode must be bridge or awsvpc, got "host"`},
-		{"a relative tmpfs", func(f *constructs.RunnerFleetProps) { f.TmpfsMiB = map[string]int{"work": 1} }, `TmpfsMiB["work"] must be an absolute path such as "/home/runner/_work"`},
-		{"an empty tmpfs", func(f *constructs.RunnerFleetProps) { f.TmpfsMiB = map[string]int{"/work": 0} }, `TmpfsMiB["/work"] must be 1 MiB or more, got 0`},
-		{"less /dev/shm than Docker's", func(f *constructs.RunnerFleetProps) { f.ShmSizeMiB = 63 }, "ShmSizeMiB must be at least 64 MiB, the size that Docker gives it, got 63"},
-		{"a short idle time", func(f *constructs.RunnerFleetProps) { f.IdleTimeout = time.Second }, "IdleTimeout must be 30s to 24h in whole seconds, after which GitHub cancels jobs, got 1s"},
-		{"a long life", func(f *constructs.RunnerFleetProps) { f.Lifetime = 145 * time.Hour }, "Lifetime must be 10m to 144h in whole seconds, got 145h: GitHub ends a job after five days"},
-		{"no life beside waiting", func(f *constructs.RunnerFleetProps) { f.Lifetime = 10 * time.Minute }, "Lifetime must be more than IdleTimeout (5m) and StartTimeout (5m) together, got 10m"},
-		{"half a second", func(f *constructs.RunnerFleetProps) { f.StartTimeout = 90500 * time.Millisecond }, "StartTimeout must be 30s to 1h in whole seconds, got 1m30.5s"},
-		{"no time to cancel", func(f *constructs.RunnerFleetProps) { f.StopTimeout = 19 * time.Second }, "StopTimeout must be 20s to 144h in whole seconds, of which the last 10s are for cancelling a job, got 19s"},
-		{"a variable of ours", func(f *constructs.RunnerFleetProps) { f.Environment = map[string]string{"ECSRUNNERS_JOB_ID": "1"} }, `Environment["ECSRUNNERS_JOB_ID"] must not begin with ECSRUNNERS_: those variables configure the supervisor`},
+		{
+			"group zero", func(f *constructs.RunnerFleetProps) { f.RunnerGroup = "0" },
+			`RunnerGroup must be the name of a runner group, or its id from 1, got "0"`,
+		},
+		{
+			"group with a space", func(f *constructs.RunnerFleetProps) { f.RunnerGroup = "group " },
+			`RunnerGroup must be the name of a runner group, or its id from 1, got "group "`,
+		},
+		{
+			"little CPU", func(f *constructs.RunnerFleetProps) { f.CPU = 127 },
+			"CPU must be at least 128 CPU units, of which a vCPU has 1024, or left out for a whole instance, got 127",
+		},
+		{
+			"little memory", func(f *constructs.RunnerFleetProps) { f.MemoryMiB = 511 },
+			"MemoryMiB must be at least 512 MiB, below which actions/runner does not work, or left out for a whole " +
+				"instance, got 511",
+		},
+		{
+			"the network of the host", func(f *constructs.RunnerFleetProps) { f.NetworkMode = awsecs.NetworkMode_HOST },
+			`NetworkMode must be bridge or awsvpc, got "host"`,
+		},
+		{
+			"a relative tmpfs", func(f *constructs.RunnerFleetProps) { f.TmpfsMiB = map[string]int{"work": 1} },
+			`TmpfsMiB["work"] must be an absolute path such as "/home/runner/_work"`,
+		},
+		{
+			"an empty tmpfs", func(f *constructs.RunnerFleetProps) { f.TmpfsMiB = map[string]int{"/work": 0} },
+			`TmpfsMiB["/work"] must be 1 MiB or more, got 0`,
+		},
+		{
+			"less /dev/shm than Docker's", func(f *constructs.RunnerFleetProps) { f.ShmSizeMiB = 63 },
+			"ShmSizeMiB must be at least 64 MiB, the size that Docker gives it, got 63",
+		},
+		{
+			"a short idle time", func(f *constructs.RunnerFleetProps) { f.IdleTimeout = time.Second },
+			"IdleTimeout must be 30s to 24h in whole seconds, after which GitHub cancels jobs, got 1s",
+		},
+		{
+			"a long life", func(f *constructs.RunnerFleetProps) { f.Lifetime = 145 * time.Hour },
+			"Lifetime must be 10m to 144h in whole seconds, got 145h: GitHub ends a job after five days",
+		},
+		{
+			"no life beside waiting", func(f *constructs.RunnerFleetProps) { f.Lifetime = 10 * time.Minute },
+			"Lifetime must be more than IdleTimeout (5m) and StartTimeout (5m) together, got 10m",
+		},
+		{
+			"half a second", func(f *constructs.RunnerFleetProps) { f.StartTimeout = 90500 * time.Millisecond },
+			"StartTimeout must be 30s to 1h in whole seconds, got 1m30.5s",
+		},
+		{
+			"no time to cancel", func(f *constructs.RunnerFleetProps) { f.StopTimeout = 19 * time.Second },
+			"StopTimeout must be 20s to 144h in whole seconds, of which the last 10s are for cancelling a job, got 19s",
+		},
+		{"a variable of ours", func(f *constructs.RunnerFleetProps) {
+			f.Environment = map[string]string{
+				"ECSRUNNERS_JOB_ID": "1",
+			}
+		}, `Environment["ECSRUNNERS_JOB_ID"] must not begin with ECSRUNNERS_: those variables configure the supervisor`},
 		{"an argument of the runner", func(f *constructs.RunnerFleetProps) {
 			f.Environment = map[string]string{"ACTIONS_RUNNER_INPUT_TOKEN": "1"}
-		}, `Environment["ACTIONS_RUNNER_INPUT_TOKEN"] must not begin with ACTIONS_RUNNER_INPUT_: the supervisor sets those arguments of actions/runner`},
-		{"no variable", func(f *constructs.RunnerFleetProps) { f.Environment = map[string]string{"A-B": "1"} }, `Environment["A-B"] must be letters, digits and _, beginning with a letter or _`},
-		{"a family with a revision", func(f *constructs.RunnerFleetProps) { f.Family = "runner:1" }, `Family must be at most 255 letters, digits, - and _, got "runner:1"`},
-		{"a container with a dot", func(f *constructs.RunnerFleetProps) { f.ContainerName = "a.b" }, `ContainerName must be at most 255 letters, digits, - and _, got "a.b"`},
-		{"a task role with a slash", func(f *constructs.RunnerFleetProps) { f.TaskRoleName = "a/b" }, `TaskRoleName must be at most 64 letters, digits and + = , . @ _ -, got "a/b"`},
-		{"an execution role with a slash", func(f *constructs.RunnerFleetProps) { f.ExecutionRoleName = "a/b" }, `ExecutionRoleName must be at most 64 letters, digits and + = , . @ _ -, got "a/b"`},
-		{"a log group with a colon", func(f *constructs.RunnerFleetProps) { f.LogGroupName = "a:b" }, `LogGroupName must be at most 512 letters, digits and . _ / # -, got "a:b"`},
-		{"an odd retention", func(f *constructs.RunnerFleetProps) { f.LogRetentionDays = 2 }, "LogRetentionDays must be one of [1 3 5 7 14 30 60 90 120 150 180 365 400 545 731 1096 1827 2192 2557 2922 3288 3653], got 2"},
+		}, `Environment["ACTIONS_RUNNER_INPUT_TOKEN"] must not begin with ACTIONS_RUNNER_INPUT_: the supervisor sets ` +
+			`those arguments of actions/runner`},
+		{
+			"no variable", func(f *constructs.RunnerFleetProps) { f.Environment = map[string]string{"A-B": "1"} },
+			`Environment["A-B"] must be letters, digits and _, beginning with a letter or _`,
+		},
+		{
+			"a family with a revision", func(f *constructs.RunnerFleetProps) { f.Family = "runner:1" },
+			`Family must be at most 255 letters, digits, - and _, got "runner:1"`,
+		},
+		{
+			"a container with a dot", func(f *constructs.RunnerFleetProps) { f.ContainerName = "a.b" },
+			`ContainerName must be at most 255 letters, digits, - and _, got "a.b"`,
+		},
+		{
+			"a task role with a slash", func(f *constructs.RunnerFleetProps) { f.TaskRoleName = "a/b" },
+			`TaskRoleName must be at most 64 letters, digits and + = , . @ _ -, got "a/b"`,
+		},
+		{
+			"an execution role with a slash", func(f *constructs.RunnerFleetProps) { f.ExecutionRoleName = "a/b" },
+			`ExecutionRoleName must be at most 64 letters, digits and + = , . @ _ -, got "a/b"`,
+		},
+		{
+			"a log group with a colon", func(f *constructs.RunnerFleetProps) { f.LogGroupName = "a:b" },
+			`LogGroupName must be at most 512 letters, digits and . _ / # -, got "a:b"`,
+		},
+		{
+			"an odd retention", func(f *constructs.RunnerFleetProps) { f.LogRetentionDays = 2 },
+			"LogRetentionDays must be one of [1 3 5 7 14 30 60 90 120 150 180 365 400 545 731 1096 1827 2192 2557 2922 3288 " +
+				"3653], got 2",
+		},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			fleet := someFleet().WithDefaults()
@@ -91,7 +159,9 @@ func TestFleet_Fit_FillsTheSmallestInstance(t *testing.T) {
 		{[]string{"g6.xlarge", "m7i.xlarge"}, 4096, 14848},
 		{[]string{"g6.xlarge"}, 2048, 7168}, // not known
 	} {
-		fleet, problems := someFleet().WithDefaults().Fit(constructs.Placement{Capacity: constructs.RunnerCapacityProps{InstanceTypes: test.types}.WithDefaults()})
+		fleet, problems := someFleet().WithDefaults().Fit(constructs.Placement{Capacity: constructs.RunnerCapacityProps{
+			InstanceTypes: test.types,
+		}.WithDefaults()})
 		assert.NoError(t, problems)
 		assert.Equal(t, test.cpu, fleet.CPU, test.types)
 		assert.Equal(t, test.memory, fleet.MemoryMiB, test.types)
@@ -109,19 +179,22 @@ func TestFleet_Fit_ShowsTheArithmetic(t *testing.T) {
 		{
 			"too much memory", func(f *constructs.RunnerFleetProps) { f.MemoryMiB = 7363 },
 			constructs.Placement{Capacity: large},
-			"MemoryMiB must be at most 7362, or the task never starts, got 7363: m7i-flex.large, the smallest instance type of the capacity, has 8192 MiB; it registers about 8192 x 0.93 = 7618 with ECS, of which 256 are reserved",
+			"MemoryMiB must be at most 7362, or the task never starts, got 7363: m7i-flex.large, the smallest instance type " +
+				"of the capacity, has 8192 MiB; it registers about 8192 x 0.93 = 7618 with ECS, of which 256 are reserved",
 		},
 		{
 			"too much CPU", func(f *constructs.RunnerFleetProps) { f.CPU = 2049 },
 			constructs.Placement{Capacity: large},
-			"CPU must be at most 2048, or the task never starts, got 2049: m7i-flex.large, the smallest instance type of the capacity, has 2 vCPU of 1024 units",
+			"CPU must be at most 2048, or the task never starts, got 2049: m7i-flex.large, the smallest instance type of " +
+				"the capacity, has 2 vCPU of 1024 units",
 		},
 		{
 			"tmpfs beyond the memory", func(f *constructs.RunnerFleetProps) {
 				f.TmpfsMiB, f.ShmSizeMiB = map[string]int{"/a": 4000, "/b": 3068}, 100
 			},
 			constructs.Placement{Capacity: large},
-			"TmpfsMiB and ShmSizeMiB must be less than MemoryMiB (7168) together, because they count as the task's memory, got 7168 MiB",
+			"TmpfsMiB and ShmSizeMiB must be less than MemoryMiB (7168) together, because they count as the task's memory, " +
+				"got 7168 MiB",
 		},
 		{
 			"privileged", func(f *constructs.RunnerFleetProps) { f.Privileged = true },
@@ -131,7 +204,8 @@ func TestFleet_Fit_ShowsTheArithmetic(t *testing.T) {
 		{
 			"awsvpc in public subnets", func(f *constructs.RunnerFleetProps) { f.NetworkMode = awsecs.NetworkMode_AWS_VPC },
 			constructs.Placement{Capacity: large, PublicSubnets: true},
-			`NetworkMode must be bridge in public subnets: tasks in awsvpc mode on EC2 get no public address, and so cannot reach GitHub`,
+			`NetworkMode must be bridge in public subnets: tasks in awsvpc mode on EC2 get no public address, and so cannot ` +
+				`reach GitHub`,
 		},
 		{
 			"a group in a repository", func(f *constructs.RunnerFleetProps) { f.RunnerGroup = "g" },

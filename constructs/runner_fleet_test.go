@@ -38,9 +38,10 @@ func newSystem(t *testing.T) system {
 	t.Helper()
 	stack := cdktest.NewStack(t)
 	cluster := constructs.NewRunnerCluster(stack, "Cluster", nil)
-	return system{stack, cluster, constructs.NewRunnerRegistration(stack, "Registration", &constructs.RunnerRegistrationProps{
-		Scope: constructs.Organization("my-org"), Cluster: cluster,
-	})}
+	return system{stack, cluster, constructs.NewRunnerRegistration(stack, "Registration",
+		&constructs.RunnerRegistrationProps{
+			Scope: constructs.Organization("my-org"), Cluster: cluster,
+		})}
 }
 
 // fleetProps are the least that a fleet takes.
@@ -119,7 +120,11 @@ func TestRunnerFleet_ByDefaultRunsOneUnprivilegedJobAnInstance(t *testing.T) {
 		{"EntryPoint", nil, "the image says what runs"},
 		{"StopTimeout", 120.0, "a job would be killed 30 seconds after the task is stopped"},
 		{"LinuxParameters.InitProcessEnabled", false, "the supervisor is the init process"},
-		{"LinuxParameters.Capabilities.Drop", []any{"NET_RAW", "MKNOD"}, "a job that is root could forge its neighbours' packets"},
+		{
+			"LinuxParameters.Capabilities.Drop",
+			[]any{"NET_RAW", "MKNOD"},
+			"a job that is root could forge its neighbours' packets",
+		},
 		{"LinuxParameters.Capabilities.Add", nil, "more than docker's own"},
 		{"Ulimits.0", map[string]any{"Name": "nofile", "SoftLimit": 65536.0, "HardLimit": 65536.0}, "builds open many files"},
 		{"LogConfiguration.Options.mode", "non-blocking", "a job would hang when its log is not taken"},
@@ -144,7 +149,10 @@ func TestRunnerFleet_ByDefaultRunsOneUnprivilegedJobAnInstance(t *testing.T) {
 	}
 	_, err := runnercontract.Parse(lookup)
 	require.NoError(t, err, "the supervisor would refuse its environment")
-	assertAt(t, cdktest.Properties(t, template, fleet.LogGroup()), []expectation{{"RetentionInDays", 30.0, "logs would be kept, and paid for, forever"}})
+	assertAt(t, cdktest.Properties(t, template, fleet.LogGroup()), []expectation{{
+		"RetentionInDays", 30.0,
+		"logs would be kept, and paid for, forever",
+	}})
 	assert.Empty(t, cdktest.Warnings(s.stack))
 }
 
@@ -160,16 +168,34 @@ func TestRunnerFleet_TheTaskRoleIsATasksIdentity(t *testing.T) {
 			"Action": "sts:AssumeRole", "Effect": "Allow", "Principal": map[string]any{"Service": "ecs-tasks.amazonaws.com"},
 			"Condition": map[string]any{
 				"StringEquals": map[string]any{"aws:SourceAccount": resolved(s.stack, s.stack.Account())},
-				"ArnLike":      map[string]any{"aws:SourceArn": map[string]any{"Fn::Join": []any{"", []any{"arn:", map[string]any{"Ref": "AWS::Partition"}, ":ecs:", map[string]any{"Ref": "AWS::Region"}, ":", map[string]any{"Ref": "AWS::AccountId"}, ":*"}}}},
+				"ArnLike": map[string]any{"aws:SourceArn": map[string]any{"Fn::Join": []any{
+					"",
+					[]any{
+						"arn:",
+						map[string]any{"Ref": "AWS::Partition"},
+						":ecs:",
+						map[string]any{"Ref": "AWS::Region"},
+						":",
+						map[string]any{"Ref": "AWS::AccountId"},
+						":*",
+					},
+				}}},
 			},
-		}}, cdktest.At(properties, "AssumeRolePolicyDocument.Statement"), "who else assumes the %s role can name the session as he likes", name)
+		}}, cdktest.At(properties,
+			"AssumeRolePolicyDocument.Statement"), "who else assumes the %s role can name the session as he likes", name)
 		assert.NotContains(t, properties, "ManagedPolicyArns")
 	}
 	function := resolved(s.stack, s.registration.Function().FunctionArn())
 	statements := statementsOf(t, template, s.stack, fleet.TaskRole())
 	assert.ElementsMatch(t, []any{
-		map[string]any{"Effect": "Allow", "Action": "lambda:InvokeFunctionUrl", "Resource": function, "Condition": map[string]any{"StringEquals": map[string]any{"lambda:FunctionUrlAuthType": "AWS_IAM"}}},
-		map[string]any{"Effect": "Allow", "Action": "lambda:InvokeFunction", "Resource": function, "Condition": map[string]any{"Bool": map[string]any{"lambda:InvokedViaFunctionUrl": true}}},
+		map[string]any{
+			"Effect": "Allow", "Action": "lambda:InvokeFunctionUrl", "Resource": function,
+			"Condition": map[string]any{"StringEquals": map[string]any{"lambda:FunctionUrlAuthType": "AWS_IAM"}},
+		},
+		map[string]any{
+			"Effect": "Allow", "Action": "lambda:InvokeFunction", "Resource": function,
+			"Condition": map[string]any{"Bool": map[string]any{"lambda:InvokedViaFunctionUrl": true}},
+		},
 		map[string]any{
 			"Effect": "Deny", "Action": []any{"lambda:InvokeAsync", "lambda:InvokeFunction"},
 			"Resource":  []any{function, map[string]any{"Fn::Join": []any{"", []any{function, ":*"}}}},
@@ -179,8 +205,9 @@ func TestRunnerFleet_TheTaskRoleIsATasksIdentity(t *testing.T) {
 
 	service := registrationService(t, template, s)
 	assert.Equal(t, []registrationcontract.Fleet{{
-		Name: "linux", Labels: []string{"self-hosted", "Linux", "x64"}, Family: *fleet.TaskDefinition().Family(), LeaseSeconds: 900,
-		RoleID: fmt.Sprintf("${%s.RoleId}", cdktest.LogicalID(t, fleet.TaskRole())),
+		Name: "linux", Labels: []string{"self-hosted", "Linux", "x64"}, Family: *fleet.TaskDefinition().Family(),
+		LeaseSeconds: 900,
+		RoleID:       fmt.Sprintf("${%s.RoleId}", cdktest.LogicalID(t, fleet.TaskRole())),
 	}}, service.Fleets, "the function would not know the fleet's tasks")
 }
 
@@ -201,7 +228,8 @@ func statementsOf(t *testing.T, template map[string]any, stack awscdk.Stack, rol
 // CloudFormation fills in is spelled as in Fn::Sub.
 func registrationService(t *testing.T, template map[string]any, s system) registrationcontract.Config {
 	t.Helper()
-	all, _ := cdktest.At(cdktest.Properties(t, template, s.registration.Function()), "Environment.Variables").(map[string]any)
+	all, _ := cdktest.At(cdktest.Properties(t, template, s.registration.Function()),
+		"Environment.Variables").(map[string]any)
 	service, err := registrationcontract.Parse(func(name string) (string, bool) {
 		value, found := all[name]
 		switch name {
@@ -225,11 +253,14 @@ func TestRunnerFleet_TakesItsProps(t *testing.T) {
 		VPC: awsec2.NewVpc(stack, jsii.String("Vpc"), &awsec2.VpcProps{NatGateways: jsii.Number(1)}),
 	})
 	docker := cluster.AddCapacity("Docker", &constructs.RunnerCapacityProps{
-		InstanceTypes: []string{"m8g.xlarge"}, Architecture: constructs.ARM64, Agent: &constructs.AgentOptions{Privileged: true},
+		InstanceTypes: []string{"m8g.xlarge"}, Architecture: constructs.ARM64, Agent: &constructs.AgentOptions{
+			Privileged: true,
+		},
 	})
-	s := system{stack, cluster, constructs.NewRunnerRegistration(stack, "Registration", &constructs.RunnerRegistrationProps{
-		Scope: constructs.Organization("my-org"), Cluster: cluster,
-	})}
+	s := system{stack, cluster, constructs.NewRunnerRegistration(stack, "Registration",
+		&constructs.RunnerRegistrationProps{
+			Scope: constructs.Organization("my-org"), Cluster: cluster,
+		})}
 	secret := awssecretsmanager.NewSecret(stack, jsii.String("Token"), nil)
 	volume := &awsecs.Volume{Name: jsii.String("cache"), Host: &awsecs.Host{SourcePath: jsii.String("/var/cache/jobs")}}
 	fleet := s.fleet("Docker", func(p *constructs.RunnerFleetProps) {
@@ -254,7 +285,11 @@ func TestRunnerFleet_TakesItsProps(t *testing.T) {
 	assertAt(t, definition, []expectation{
 		{"Family", "docker", ""},
 		{"NetworkMode", "awsvpc", ""},
-		{"Volumes", []any{map[string]any{"Name": "cache", "Host": map[string]any{"SourcePath": "/var/cache/jobs"}}}, "one volume, mounted twice"},
+		{
+			"Volumes",
+			[]any{map[string]any{"Name": "cache", "Host": map[string]any{"SourcePath": "/var/cache/jobs"}}},
+			"one volume, mounted twice",
+		},
 	})
 	assertAt(t, runner, []expectation{
 		{"Name", "job", ""},
@@ -262,7 +297,10 @@ func TestRunnerFleet_TakesItsProps(t *testing.T) {
 		{"Memory", 2048.0, ""},
 		{"Privileged", true, ""},
 		{"LinuxParameters.Capabilities.Drop", nil, "a privileged container has them all"},
-		{"LinuxParameters.Tmpfs.0", map[string]any{"ContainerPath": "/home/runner/_work", "Size": 512.0, "MountOptions": []any{"exec", "nodev", "nosuid"}}, "jobs could not run what they build"},
+		{"LinuxParameters.Tmpfs.0", map[string]any{
+			"ContainerPath": "/home/runner/_work", "Size": 512.0,
+			"MountOptions": []any{"exec", "nodev", "nosuid"},
+		}, "jobs could not run what they build"},
 		{"LinuxParameters.SharedMemorySize", 1024.0, "browsers in jobs would crash"},
 		{"MountPoints", []any{
 			map[string]any{"SourceVolume": "cache", "ContainerPath": "/cache", "ReadOnly": false},
@@ -275,13 +313,17 @@ func TestRunnerFleet_TakesItsProps(t *testing.T) {
 	})
 	got := containerVariables(runner)
 	for name, want := range map[string]string{
-		"GOPROXY": "https://proxy.example.com", runnercontract.EnvIdleTimeout: "20m0s", runnercontract.EnvLifetime: "2h0m0s", runnercontract.EnvStartTimeout: "10m0s", runnercontract.EnvStopTimeout: "30m0s",
+		"GOPROXY": "https://proxy.example.com", runnercontract.EnvIdleTimeout: "20m0s", runnercontract.EnvLifetime: "2h0m0s",
+		runnercontract.EnvStartTimeout: "10m0s", runnercontract.EnvStopTimeout: "30m0s",
 	} {
 		assert.Equal(t, want, got[name], name)
 	}
 	assert.Equal(t, "jobs", cdktest.Properties(t, template, fleet.TaskRole())["RoleName"])
 	assert.Equal(t, "agent", cdktest.Properties(t, template, fleet.ExecutionRole())["RoleName"])
-	assertAt(t, cdktest.Properties(t, template, fleet.LogGroup()), []expectation{{"LogGroupName", "/runners", ""}, {"RetentionInDays", 7.0, ""}})
+	assertAt(t, cdktest.Properties(t, template, fleet.LogGroup()), []expectation{
+		{"LogGroupName", "/runners", ""},
+		{"RetentionInDays", 7.0, ""},
+	})
 	assert.NotNil(t, cdktest.Properties(t, template, fleet.LogGroup())["KmsKeyId"])
 	registered := registrationService(t, template, s).Fleets[0]
 	assert.Equal(t, "Docker", registered.RunnerGroup)
@@ -289,23 +331,33 @@ func TestRunnerFleet_TakesItsProps(t *testing.T) {
 
 	rule := cdktest.Properties(t, template, ingress.Rule(fleet))
 	assertAt(t, rule, []expectation{
-		{"Targets.0.RetryPolicy", map[string]any{"MaximumEventAgeInSeconds": 600.0, "MaximumRetryAttempts": 20.0}, "a task for a job of yesterday"},
+		{
+			"Targets.0.RetryPolicy",
+			map[string]any{"MaximumEventAgeInSeconds": 600.0, "MaximumRetryAttempts": 20.0},
+			"a task for a job of yesterday",
+		},
 	})
 	parameters := cdktest.At(rule, "Targets.0.EcsParameters")
 	assertAt(t, parameters.(map[string]any), []expectation{
 		{"PlacementConstraints", []any{map[string]any{"Type": "distinctInstance"}}, "two privileged jobs would share a host"},
 		{"NetworkConfiguration.AwsVpcConfiguration.AssignPublicIp", "DISABLED", "EC2 knows no other"},
-		{"NetworkConfiguration.AwsVpcConfiguration.SecurityGroups.0", resolved(stack, cluster.SecurityGroup().SecurityGroupId()), "EventBridge would take the VPC's default group"},
+		{
+			"NetworkConfiguration.AwsVpcConfiguration.SecurityGroups.0",
+			resolved(stack, cluster.SecurityGroup().SecurityGroupId()), "EventBridge would take the VPC's default group",
+		},
 	})
 	assert.Len(t, cdktest.At(parameters, "NetworkConfiguration.AwsVpcConfiguration.Subnets"), 2)
 }
 
 func TestRunnerFleet_Metrics(t *testing.T) {
 	stack := cdktest.NewStack(t)
-	cluster := constructs.NewRunnerCluster(stack, "Cluster", &constructs.RunnerClusterProps{ContainerInsights: awsecs.ContainerInsights_ENABLED})
-	s := system{stack, cluster, constructs.NewRunnerRegistration(stack, "Registration", &constructs.RunnerRegistrationProps{
-		Scope: constructs.Organization("my-org"), Cluster: cluster,
-	})}
+	cluster := constructs.NewRunnerCluster(stack, "Cluster", &constructs.RunnerClusterProps{
+		ContainerInsights: awsecs.ContainerInsights_ENABLED,
+	})
+	s := system{stack, cluster, constructs.NewRunnerRegistration(stack, "Registration",
+		&constructs.RunnerRegistrationProps{
+			Scope: constructs.Organization("my-org"), Cluster: cluster,
+		})}
 	fleet := s.fleet("Linux", func(p *constructs.RunnerFleetProps) { p.Family = "linux-runner" })
 	for name, metric := range map[string]awscloudwatch.Metric{
 		"MemoryUtilized": fleet.MetricMemoryUtilized(&awscloudwatch.MetricOptions{Statistic: jsii.String("Maximum")}),
@@ -314,10 +366,14 @@ func TestRunnerFleet_Metrics(t *testing.T) {
 		assert.Equal(t, "ECS/ContainerInsights", *metric.Namespace())
 		assert.Equal(t, name, *metric.MetricName())
 		assert.Equal(t, "Maximum", *metric.Statistic())
-		assert.Equal(t, map[string]any{"ClusterName": resolved(stack, cluster.Cluster().ClusterName()), "TaskDefinitionFamily": "linux-runner"}, stack.Resolve(metric.Dimensions()))
+		assert.Equal(t, map[string]any{
+			"ClusterName":          resolved(stack, cluster.Cluster().ClusterName()),
+			"TaskDefinitionFamily": "linux-runner",
+		}, stack.Resolve(metric.Dimensions()))
 	}
 	blind := newSystem(t).fleet("Linux", nil)
-	assert.Equal(t, `RunnerCluster "Cluster": metric MemoryUtilized needs ContainerInsights enabled or enhanced, got disabled`,
+	assert.Equal(t,
+		`RunnerCluster "Cluster": metric MemoryUtilized needs ContainerInsights enabled or enhanced, got disabled`,
 		cdktest.PanicMessage(t, func() { blind.MetricMemoryUtilized(nil) }))
 }
 
@@ -334,21 +390,31 @@ func TestRunnerFleet_FailsWhen(t *testing.T) {
 		change   func(*constructs.RunnerFleetProps)
 		want     string
 	}{
-		{"nothing is given", "Fleet", func(p *constructs.RunnerFleetProps) { *p = constructs.RunnerFleetProps{} }, `RunnerFleet "Fleet":
+		{
+			"nothing is given", "Fleet", func(p *constructs.RunnerFleetProps) { *p = constructs.RunnerFleetProps{} },
+			`RunnerFleet "Fleet":
 Labels must be one to 100 labels of letters, digits and . _ -, at most 4000 characters together, got an empty list: no labels
 Image is required: the image in which jobs run, such as RunnerImagePipeline.Image()
-Registration is required: the registration that gives the tasks their runners`},
+Registration is required: the registration that gives the tasks their runners`,
+		},
 		{"the id is no name", "A_Fleet", nil, `RunnerFleet "A_Fleet":
 Name must be at most 24 lower-case letters, digits and single hyphens, beginning with a letter, got "a_fleet"`},
 		{"the name is taken", "Second", func(p *constructs.RunnerFleetProps) { p.Name = "first" }, `RunnerFleet "Second":
 Name must be a name that no other fleet of the registration has, got "first"`},
-		{"the capacity is another cluster's", "Fleet", func(p *constructs.RunnerFleetProps) { p.Capacity = other.DefaultCapacity() }, `RunnerFleet "Fleet":
+		{"the capacity is another cluster's", "Fleet", func(p *constructs.RunnerFleetProps) {
+			p.Capacity = other.DefaultCapacity()
+		}, `RunnerFleet "Fleet":
 Capacity must be a capacity of Test/Cluster, the cluster of Registration, got "Test/Other/DefaultCapacity"`},
-		{"there is no image for the architecture", "Fleet", func(p *constructs.RunnerFleetProps) { p.Image, p.Capacity = image.Image(), arm }, `RunnerFleet "Fleet":
+		{"there is no image for the architecture", "Fleet", func(p *constructs.RunnerFleetProps) {
+			p.Image,
+				p.Capacity = image.Image(), arm
+		}, `RunnerFleet "Fleet":
 Image must be an image for arm64, the architecture of the capacity: add it to Architectures of the RunnerImagePipeline`},
 		{"the task does not fit", "Fleet", func(p *constructs.RunnerFleetProps) { p.MemoryMiB = 8192 }, `RunnerFleet "Fleet":
 MemoryMiB must be at most 7362, or the task never starts, got 8192: m7i-flex.large, the smallest instance type of the capacity, has 8192 MiB; it registers about 8192 x 0.93 = 7618 with ECS, of which 256 are reserved`},
-		{"the host's network is asked for", "Fleet", func(p *constructs.RunnerFleetProps) { p.NetworkMode = awsecs.NetworkMode_HOST }, `RunnerFleet "Fleet":
+		{"the host's network is asked for", "Fleet", func(p *constructs.RunnerFleetProps) {
+			p.NetworkMode = awsecs.NetworkMode_HOST
+		}, `RunnerFleet "Fleet":
 NetworkMode must be bridge or awsvpc, got "host"`},
 		{"the agent and the subnets do not allow it", "Fleet", func(p *constructs.RunnerFleetProps) {
 			p.Privileged, p.NetworkMode = true, awsecs.NetworkMode_AWS_VPC
@@ -356,7 +422,8 @@ NetworkMode must be bridge or awsvpc, got "host"`},
 Privileged needs Agent.Privileged of the capacity: the agent refuses the container otherwise
 NetworkMode must be bridge in public subnets: tasks in awsvpc mode on EC2 get no public address, and so cannot reach GitHub`},
 		{"variables and mounts are wrong", "Fleet", func(p *constructs.RunnerFleetProps) {
-			secret := awsecs.Secret_FromSecretsManager(awssecretsmanager.Secret_FromSecretNameV2(s.stack, jsii.String("Named"), jsii.String("x")), nil)
+			secret := awsecs.Secret_FromSecretsManager(awssecretsmanager.Secret_FromSecretNameV2(s.stack, jsii.String("Named"),
+				jsii.String("x")), nil)
 			p.Environment = map[string]string{"A": "1", "ECSRUNNERS_FLEET": "other"}
 			p.Secrets = map[string]awsecs.Secret{"A": secret}
 			p.Mounts = []constructs.MountOptions{{Path: "/a"}}
@@ -370,8 +437,11 @@ Mounts[0] needs a named Volume and an absolute Path`},
 				p.Labels = append(p.Labels, fmt.Sprintf("%03d-%s", i, strings.Repeat("x", 170)))
 			}
 		}, "environment is too large"},
-		{"the family is not known", "Fleet", func(p *constructs.RunnerFleetProps) { p.Family = *awscdk.Aws_STACK_NAME() }, `RunnerFleet "Fleet":
-Family must be literal text, not a token: rules and policies are written for the family`},
+		{
+			"the family is not known", "Fleet", func(p *constructs.RunnerFleetProps) { p.Family = *awscdk.Aws_STACK_NAME() },
+			`RunnerFleet "Fleet":
+Family must be literal text, not a token: rules and policies are written for the family`,
+		},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			assert.Contains(t, cdktest.PanicMessage(t, func() { s.fleet(test.id, test.change) }), test.want)
@@ -386,7 +456,8 @@ func TestRunnerFleet_GrantsReachJobs(t *testing.T) {
 	fleet := s.fleet("Linux", nil)
 	awss3.NewBucket(s.stack, jsii.String("Cache"), nil).GrantRead(fleet, nil)
 	other := awslambda.NewFunction(s.stack, jsii.String("Other"), &awslambda.FunctionProps{
-		Runtime: awslambda.Runtime_NODEJS_22_X(), Handler: jsii.String("index.handler"), Code: awslambda.Code_FromInline(jsii.String("x")),
+		Runtime: awslambda.Runtime_NODEJS_22_X(), Handler: jsii.String("index.handler"), Code: awslambda.Code_FromInline(
+			jsii.String("x")),
 	})
 	other.GrantInvoke(fleet) // another function than the registration's
 	template := cdktest.Template(s.stack)
@@ -401,21 +472,31 @@ func TestRunnerFleet_SynthesisFailsWhenAJobCouldPassForAnotherTask(t *testing.T)
 		open func(system, *constructs.RunnerFleet)
 		want string
 	}{
-		"by a grant on the function": {func(s system, f *constructs.RunnerFleet) { s.registration.Function().GrantInvoke(f) }, "lets jobs call lambda:InvokeFunction on the registration function past its URL"},
+		"by a grant on the function": {func(s system, f *constructs.RunnerFleet) {
+			s.registration.Function().GrantInvoke(
+				f)
+		}, "lets jobs call lambda:InvokeFunction on the registration function past its URL"},
 		"by a grant on all functions": {func(_ system, f *constructs.RunnerFleet) {
-			f.GrantPrincipal().AddToPrincipalPolicy(awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{Actions: jsii.Strings("lambda:*"), Resources: jsii.Strings("*")}))
+			f.GrantPrincipal().AddToPrincipalPolicy(awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
+				Actions: jsii.Strings("lambda:*"), Resources: jsii.Strings("*"),
+			}))
 		}, "lets jobs call lambda:InvokeFunction"},
 		"by a pattern": {func(_ system, f *constructs.RunnerFleet) {
-			f.GrantPrincipal().AddToPrincipalPolicy(awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{Actions: jsii.Strings("lambda:Invoke*"), Resources: jsii.Strings("arn:aws:lambda:*:*:function:*")}))
+			f.GrantPrincipal().AddToPrincipalPolicy(awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
+				Actions: jsii.Strings("lambda:Invoke*"), Resources: jsii.Strings("arn:aws:lambda:*:*:function:*"),
+			}))
 		}, "lets jobs call lambda:InvokeFunction"},
 		"by all but something": {func(_ system, f *constructs.RunnerFleet) {
-			f.GrantPrincipal().AddToPrincipalPolicy(awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{NotActions: jsii.Strings("s3:*"), Resources: jsii.Strings("*")}))
+			f.GrantPrincipal().AddToPrincipalPolicy(awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
+				NotActions: jsii.Strings("s3:*"), Resources: jsii.Strings("*"),
+			}))
 		}, "lets jobs call lambda:InvokeFunction"},
 		"by a managed policy of AWS": {func(_ system, f *constructs.RunnerFleet) {
 			f.TaskRole().AddManagedPolicy(awsiam.ManagedPolicy_FromAwsManagedPolicyName(jsii.String("AdministratorAccess")))
 		}, "the managed policy AdministratorAccess lets jobs call"},
 		"by a managed policy of AWS in a folder": {func(_ system, f *constructs.RunnerFleet) {
-			f.TaskRole().AddManagedPolicy(awsiam.ManagedPolicy_FromAwsManagedPolicyName(jsii.String("service-role/AWSLambdaRole")))
+			f.TaskRole().AddManagedPolicy(awsiam.ManagedPolicy_FromAwsManagedPolicyName(
+				jsii.String("service-role/AWSLambdaRole")))
 		}, "the managed policy AWSLambdaRole lets jobs call"},
 		"by full access to Lambda": {func(_ system, f *constructs.RunnerFleet) {
 			f.TaskRole().AddManagedPolicy(awsiam.ManagedPolicy_FromAwsManagedPolicyName(jsii.String("AWSLambda_FullAccess")))
@@ -432,7 +513,9 @@ func TestRunnerFleet_SynthesisFailsWhenAJobCouldPassForAnotherTask(t *testing.T)
 		}, "Test/Inline lets jobs call"},
 		"by another trust policy": {func(_ system, f *constructs.RunnerFleet) {
 			f.TaskRole().Node().DefaultChild().(awsiam.CfnRole).SetAssumeRolePolicyDocument(map[string]any{
-				"Statement": []any{map[string]any{"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": map[string]any{"AWS": "*"}}},
+				"Statement": []any{map[string]any{"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": map[string]any{
+					"AWS": "*",
+				}}},
 			})
 		}, "the trust policy of its task role must be map"},
 		"by a managed policy": {func(s system, f *constructs.RunnerFleet) {
@@ -462,11 +545,13 @@ func TestRunnerFleet_SynthesisFailsWhenAGrantInAnotherStackOpensTheFunction(t *t
 	app := cdktest.NewApp(t, nil)
 	base, fleets := awscdk.NewStack(app, jsii.String("Base"), nil), awscdk.NewStack(app, jsii.String("Fleets"), nil)
 	cluster := constructs.NewRunnerCluster(base, "Cluster", nil)
-	s := system{fleets, cluster, constructs.NewRunnerRegistration(base, "Registration", &constructs.RunnerRegistrationProps{
-		Scope: constructs.Organization("my-org"), Cluster: cluster,
-	})}
+	s := system{fleets, cluster, constructs.NewRunnerRegistration(base, "Registration",
+		&constructs.RunnerRegistrationProps{
+			Scope: constructs.Organization("my-org"), Cluster: cluster,
+		})}
 	s.registration.Function().GrantInvoke(s.fleet("Linux", nil))
-	assert.Contains(t, cdktest.PanicMessage(t, func() { app.Synth(nil) }), "lets jobs call lambda:InvokeFunction on the registration function past its URL")
+	assert.Contains(t, cdktest.PanicMessage(t, func() { app.Synth(nil) }),
+		"lets jobs call lambda:InvokeFunction on the registration function past its URL")
 }
 
 // The construct tree of a company is not ours to choose: cluster and registration,
@@ -478,9 +563,14 @@ func TestRunnerFleet_SpreadOverStacksThereIsNoCycleAndNoRevisionInAnOutput(t *te
 
 	image := constructs.NewRunnerImagePipeline(images, "Image", nil)
 	cluster := constructs.NewRunnerCluster(base, "Cluster", nil)
-	registration := constructs.NewRunnerRegistration(base, "Registration", &constructs.RunnerRegistrationProps{Scope: constructs.Repository("my-org/app"), Cluster: cluster})
+	registration := constructs.NewRunnerRegistration(base, "Registration", &constructs.RunnerRegistrationProps{
+		Scope: constructs.Repository("my-org/app"), Cluster: cluster,
+	})
 	bucket := awss3.NewBucket(fleets, jsii.String("Cache"), nil)
-	fleet := constructs.NewRunnerFleet(fleets, "Linux", &constructs.RunnerFleetProps{Registration: registration, Image: image.Image(), Labels: []string{"linux"}})
+	fleet := constructs.NewRunnerFleet(fleets, "Linux", &constructs.RunnerFleetProps{
+		Registration: registration,
+		Image:        image.Image(), Labels: []string{"linux"},
+	})
 	bucket.GrantReadWrite(fleet, nil)
 	ingress := constructs.NewWebhookIngress(front, "Ingress", owners())
 	ingress.AddFleet(fleet)
@@ -495,7 +585,9 @@ func TestRunnerFleet_SpreadOverStacksThereIsNoCycleAndNoRevisionInAnOutput(t *te
 			for id, resource := range template["Resources"].(map[string]any) {
 				switch kind := cdktest.At(resource, "Type"); kind {
 				case "AWS::ECS::TaskDefinition", "AWS::Lambda::Version", "Custom::RunnerImage":
-					assert.NotContainsf(t, string(encoded), `"`+id+`"`, "%s of %s refers to %s, a %s: CloudFormation refuses to change what another stack imports", name, *stack.StackName(), id, kind)
+					assert.NotContainsf(t, string(encoded), `"`+id+`"`,
+						"%s of %s refers to %s, a %s: CloudFormation refuses to change what another stack imports", name,
+						*stack.StackName(), id, kind)
 				}
 			}
 		}
@@ -530,22 +622,37 @@ func TestWebhookIngress_AddFleet_StartsATaskForEachQueuedJob(t *testing.T) {
 		{"Targets.0.EcsParameters.CapacityProviderStrategy", []any{map[string]any{
 			"CapacityProvider": resolved(s.stack, fleet.Capacity().CapacityProvider().CapacityProviderName()), "Weight": 1.0,
 		}}, "no instance would start"},
-		{"Targets.0.EcsParameters.PlacementStrategies", []any{map[string]any{"Type": "binpack", "Field": "memory"}}, "tasks would spread over instances, none of which would become empty"},
+		{
+			"Targets.0.EcsParameters.PlacementStrategies",
+			[]any{map[string]any{"Type": "binpack", "Field": "memory"}},
+			"tasks would spread over instances, none of which would become empty",
+		},
 		{"Targets.0.EcsParameters.PlacementConstraints", nil, ""},
 		{"Targets.0.EcsParameters.NetworkConfiguration", nil, "ECS refuses one in bridge mode"},
 		{"Targets.0.EcsParameters.TaskCount", 1.0, "a job is one task's"},
 		{"Targets.0.EcsParameters.PropagateTags", "TASK_DEFINITION", "nobody could tell whose the tasks are"},
 		{"Targets.0.EcsParameters.EnableECSManagedTags", true, "bills could not tell the cluster"},
-		{"Targets.0.RetryPolicy", map[string]any{"MaximumEventAgeInSeconds": 900.0, "MaximumRetryAttempts": 185.0}, "a task for a job of yesterday"},
-		{"Targets.0.DeadLetterConfig.Arn", resolved(s.stack, ingress.DeadLetters().QueueArn()), "what ECS refuses would be gone"},
+		{
+			"Targets.0.RetryPolicy",
+			map[string]any{"MaximumEventAgeInSeconds": 900.0, "MaximumRetryAttempts": 185.0},
+			"a task for a job of yesterday",
+		},
+		{
+			"Targets.0.DeadLetterConfig.Arn", resolved(s.stack, ingress.DeadLetters().QueueArn()),
+			"what ECS refuses would be gone",
+		},
 		{"Targets.0.Input", nil, ""},
 	})
 	family := *fleet.TaskDefinition().Family()
-	assert.True(t, strings.HasSuffix(cdktest.Text(t, cdktest.At(rule, "Targets.0.EcsParameters.TaskDefinitionArn")), ":task-definition/"+family), "a revision would go stale with the next deployment")
+	assert.True(t, strings.HasSuffix(cdktest.Text(t, cdktest.At(rule, "Targets.0.EcsParameters.TaskDefinitionArn")),
+		":task-definition/"+family), "a revision would go stale with the next deployment")
 
 	// The overrides as EventBridge makes them of an event.
 	transformer := cdktest.At(rule, "Targets.0.InputTransformer").(map[string]any)
-	dispatch := contract.Dispatch{Fleet: "linux", JobID: "29679449526", Repository: "my-org/app", Labels: "linux", DeliveryID: "72d3162e", Attempt: "1"}
+	dispatch := contract.Dispatch{
+		Fleet: "linux", JobID: "29679449526", Repository: "my-org/app", Labels: "linux",
+		DeliveryID: "72d3162e", Attempt: "1",
+	}
 	encoded, err := json.Marshal(map[string]any{"detail": map[string]any{"dispatch": dispatch}})
 	require.NoError(t, err)
 	var event any
@@ -567,36 +674,49 @@ func TestWebhookIngress_AddFleet_StartsATaskForEachQueuedJob(t *testing.T) {
 	}}}}, overrides, "the supervisor would not know its job; and nothing in an event may become a command")
 	assert.Less(t, len(text), 8192, "ECS takes no longer overrides")
 
-	role := cdktest.Definition(t, template, s.stack.Node().FindChild(jsii.String("Ingress")).Node().FindChild(jsii.String("RuleRole-linux")))
+	role := cdktest.Definition(t, template, s.stack.Node().FindChild(jsii.String("Ingress")).Node().FindChild(
+		jsii.String("RuleRole-linux")))
 	statements := cdktest.At(role, "Properties.Policies.0.PolicyDocument.Statement").([]any)
 	require.Len(t, statements, 3)
-	assert.True(t, strings.HasSuffix(cdktest.Text(t, cdktest.At(statements[0], "Resource")), ":task-definition/"+family+":*"), "any revision of the family, and no other family")
+	assert.True(t, strings.HasSuffix(cdktest.Text(t, cdktest.At(statements[0], "Resource")), ":task-definition/"+family+
+		":*"), "any revision of the family, and no other family")
 	assertAt(t, statements[0].(map[string]any), []expectation{
 		{"Action", "ecs:RunTask", ""},
-		{"Condition.ArnEquals.ecs:cluster", resolved(s.stack, s.cluster.Cluster().ClusterArn()), "tasks could start in any cluster"},
+		{
+			"Condition.ArnEquals.ecs:cluster", resolved(s.stack, s.cluster.Cluster().ClusterArn()),
+			"tasks could start in any cluster",
+		},
 	})
 	assertAt(t, statements[2].(map[string]any), []expectation{
 		{"Action", "iam:PassRole", ""},
-		{"Resource", []any{resolved(s.stack, fleet.ExecutionRole().RoleArn()), resolved(s.stack, fleet.TaskRole().RoleArn())}, "tasks could get other roles"},
+		{"Resource", []any{resolved(s.stack, fleet.ExecutionRole().RoleArn()), resolved(s.stack,
+			fleet.TaskRole().RoleArn())}, "tasks could get other roles"},
 		{"Condition.StringEquals.iam:PassedToService", "ecs-tasks.amazonaws.com", "others could get the roles"},
 	})
 	assertAt(t, role, []expectation{
 		{"Properties.AssumeRolePolicyDocument.Statement.0.Principal.Service", "events.amazonaws.com", ""},
-		{"Properties.AssumeRolePolicyDocument.Statement.0.Condition.StringEquals.aws:SourceAccount", resolved(s.stack, s.stack.Account()), "another account's rule could use it"},
+		{"Properties.AssumeRolePolicyDocument.Statement.0.Condition.StringEquals.aws:SourceAccount", resolved(s.stack,
+			s.stack.Account()), "another account's rule could use it"},
 	})
 	bus := fmt.Sprintf("rule/${%s}/*", cdktest.LogicalID(t, ingress.Bus()))
-	assert.True(t, strings.HasSuffix(cdktest.Text(t, cdktest.At(role, "Properties.AssumeRolePolicyDocument.Statement.0.Condition.ArnLike.aws:SourceArn")), bus), "any rule could use it")
+	assert.True(t,
+		strings.HasSuffix(cdktest.Text(t,
+			cdktest.At(role,
+				"Properties.AssumeRolePolicyDocument.Statement.0.Condition.ArnLike.aws:SourceArn")), bus), "any rule could use it")
 
 	letters, _ := json.Marshal(cdktest.Resource(t, template, "AWS::SQS::QueuePolicy"))
 	assert.Contains(t, string(letters), `"Service":"events.amazonaws.com"`, "EventBridge could not leave dead letters")
 	definition := cdktest.Definition(t, template, ingress.Rule(fleet))
 	for _, needed := range []string{
-		cdktest.LogicalID(t, fleet.TaskDefinition()), cdktest.LogicalID(t, s.cluster.CapacityProviderAssociations()), cdktest.LogicalID(t, fleet.ExecutionRole()),
+		cdktest.LogicalID(t, fleet.TaskDefinition()), cdktest.LogicalID(t, s.cluster.CapacityProviderAssociations()),
+		cdktest.LogicalID(t, fleet.ExecutionRole()),
 	} {
 		assert.Contains(t, definition["DependsOn"], needed, "a task could start before it")
 	}
-	assert.Contains(t, cdktest.Definition(t, template, ingress.Function())["DependsOn"], cdktest.LogicalID(t, ingress.Rule(fleet)), "a job could be routed to a fleet whose rule is not there yet")
-	for _, metric := range []string{*ingress.MetricFailedInvocations(fleet, nil).MetricName(), *ingress.MetricDeadLetters(fleet, nil).MetricName()} {
+	assert.Contains(t, cdktest.Definition(t, template, ingress.Function())["DependsOn"], cdktest.LogicalID(t,
+		ingress.Rule(fleet)), "a job could be routed to a fleet whose rule is not there yet")
+	for _, metric := range []string{*ingress.MetricFailedInvocations(fleet, nil).MetricName(), *ingress.MetricDeadLetters(
+		fleet, nil).MetricName()} {
 		assert.Contains(t, []string{"FailedInvocations", "InvocationsSentToDlq"}, metric)
 	}
 	stranger := newSystem(t).fleet("Stranger", nil)

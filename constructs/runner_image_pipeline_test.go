@@ -99,7 +99,11 @@ func TestRunnerImagePipeline_ByDefaultBuildsOurDockerfileAndKeepsItFresh(t *test
 		{"SecondarySources.0.Type", "CODECOMMIT", ""},
 		{"SecondarySources.0.SourceIdentifier", "image", "build.sh finds the Dockerfile by this name"},
 		{"SecondarySources.0.Location", resolved(stack, pipeline.SourceRepository().RepositoryCloneUrlHttp()), ""},
-		{"SecondarySourceVersions", []any{map[string]any{"SourceIdentifier": "image", "SourceVersion": "main"}}, "another branch would be built than the one that is pushed"},
+		{
+			"SecondarySourceVersions",
+			[]any{map[string]any{"SourceIdentifier": "image", "SourceVersion": "main"}},
+			"another branch would be built than the one that is pushed",
+		},
 		{"Artifacts.Type", "NO_ARTIFACTS", ""},
 		{"Cache", map[string]any{"Type": "LOCAL", "Modes": []any{"LOCAL_DOCKER_LAYER_CACHE"}}, ""},
 		{
@@ -107,7 +111,10 @@ func TestRunnerImagePipeline_ByDefaultBuildsOurDockerfileAndKeepsItFresh(t *test
 			map[string]any{"Status": "ENABLED", "GroupName": resolved(stack, pipeline.LogGroup(constructs.X64).LogGroupName())},
 			"CodeBuild would make a log group that keeps logs forever",
 		},
-		{"ServiceRole", resolved(stack, pipeline.BuildRole().RoleArn()), "by its name CodeBuild would not find a role with a path"},
+		{
+			"ServiceRole", resolved(stack, pipeline.BuildRole().RoleArn()),
+			"by its name CodeBuild would not find a role with a path",
+		},
 		{"TimeoutInMinutes", 30.0, ""},
 		{"QueuedTimeoutInMinutes", 15.0, "CloudFormation would give up before the build began"},
 		{"VpcConfig", nil, ""},
@@ -120,25 +127,47 @@ func TestRunnerImagePipeline_ByDefaultBuildsOurDockerfileAndKeepsItFresh(t *test
 
 	repository := cdktest.Definition(t, template, pipeline.Repository())
 	assertAt(t, repository, []expectation{
-		{"DeletionPolicy", "RetainExceptOnCreate", "the images would go with the stack, or a first deployment that failed could not be repeated"},
+		{
+			"DeletionPolicy", "RetainExceptOnCreate",
+			"the images would go with the stack, or a first deployment that failed could not be repeated",
+		},
 		{"UpdateReplacePolicy", "Retain", ""},
 		{"Properties.EmptyOnDelete", true, "a first deployment that fails after a push could not be rolled back"},
 		{"Properties.ImageScanningConfiguration.ScanOnPush", true, "nobody would know of vulnerabilities"},
-		{"Properties.ImageTagMutability", "IMMUTABLE_WITH_EXCLUSION", "whoever can push could replace an image that was checked"},
+		{
+			"Properties.ImageTagMutability", "IMMUTABLE_WITH_EXCLUSION",
+			"whoever can push could replace an image that was checked",
+		},
 		{"Properties.ImageTagMutabilityExclusionFilters", []any{
-			map[string]any{"ImageTagMutabilityExclusionFilterType": "WILDCARD", "ImageTagMutabilityExclusionFilterValue": "latest-x64"},
+			map[string]any{
+				"ImageTagMutabilityExclusionFilterType":  "WILDCARD",
+				"ImageTagMutabilityExclusionFilterValue": "latest-x64",
+			},
 		}, "the channel tag could not be moved"},
 		{"Properties.EncryptionConfiguration", nil, "AES256 is what ECR does without"},
 	})
 	var lifecycle map[string]any
-	require.NoError(t, json.Unmarshal([]byte(cdktest.At(repository, "Properties.LifecyclePolicy.LifecyclePolicyText").(string)), &lifecycle))
+	require.NoError(t,
+		json.Unmarshal([]byte(cdktest.At(repository, "Properties.LifecyclePolicy.LifecyclePolicyText").(string)), &lifecycle))
 	rule := func(priority float64, description string, selection map[string]any) any {
-		return map[string]any{"rulePriority": priority, "description": description, "selection": selection, "action": map[string]any{"type": "expire"}}
+		return map[string]any{
+			"rulePriority": priority, "description": description, "selection": selection,
+			"action": map[string]any{"type": "expire"},
+		}
 	}
 	assert.Equal(t, []any{
-		rule(1, "Tasks start from latest-x64", map[string]any{"tagStatus": "tagged", "tagPatternList": []any{"latest-x64"}, "countType": "imageCountMoreThan", "countNumber": 1.0}),
-		rule(2, "Nothing refers to images without a tag", map[string]any{"tagStatus": "untagged", "countType": "sinceImagePushed", "countNumber": 7.0, "countUnit": "days"}),
-		rule(3, "Some images to go back to", map[string]any{"tagStatus": "any", "countType": "imageCountMoreThan", "countNumber": 5.0}),
+		rule(1, "Tasks start from latest-x64", map[string]any{
+			"tagStatus": "tagged", "tagPatternList": []any{"latest-x64"},
+			"countType": "imageCountMoreThan", "countNumber": 1.0,
+		}),
+		rule(2, "Nothing refers to images without a tag", map[string]any{
+			"tagStatus": "untagged",
+			"countType": "sinceImagePushed", "countNumber": 7.0, "countUnit": "days",
+		}),
+		rule(3, "Some images to go back to", map[string]any{
+			"tagStatus": "any", "countType": "imageCountMoreThan",
+			"countNumber": 5.0,
+		}),
 	}, lifecycle["rules"], "the image in use would expire, or old ones be paid for forever")
 
 	source := cdktest.Definition(t, template, pipeline.SourceRepository())
@@ -150,7 +179,10 @@ func TestRunnerImagePipeline_ByDefaultBuildsOurDockerfileAndKeepsItFresh(t *test
 	for _, logs := range []awsconstructs.IConstruct{pipeline.LogGroup(constructs.X64), pipeline.FunctionLogGroup()} {
 		assertAt(t, cdktest.Definition(t, template, logs), []expectation{
 			{"Properties.RetentionInDays", 30.0, "logs would be kept, and paid for, forever"},
-			{"Properties.LogGroupName", nil, "it stays when a first deployment is rolled back, and the next could not make it again"},
+			{
+				"Properties.LogGroupName", nil,
+				"it stays when a first deployment is rolled back, and the next could not make it again",
+			},
 			{"DeletionPolicy", "Retain", "the link in the error of a deployment would lead nowhere"},
 		})
 	}
@@ -187,7 +219,10 @@ func TestRunnerImagePipeline_ADeploymentWaitsForTheImage(t *testing.T) {
 		Repository: "${" + cdktest.LogicalID(t, pipeline.Repository()) + "}",
 		Tag:        "latest-x64",
 	}}, configuration.Projects)
-	assertAt(t, cdktest.Properties(t, template, waiting), []expectation{{"Type", "String", ""}, {"Value", imagebuildcontract.NotWaiting, "the program would not understand it"}})
+	assertAt(t, cdktest.Properties(t, template, waiting), []expectation{
+		{"Type", "String", ""},
+		{"Value", imagebuildcontract.NotWaiting, "the program would not understand it"},
+	})
 
 	ended := pipeline.Node().FindChild(jsii.String("Ended"))
 	assertAt(t, cdktest.Properties(t, template, ended), []expectation{
@@ -202,7 +237,11 @@ func TestRunnerImagePipeline_ADeploymentWaitsForTheImage(t *testing.T) {
 	})
 	assertAt(t, cdktest.Resource(t, template, "AWS::Lambda::Permission"), []expectation{
 		{"Principal", "events.amazonaws.com", ""},
-		{"SourceArn", map[string]any{"Fn::GetAtt": []any{cdktest.LogicalID(t, ended), "Arn"}}, "rules of others could invoke the function"},
+		{
+			"SourceArn",
+			map[string]any{"Fn::GetAtt": []any{cdktest.LogicalID(t, ended), "Arn"}},
+			"rules of others could invoke the function",
+		},
 	})
 
 	var image map[string]any
@@ -232,7 +271,12 @@ func TestRunnerImagePipeline_RolesCanDoNothingElse(t *testing.T) {
 	template := cdktest.Template(stack)
 	bucket := map[string]any{"Fn::Sub": "cdk-hnb659fds-assets-${AWS::AccountId}-${AWS::Region}"}
 	arn := func(rest ...any) map[string]any {
-		return map[string]any{"Fn::Join": []any{"", append([]any{"arn:", map[string]any{"Ref": "AWS::Partition"}, ":s3:::", bucket}, rest...)}}
+		return map[string]any{"Fn::Join": []any{"", append([]any{
+			"arn:",
+			map[string]any{"Ref": "AWS::Partition"},
+			":s3:::",
+			bucket,
+		}, rest...)}}
 	}
 
 	assertAt(t, cdktest.Properties(t, template, pipeline.BuildRole()), []expectation{
@@ -240,38 +284,59 @@ func TestRunnerImagePipeline_RolesCanDoNothingElse(t *testing.T) {
 		{"Path", "/service-role/", ""},
 		{"AssumeRolePolicyDocument.Statement", []any{map[string]any{
 			"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": map[string]any{"Service": "codebuild.amazonaws.com"},
-			"Condition": map[string]any{"StringEquals": map[string]any{"aws:SourceAccount": map[string]any{"Ref": "AWS::AccountId"}}},
+			"Condition": map[string]any{"StringEquals": map[string]any{"aws:SourceAccount": map[string]any{
+				"Ref": "AWS::AccountId",
+			}}},
 		}}, "a project of another account could use the role"},
 	})
 	assert.ElementsMatch(t, []any{
-		map[string]any{"Effect": "Allow", "Action": []any{"s3:GetObject", "s3:GetObjectVersion"}, "Resource": arn("/" + library(t, template) + ".zip")},
+		map[string]any{
+			"Effect": "Allow", "Action": []any{"s3:GetObject", "s3:GetObjectVersion"},
+			"Resource": arn("/" + library(t, template) + ".zip"),
+		},
 		map[string]any{"Effect": "Allow", "Action": []any{"s3:GetBucketAcl", "s3:GetBucketLocation"}, "Resource": arn()},
-		map[string]any{"Effect": "Allow", "Action": "codecommit:GitPull", "Resource": resolved(stack, pipeline.SourceRepository().RepositoryArn())},
+		map[string]any{"Effect": "Allow", "Action": "codecommit:GitPull", "Resource": resolved(stack,
+			pipeline.SourceRepository().RepositoryArn())},
 		map[string]any{"Effect": "Allow", "Action": "ecr:GetAuthorizationToken", "Resource": "*"},
 		map[string]any{"Effect": "Allow", "Action": []any{
 			"ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:CompleteLayerUpload", "ecr:DescribeImages",
 			"ecr:GetDownloadUrlForLayer", "ecr:InitiateLayerUpload", "ecr:PutImage", "ecr:UploadLayerPart",
 		}, "Resource": resolved(stack, pipeline.Repository().RepositoryArn())},
-		map[string]any{"Effect": "Allow", "Action": []any{"logs:CreateLogStream", "logs:PutLogEvents"}, "Resource": resolved(stack, pipeline.LogGroup(constructs.X64).LogGroupArn())},
+		map[string]any{
+			"Effect": "Allow", "Action": []any{"logs:CreateLogStream", "logs:PutLogEvents"},
+			"Resource": resolved(stack, pipeline.LogGroup(constructs.X64).LogGroupArn()),
+		},
 	}, statements(t, template, pipeline.BuildRole()), "whoever takes over a build gets what it can do")
 
 	functionRole := pipeline.Node().FindChild(jsii.String("FunctionRole"))
 	parameter := cdktest.LogicalID(t, pipeline.Node().FindChild(jsii.String("WaitingX64")))
 	assert.ElementsMatch(t, []any{
-		map[string]any{"Effect": "Allow", "Action": []any{"codebuild:BatchGetBuilds", "codebuild:StartBuild"}, "Resource": resolved(stack, pipeline.Project(constructs.X64).ProjectArn())},
-		map[string]any{"Effect": "Allow", "Action": []any{"ssm:GetParameter", "ssm:PutParameter"}, "Resource": map[string]any{"Fn::Join": []any{"", []any{
-			"arn:",
-			map[string]any{"Ref": "AWS::Partition"},
-			":ssm:",
-			map[string]any{"Ref": "AWS::Region"},
-			":",
-			map[string]any{"Ref": "AWS::AccountId"},
-			":parameter/",
-			map[string]any{"Ref": parameter},
-		}}}},
-		map[string]any{"Effect": "Allow", "Action": "ecr:DescribeImages", "Resource": resolved(stack, pipeline.Repository().RepositoryArn())},
-		map[string]any{"Effect": "Allow", "Action": "cloudformation:DescribeStacks", "Resource": map[string]any{"Ref": "AWS::StackId"}},
-		map[string]any{"Effect": "Allow", "Action": []any{"logs:CreateLogStream", "logs:PutLogEvents"}, "Resource": resolved(stack, pipeline.FunctionLogGroup().LogGroupArn())},
+		map[string]any{
+			"Effect": "Allow", "Action": []any{"codebuild:BatchGetBuilds", "codebuild:StartBuild"},
+			"Resource": resolved(stack, pipeline.Project(constructs.X64).ProjectArn()),
+		},
+		map[string]any{
+			"Effect": "Allow", "Action": []any{"ssm:GetParameter", "ssm:PutParameter"},
+			"Resource": map[string]any{"Fn::Join": []any{"", []any{
+				"arn:",
+				map[string]any{"Ref": "AWS::Partition"},
+				":ssm:",
+				map[string]any{"Ref": "AWS::Region"},
+				":",
+				map[string]any{"Ref": "AWS::AccountId"},
+				":parameter/",
+				map[string]any{"Ref": parameter},
+			}}},
+		},
+		map[string]any{"Effect": "Allow", "Action": "ecr:DescribeImages", "Resource": resolved(stack,
+			pipeline.Repository().RepositoryArn())},
+		map[string]any{"Effect": "Allow", "Action": "cloudformation:DescribeStacks", "Resource": map[string]any{
+			"Ref": "AWS::StackId",
+		}},
+		map[string]any{
+			"Effect": "Allow", "Action": []any{"logs:CreateLogStream", "logs:PutLogEvents"},
+			"Resource": resolved(stack, pipeline.FunctionLogGroup().LogGroupArn()),
+		},
 	}, statements(t, template, functionRole))
 	assert.NotContains(t, fmt.Sprint(cdktest.Properties(t, template, pipeline.Project(constructs.X64))), parameter,
 		"the steps of a Dockerfile could find the address at which CloudFormation takes answers")
@@ -283,7 +348,8 @@ func TestRunnerImagePipeline_RolesCanDoNothingElse(t *testing.T) {
 			for _, policy := range cdktest.Resources(template, "AWS::IAM::Policy") {
 				if cdktest.At(policy, "Roles.0.Ref") == id {
 					assert.Equal(t, []any{map[string]any{
-						"Effect": "Allow", "Action": "codebuild:StartBuild", "Resource": resolved(stack, pipeline.Project(constructs.X64).ProjectArn()),
+						"Effect": "Allow", "Action": "codebuild:StartBuild", "Resource": resolved(stack,
+							pipeline.Project(constructs.X64).ProjectArn()),
 					}}, cdktest.At(policy, "PolicyDocument.Statement"))
 				}
 			}
@@ -307,7 +373,8 @@ func TestRunnerImagePipeline_BuildsOnPushAndDaily(t *testing.T) {
 		}
 		return found
 	}
-	projects := []string{cdktest.LogicalID(t, pipeline.Project(constructs.ARM64)), cdktest.LogicalID(t, pipeline.Project(constructs.X64))}
+	projects := []string{cdktest.LogicalID(t, pipeline.Project(constructs.ARM64)), cdktest.LogicalID(t,
+		pipeline.Project(constructs.X64))}
 
 	schedule := cdktest.Properties(t, template, pipeline.Node().FindChild(jsii.String("Schedule")))
 	assert.Equal(t, "rate(12 hours)", schedule["ScheduleExpression"])
@@ -320,16 +387,19 @@ func TestRunnerImagePipeline_BuildsOnPushAndDaily(t *testing.T) {
 		{"EventPattern.detail.referenceName", []any{"release"}, "pushes of other branches would start builds"},
 		{"EventPattern.resources", []any{resolved(stack, pipeline.SourceRepository().RepositoryArn())}, ""},
 	})
-	assert.Equal(t, map[string]any{projects[0]: nil, projects[1]: nil}, targets(push), "the channel would not be moved to what was pushed")
+	assert.Equal(t, map[string]any{projects[0]: nil, projects[1]: nil}, targets(push),
+		"the channel would not be moved to what was pushed")
 	assertAt(t, cdktest.Properties(t, template, pipeline.Project(constructs.ARM64)), []expectation{
 		{"Environment.Type", "ARM_CONTAINER", ""},
 		{"Environment.Image", "aws/codebuild/amazonlinux-aarch64-standard:3.0", ""},
 		{"Cache.Type", "NO_CACHE", "CodeBuild has no cache of Docker's layers on ARM"},
 	})
-	assert.Equal(t, "latest-arm64", variables(cdktest.Properties(t, template, pipeline.Project(constructs.ARM64)))["CHANNEL"])
+	assert.Equal(t, "latest-arm64", variables(cdktest.Properties(t, template,
+		pipeline.Project(constructs.ARM64)))["CHANNEL"])
 	assert.Equal(t, 2, cdktest.Inventory(template)["Custom::RunnerImage"], "a deployment must wait for both images")
 	assert.Equal(t, 2, cdktest.Inventory(template)["AWS::SSM::Parameter"])
-	assert.Len(t, cdktest.At(cdktest.Properties(t, template, pipeline.Repository()), "ImageTagMutabilityExclusionFilters"), 2)
+	assert.Len(t, cdktest.At(cdktest.Properties(t, template, pipeline.Repository()),
+		"ImageTagMutabilityExclusionFilters"), 2)
 
 	quiet := constructs.NewRunnerImagePipeline(stack, "Quiet", &constructs.RunnerImagePipelineProps{Schedule: "none"})
 	assert.Nil(t, quiet.Node().TryFindChild(jsii.String("Schedule")))
@@ -338,9 +408,15 @@ func TestRunnerImagePipeline_BuildsOnPushAndDaily(t *testing.T) {
 func TestRunnerImagePipeline_TakesWhatItIsGiven(t *testing.T) {
 	stack := cdktest.NewStack(t)
 	key := awskms.NewKey(stack, jsii.String("Key"), nil)
-	checksums := map[constructs.Architecture]string{constructs.X64: strings.Repeat("a", 64), constructs.ARM64: strings.Repeat("b", 64)}
+	checksums := map[constructs.Architecture]string{
+		constructs.X64:   strings.Repeat("a", 64),
+		constructs.ARM64: strings.Repeat("b", 64),
+	}
 	pipeline := constructs.NewRunnerImagePipeline(stack, "Image", &constructs.RunnerImagePipelineProps{
-		Source:           constructs.CodeCommitSource(&constructs.CodeCommitSourceProps{RepositoryName: "dockerfile", Branch: "trunk"}),
+		Source: constructs.CodeCommitSource(&constructs.CodeCommitSourceProps{
+			RepositoryName: "dockerfile",
+			Branch:         "trunk",
+		}),
 		Architectures:    []constructs.Architecture{constructs.X64, constructs.ARM64},
 		RunnerVersion:    "2.330.0",
 		RunnerSHA256:     checksums,
@@ -364,7 +440,10 @@ func TestRunnerImagePipeline_TakesWhatItIsGiven(t *testing.T) {
 	})
 	template := cdktest.Template(stack)
 
-	for architecture, name := range map[constructs.Architecture]string{constructs.X64: "image-build", constructs.ARM64: "image-build-arm64"} {
+	for architecture, name := range map[constructs.Architecture]string{
+		constructs.X64:   "image-build",
+		constructs.ARM64: "image-build-arm64",
+	} {
 		project := cdktest.Properties(t, template, pipeline.Project(architecture))
 		assertAt(t, project, []expectation{
 			{"Name", name, "the series names its project"},
@@ -381,15 +460,18 @@ func TestRunnerImagePipeline_TakesWhatItIsGiven(t *testing.T) {
 			"BASE_IMAGE":      "registry.example.com/debian:12",
 			"SUDO":            "true",
 		}, variables(project), "the checksums differ by architecture")
-		assertAt(t, cdktest.Properties(t, template, pipeline.LogGroup(architecture)), []expectation{{"RetentionInDays", 90.0, ""}})
+		assertAt(t, cdktest.Properties(t, template, pipeline.LogGroup(architecture)),
+			[]expectation{{"RetentionInDays", 90.0, ""}})
 	}
 	assertAt(t, cdktest.Definition(t, template, pipeline.Repository()), []expectation{
 		{"DeletionPolicy", "Delete", ""},
 		{"Properties.RepositoryName", "github-actions-self-hosted-runner-debian", ""},
-		{"Properties.EncryptionConfiguration", map[string]any{"EncryptionType": "KMS", "KmsKey": resolved(stack, key.KeyArn())}, ""},
+		{"Properties.EncryptionConfiguration", map[string]any{"EncryptionType": "KMS", "KmsKey": resolved(stack,
+			key.KeyArn())}, ""},
 		{"Properties.EmptyOnDelete", true, ""},
 	})
-	lifecycle := fmt.Sprint(cdktest.At(cdktest.Properties(t, template, pipeline.Repository()), "LifecyclePolicy.LifecyclePolicyText"))
+	lifecycle := fmt.Sprint(cdktest.At(cdktest.Properties(t, template, pipeline.Repository()),
+		"LifecyclePolicy.LifecyclePolicyText"))
 	assert.Contains(t, lifecycle, `"tagPatternList":["stable-x64"]`)
 	assert.Contains(t, lifecycle, `"tagPatternList":["stable-arm64"]`)
 	assert.Contains(t, lifecycle, `"countNumber":50}`)
@@ -399,16 +481,28 @@ func TestRunnerImagePipeline_TakesWhatItIsGiven(t *testing.T) {
 		{"Properties.RepositoryName", "dockerfile", ""},
 		{"Properties.Code.BranchName", "trunk", ""},
 	})
-	assertAt(t, cdktest.Properties(t, template, pipeline.BuildRole()), []expectation{{"RoleName", "image-build-role", ""}, {"Path", "/ci/", ""}})
+	assertAt(t, cdktest.Properties(t, template, pipeline.BuildRole()), []expectation{
+		{"RoleName", "image-build-role", ""},
+		{"Path", "/ci/", ""},
+	})
 	assertAt(t, cdktest.Properties(t, template, pipeline.Function()), []expectation{{"FunctionName", "image-build", ""}})
-	for id, architecture := range map[string]constructs.Architecture{"ImageX64": constructs.X64, "ImageArm64": constructs.ARM64} {
+	for id, architecture := range map[string]constructs.Architecture{
+		"ImageX64":   constructs.X64,
+		"ImageArm64": constructs.ARM64,
+	} {
 		assertAt(t, cdktest.Properties(t, template, pipeline.Node().FindChild(&id)), []expectation{
 			{"ServiceTimeout", "3480", "CloudFormation allows an hour"},
-			{"Arguments", `{"BASE_IMAGE":"registry.example.com/debian:12","RUNNER_RELEASES":"https://mirror.example.com/runner","RUNNER_SHA256":"` + checksums[architecture] + `","RUNNER_VERSION":"2.330.0","SUDO":"true"}`, "another version or base would not be built when it is deployed"},
+			{
+				"Arguments",
+				`{"BASE_IMAGE":"registry.example.com/debian:12","RUNNER_RELEASES":"https://mirror.example.com/runner","RUNNER_SHA256":"` + checksums[architecture] + `","RUNNER_VERSION":"2.330.0","SUDO":"true"}`, "another version or base would not be built when it is deployed",
+			},
 		})
 	}
-	destroyed := constructs.NewRunnerImagePipeline(stack, "Destroyed", &constructs.RunnerImagePipelineProps{RemovalPolicy: awscdk.RemovalPolicy_DESTROY})
-	assert.Nil(t, destroyed.Repository().Node().DefaultChild().(awsecr.CfnRepository).EmptyOnDelete(), "images are deleted only by those who say so")
+	destroyed := constructs.NewRunnerImagePipeline(stack, "Destroyed", &constructs.RunnerImagePipelineProps{
+		RemovalPolicy: awscdk.RemovalPolicy_DESTROY,
+	})
+	assert.Nil(t, destroyed.Repository().Node().DefaultChild().(awsecr.CfnRepository).EmptyOnDelete(),
+		"images are deleted only by those who say so")
 }
 
 func TestRunnerImagePipeline_BuildsInAVPC(t *testing.T) {
@@ -421,7 +515,8 @@ func TestRunnerImagePipeline_BuildsInAVPC(t *testing.T) {
 	group := awsec2.SecurityGroup_FromSecurityGroupId(stack, jsii.String("Group"), jsii.String("sg-1"), nil)
 	pipeline := constructs.NewRunnerImagePipeline(stack, "Image", &constructs.RunnerImagePipelineProps{VPC: vpc})
 	chosen := constructs.NewRunnerImagePipeline(stack, "Chosen", &constructs.RunnerImagePipelineProps{
-		VPC: vpc, Subnets: &awsec2.SubnetSelection{SubnetType: awsec2.SubnetType_PUBLIC}, SecurityGroups: []awsec2.ISecurityGroup{group},
+		VPC: vpc, Subnets: &awsec2.SubnetSelection{SubnetType: awsec2.SubnetType_PUBLIC},
+		SecurityGroups: []awsec2.ISecurityGroup{group},
 	})
 	template := cdktest.Template(stack)
 
@@ -432,14 +527,23 @@ func TestRunnerImagePipeline_BuildsInAVPC(t *testing.T) {
 	})
 	ec2 := func(resource string) any {
 		return map[string]any{"Fn::Join": []any{"", []any{
-			"arn:", map[string]any{"Ref": "AWS::Partition"}, ":ec2:", map[string]any{"Ref": "AWS::Region"}, ":", map[string]any{"Ref": "AWS::AccountId"}, ":" + resource,
+			"arn:",
+			map[string]any{"Ref": "AWS::Partition"},
+			":ec2:",
+			map[string]any{"Ref": "AWS::Region"},
+			":",
+			map[string]any{"Ref": "AWS::AccountId"},
+			":" + resource,
 		}}}
 	}
 	own := statements(t, template, pipeline.BuildRole())
 	assert.Contains(t, own, map[string]any{
 		"Effect": "Allow", "Action": "ec2:CreateNetworkInterfacePermission", "Resource": ec2("network-interface/*"),
 		"Condition": map[string]any{"StringEquals": map[string]any{
-			"ec2:AuthorizedService": "codebuild.amazonaws.com", "ec2:Subnet": []any{ec2("subnet/subnet-1"), ec2("subnet/subnet-2")},
+			"ec2:AuthorizedService": "codebuild.amazonaws.com", "ec2:Subnet": []any{
+				ec2("subnet/subnet-1"),
+				ec2("subnet/subnet-2"),
+			},
 		}},
 	})
 	assert.Contains(t, fmt.Sprint(own), "ec2:CreateNetworkInterface ec2:DeleteNetworkInterface ec2:DescribeDhcpOptions")
@@ -476,10 +580,13 @@ func TestRunnerImagePipeline_BuildsFromAFolder(t *testing.T) {
 	synthesize := func(dockerfile string) (project, image map[string]any, pipeline *constructs.RunnerImagePipeline) {
 		require.NoError(t, os.WriteFile(filepath.Join(folder, "Dockerfile"), []byte(dockerfile), 0o600))
 		stack := cdktest.NewStack(t)
-		pipeline = constructs.NewRunnerImagePipeline(stack, "Image", &constructs.RunnerImagePipelineProps{Source: constructs.FolderSource(folder)})
+		pipeline = constructs.NewRunnerImagePipeline(stack, "Image", &constructs.RunnerImagePipelineProps{
+			Source: constructs.FolderSource(folder),
+		})
 		template := cdktest.Template(stack)
 		assert.Equal(t, 2, cdktest.Inventory(template)["AWS::Events::Rule"], "nothing is pushed")
-		return cdktest.Properties(t, template, pipeline.Project(constructs.X64)), cdktest.Resource(t, template, "Custom::RunnerImage"), pipeline
+		return cdktest.Properties(t, template, pipeline.Project(constructs.X64)), cdktest.Resource(t, template,
+			"Custom::RunnerImage"), pipeline
 	}
 	project, image, pipeline := synthesize("FROM debian\n")
 	assertAt(t, project, []expectation{
@@ -499,13 +606,17 @@ func TestRunnerImagePipeline_BuildsFromAFolder(t *testing.T) {
 func TestRunnerImagePipeline_BuildsFromGitHub(t *testing.T) {
 	stack := cdktest.NewStack(t)
 	pipeline := constructs.NewRunnerImagePipeline(stack, "Image", &constructs.RunnerImagePipelineProps{
-		Source: constructs.GitHubSource(&constructs.GitHubSourceProps{Repository: "my-org/runner-image", ConnectionARN: connection, Branch: "stable"}),
+		Source: constructs.GitHubSource(&constructs.GitHubSourceProps{
+			Repository:    "my-org/runner-image",
+			ConnectionARN: connection, Branch: "stable",
+		}),
 	})
 	template := cdktest.Template(stack)
 	project := cdktest.Properties(t, template, pipeline.Project(constructs.X64))
 	assertAt(t, project, []expectation{
 		{"SecondarySources.0", map[string]any{
-			"Type": "GITHUB", "Location": "https://github.com/my-org/runner-image.git", "SourceIdentifier": "image", "GitCloneDepth": 1.0, "ReportBuildStatus": false,
+			"Type": "GITHUB", "Location": "https://github.com/my-org/runner-image.git", "SourceIdentifier": "image",
+			"GitCloneDepth": 1.0, "ReportBuildStatus": false,
 			"Auth": map[string]any{"Type": "CODECONNECTIONS", "Resource": connection},
 		}, "CodeBuild could not read the repository"},
 		{"SecondarySourceVersions.0.SourceVersion", "stable", ""},
@@ -515,7 +626,8 @@ func TestRunnerImagePipeline_BuildsFromGitHub(t *testing.T) {
 		"codeconnections:GetConnection", "codeconnections:GetConnectionToken", "codeconnections:UseConnection",
 		"codestar-connections:GetConnection", "codestar-connections:GetConnectionToken", "codestar-connections:UseConnection",
 	}, "Resource": connection})
-	assertAt(t, cdktest.Resource(t, template, "Custom::RunnerImage"), []expectation{{"Source", "github.com/my-org/runner-image stable", ""}})
+	assertAt(t, cdktest.Resource(t, template, "Custom::RunnerImage"),
+		[]expectation{{"Source", "github.com/my-org/runner-image stable", ""}})
 
 	token := awscdk.NewCfnParameter(stack, jsii.String("Connection"), nil).ValueAsString()
 	assert.NotPanics(t, func() {
@@ -551,7 +663,8 @@ func TestRunnerImagePipeline_HandsOverTheSources(t *testing.T) {
 		switch {
 		case slices.Contains(found, bundle.BuildSpec):
 			names = append(names, "library")
-			assert.Equal(t, "asset."+library(t, template), filepath.Base(folder), "a release of the library would not build the image")
+			assert.Equal(t, "asset."+library(t, template), filepath.Base(folder),
+				"a release of the library would not build the image")
 			tree, err := bundle.LibraryTree(ecsrunners.Sources)
 			require.NoError(t, err)
 			assert.ElementsMatch(t, tree.Files, found)
@@ -572,7 +685,8 @@ func TestRunnerImagePipeline_BuildScriptKnowsTheVariables(t *testing.T) {
 	require.NoError(t, err)
 	for _, name := range []string{
 		imagebuildcontract.EnvRepositoryURI, imagebuildcontract.EnvChannel, imagebuildcontract.EnvTrigger,
-		imagebuildcontract.EnvRunnerVersion, imagebuildcontract.EnvRunnerSHA256, imagebuildcontract.EnvRunnerReleases, imagebuildcontract.EnvBase, imagebuildcontract.EnvSudo,
+		imagebuildcontract.EnvRunnerVersion, imagebuildcontract.EnvRunnerSHA256, imagebuildcontract.EnvRunnerReleases,
+		imagebuildcontract.EnvBase, imagebuildcontract.EnvSudo,
 		"CODEBUILD_SRC_DIR_" + imagebuildcontract.SourceIdentifier,
 	} {
 		assert.Regexp(t, `\$\{`+name+`:`, string(script), "the build would not hear of it")
@@ -585,7 +699,8 @@ func TestRunnerImagePipeline_TellsOfBuildsThatFailOrDoNotTakePlace(t *testing.T)
 	failures := awssns.NewTopic(stack, jsii.String("Failures"), nil)
 	alarms := awssns.NewTopic(stack, jsii.String("Alarms"), nil)
 	pipeline := constructs.NewRunnerImagePipeline(stack, "Image", &constructs.RunnerImagePipelineProps{
-		Architectures: []constructs.Architecture{constructs.X64, constructs.ARM64}, FailureTopic: failures, AlarmTopic: alarms,
+		Architectures: []constructs.Architecture{constructs.X64, constructs.ARM64}, FailureTopic: failures,
+		AlarmTopic: alarms,
 	})
 	quiet := constructs.NewRunnerImagePipeline(stack, "Quiet", &constructs.RunnerImagePipelineProps{
 		Schedule: "rate(7 days)", AlarmTopic: alarms, MaxImageAge: 90 * 24 * time.Hour,
@@ -594,7 +709,10 @@ func TestRunnerImagePipeline_TellsOfBuildsThatFailOrDoNotTakePlace(t *testing.T)
 
 	assertAt(t, cdktest.Properties(t, template, pipeline.Node().FindChild(jsii.String("Failed"))), []expectation{
 		{"EventPattern.detail", map[string]any{
-			"project-name": []any{resolved(stack, pipeline.Project(constructs.X64).ProjectName()), resolved(stack, pipeline.Project(constructs.ARM64).ProjectName())},
+			"project-name": []any{
+				resolved(stack, pipeline.Project(constructs.X64).ProjectName()),
+				resolved(stack, pipeline.Project(constructs.ARM64).ProjectName()),
+			},
 			"build-status": []any{"FAILED", "FAULT", "TIMED_OUT"},
 		}, ""},
 		{"Targets.0.Arn", resolved(stack, failures.TopicArn()), ""},
@@ -603,7 +721,9 @@ func TestRunnerImagePipeline_TellsOfBuildsThatFailOrDoNotTakePlace(t *testing.T)
 				"detail-project-name": "$.detail.project-name", "detail-build-status": "$.detail.build-status",
 				"detail-additional-information-logs-deep-link": "$.detail.additional-information.logs.deep-link",
 			},
-			"InputTemplate": `"Building the runner image with project <detail-project-name> ended with <detail-build-status>. Tasks start from the image before. Its log: <detail-additional-information-logs-deep-link>"`,
+			"InputTemplate": `"Building the runner image with project <detail-project-name> ended with ` +
+				`<detail-build-status>. Tasks start from the image before. Its log: ` +
+				`<detail-additional-information-logs-deep-link>"`,
 		}, "who is woken wants the link to the log"},
 	})
 	assert.Equal(t, 1, cdktest.Inventory(template)["AWS::SNS::TopicPolicy"], "EventBridge could not publish")
@@ -615,14 +735,16 @@ func TestRunnerImagePipeline_TellsOfBuildsThatFailOrDoNotTakePlace(t *testing.T)
 		{"Namespace", "AWS/Lambda", ""},
 		{"MetricName", "Errors", ""},
 		{"Statistic", "Sum", ""},
-		{"Dimensions", []any{map[string]any{"Name": "FunctionName", "Value": resolved(stack, pipeline.Function().FunctionName())}}, ""},
+		{"Dimensions", []any{map[string]any{"Name": "FunctionName", "Value": resolved(stack,
+			pipeline.Function().FunctionName())}}, ""},
 		{"ComparisonOperator", "GreaterThanOrEqualToThreshold", ""},
 		{"Threshold", 1.0, "a deployment would wait for nothing until it times out"},
 		{"TreatMissingData", "notBreaching", ""},
 		{"AlarmActions", []any{resolved(stack, alarms.TopicArn())}, ""},
 	})
 	for id, architecture := range map[string]constructs.Architecture{"X64": constructs.X64, "Arm64": constructs.ARM64} {
-		dimensions := []any{map[string]any{"Name": "ProjectName", "Value": resolved(stack, pipeline.Project(architecture).ProjectName())}}
+		dimensions := []any{map[string]any{"Name": "ProjectName", "Value": resolved(stack,
+			pipeline.Project(architecture).ProjectName())}}
 		assertAt(t, alarm("BuildsFail"+id), []expectation{
 			{"Namespace", "AWS/CodeBuild", ""},
 			{"MetricName", "FailedBuilds", ""},
@@ -654,11 +776,13 @@ func TestRunnerImagePipeline_TellsOfBuildsThatFailOrDoNotTakePlace(t *testing.T)
 			{"Threshold", 1.0, ""},
 			{"Period", 86400.0, ""},
 			{"EvaluationPeriods", 3.0, ""},
-			{"TreatMissingData", "breaching", "a check that no longer takes place would not be noticed until GitHub turns the runners away"},
+			{"TreatMissingData", "breaching", "a check that no longer takes place would not be noticed until GitHub turns " +
+				"the runners away"},
 			{"AlarmActions", []any{resolved(stack, alarms.TopicArn())}, ""},
 		})
 	}
-	assert.Equal(t, 10, cdktest.Inventory(template)["AWS::CloudWatch::Alarm"], "with a rarer schedule three days without a check are as they should be")
+	assert.Equal(t, 10, cdktest.Inventory(template)["AWS::CloudWatch::Alarm"],
+		"with a rarer schedule three days without a check are as they should be")
 	assert.Nil(t, quiet.Node().TryFindChild(jsii.String("ImageUncheckedX64")))
 	assert.Equal(t, 90.0, cdktest.Properties(t, template, quiet.Node().FindChild(jsii.String("ImageOldX64")))["Threshold"])
 }
@@ -679,8 +803,10 @@ func TestRunnerImagePipeline_Metrics(t *testing.T) {
 		assert.Equal(t, test.namespace, *metric.Namespace())
 		assert.Equal(t, test.name, *metric.MetricName())
 		assert.Equal(t, test.statistic, *metric.Statistic())
-		assert.Equal(t, map[string]any{"ProjectName": project}, stack.Resolve(metric.Dimensions()), "an alarm would watch a metric that nobody writes")
-		assert.Equal(t, "Average", *test.metric(constructs.X64, &awscloudwatch.MetricOptions{Statistic: jsii.String("Average")}).Statistic())
+		assert.Equal(t, map[string]any{"ProjectName": project}, stack.Resolve(metric.Dimensions()),
+			"an alarm would watch a metric that nobody writes")
+		assert.Equal(t, "Average", *test.metric(constructs.X64, &awscloudwatch.MetricOptions{Statistic: jsii.String(
+			"Average")}).Statistic())
 		assert.Equal(t, `RunnerImagePipeline "Image": architecture must be one of [x64], got "arm64"`,
 			cdktest.PanicMessage(t, func() { test.metric(constructs.ARM64, nil) }))
 	}
@@ -720,7 +846,8 @@ func TestRunnerImage_CrossesStacksWithoutADigest(t *testing.T) {
 	outputs := cdktest.Template(images)["Outputs"].(map[string]any)
 	assert.Len(t, outputs, 2)
 	for _, output := range outputs {
-		assert.Contains(t, fmt.Sprint(cdktest.At(output, "Value")), cdktest.LogicalID(t, pipeline.Repository()), "only the repository's own name and ARN may cross stacks")
+		assert.Contains(t, fmt.Sprint(cdktest.At(output, "Value")), cdktest.LogicalID(t, pipeline.Repository()),
+			"only the repository's own name and ARN may cross stacks")
 	}
 	assert.Len(t, *fleets.Dependencies(), 1)
 }
@@ -734,7 +861,10 @@ func TestRunnerImage_OfThoseWhoBuildElsewhere(t *testing.T) {
 
 	name, _ = container(t, cdktest.NewStack(t), constructs.RegistryImage("registry.example.com/runner:stable"))
 	assert.Equal(t, "registry.example.com/runner:stable", name)
-	for _, image := range []constructs.RunnerImage{constructs.RepositoryImage(repository, "stable"), constructs.RegistryImage("x")} {
+	for _, image := range []constructs.RunnerImage{
+		constructs.RepositoryImage(repository, "stable"),
+		constructs.RegistryImage("x"),
+	} {
 		assert.True(t, constructs.SupportsArchitecture(image, constructs.ARM64), "nobody but the customer knows")
 	}
 }
@@ -742,10 +872,15 @@ func TestRunnerImage_OfThoseWhoBuildElsewhere(t *testing.T) {
 func TestRunnerImagePipeline_ReplacedCodeBuildsNothing(t *testing.T) {
 	stack := cdktest.NewStack(t)
 	pipeline := constructs.NewRunnerImagePipeline(stack, "Image", &constructs.RunnerImagePipelineProps{
-		Code: awslambda.Code_FromBucket(awss3.Bucket_FromBucketName(stack, jsii.String("Artifacts"), jsii.String("artifacts")), jsii.String("wait.zip"), nil),
+		Code: awslambda.Code_FromBucket(awss3.Bucket_FromBucketName(stack, jsii.String("Artifacts"),
+			jsii.String("artifacts")), jsii.String("wait.zip"), nil),
 	})
 	assertAt(t, cdktest.Properties(t, cdktest.Template(stack), pipeline.Function()), []expectation{
-		{"Code", map[string]any{"S3Bucket": "artifacts", "S3Key": "wait.zip"}, "the customer's program must be deployed, not ours"},
+		{
+			"Code",
+			map[string]any{"S3Bucket": "artifacts", "S3Key": "wait.zip"},
+			"the customer's program must be deployed, not ours",
+		},
 	})
 }
 
@@ -780,8 +915,9 @@ func TestRunnerImagePipeline_FailsWhen(t *testing.T) {
 		want  string
 	}{
 		{"literals do not fit", &constructs.RunnerImagePipelineProps{
-			Architectures: []constructs.Architecture{"riscv"}, RunnerVersion: "latest", RemovalPolicy: awscdk.RemovalPolicy_SNAPSHOT,
-			ComputeType: awscodebuild.ComputeType_LAMBDA_1GB, Timeout: time.Hour, Schedule: "daily",
+			Architectures: []constructs.Architecture{"riscv"}, RunnerVersion: "latest",
+			RemovalPolicy: awscdk.RemovalPolicy_SNAPSHOT,
+			ComputeType:   awscodebuild.ComputeType_LAMBDA_1GB, Timeout: time.Hour, Schedule: "daily",
 		}, `Architectures[0] must be x64 or arm64, got "riscv"
 RemovalPolicy must be retain or destroy, got "snapshot"
 ComputeType must be small, medium, large, x-large or x2-large, got "lambda-1gb"
@@ -801,7 +937,10 @@ EmptyOnDelete cannot be used with Repository: it is a setting of the new reposit
 		}, `Subnets needs the VPC from which it selects
 SecurityGroups needs the VPC of the security groups`},
 		{"a given source is named", &constructs.RunnerImagePipelineProps{
-			Source: constructs.CodeCommitSource(&constructs.CodeCommitSourceProps{Repository: dockerfile, RepositoryName: "d", Branch: "a b"}),
+			Source: constructs.CodeCommitSource(&constructs.CodeCommitSourceProps{
+				Repository: dockerfile, RepositoryName: "d",
+				Branch: "a b",
+			}),
 		}, `Source.CodeCommit.RepositoryName cannot be used with Repository: it names the new repository
 Source.CodeCommit.Branch must be the name of a branch, such as "main", got "a b"`},
 		{
@@ -836,7 +975,10 @@ func TestRunnerImagePipeline_IsAConstructLikeAnyOther(t *testing.T) {
 	assert.Same(t, pipeline, stack.Node().FindChild(jsii.String("Image")), "the tree must hold our own object")
 
 	template := cdktest.Template(stack)
-	for _, tagged := range []awsconstructs.IConstruct{pipeline.Project(constructs.X64), pipeline.Repository(), pipeline.SourceRepository(), pipeline.BuildRole(), pipeline.Function()} {
+	for _, tagged := range []awsconstructs.IConstruct{
+		pipeline.Project(constructs.X64), pipeline.Repository(),
+		pipeline.SourceRepository(), pipeline.BuildRole(), pipeline.Function(),
+	} {
 		assertAt(t, cdktest.Properties(t, template, tagged), []expectation{
 			{"Tags", []any{map[string]any{"Key": "team", "Value": "builds"}}, ""},
 		})
@@ -855,6 +997,7 @@ func TestRunnerImagePipeline_ProjectsAreMadeAfterThePermissionsOfTheirRole(t *te
 	pipeline := constructs.NewRunnerImagePipeline(stack, "Image", nil)
 	template := cdktest.Template(stack)
 	policy := pipeline.BuildRole().Node().FindChild(jsii.String("DefaultPolicy"))
-	assert.Contains(t, cdktest.Definition(t, template, pipeline.Project(constructs.X64))["DependsOn"], cdktest.LogicalID(t, policy),
+	assert.Contains(t, cdktest.Definition(t, template, pipeline.Project(constructs.X64))["DependsOn"],
+		cdktest.LogicalID(t, policy),
 		"the first deployment would fail or not, as chance has it")
 }

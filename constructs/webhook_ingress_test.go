@@ -81,7 +81,10 @@ func TestWebhookIngress_ByDefaultIsADoorForSignedDeliveriesOnly(t *testing.T) {
 		{"ReservedConcurrentExecutions", nil, "a reservation throttles bursts, and GitHub does not deliver again"},
 		{"TracingConfig", nil, "traces cost money"},
 		{"LoggingConfig.LogFormat", "JSON", "Lambda's own lines must be readable by the same queries"},
-		{"LoggingConfig.LogGroup", resolved(stack, ingress.LogGroup().LogGroupName()), "Lambda would make a log group that keeps logs forever"},
+		{
+			"LoggingConfig.LogGroup", resolved(stack, ingress.LogGroup().LogGroupName()),
+			"Lambda would make a log group that keeps logs forever",
+		},
 		{"FunctionName", nil, "a second stack would collide"},
 	})
 	assert.Equal(t, webhookcontract.Config{
@@ -104,14 +107,25 @@ func TestWebhookIngress_ByDefaultIsADoorForSignedDeliveriesOnly(t *testing.T) {
 	}
 	functionARN := resolved(stack, ingress.Function().FunctionArn())
 	assert.ElementsMatch(t, []any{
-		map[string]any{"Action": "lambda:InvokeFunctionUrl", "FunctionName": functionARN, "Principal": "*", "FunctionUrlAuthType": "NONE"},
-		map[string]any{"Action": "lambda:InvokeFunction", "FunctionName": functionARN, "Principal": "*", "InvokedViaFunctionUrl": true},
-	}, permissions, "without the first, or the second, AWS answers GitHub 403; without their conditions anybody could invoke the function past the URL")
+		map[string]any{
+			"Action": "lambda:InvokeFunctionUrl", "FunctionName": functionARN, "Principal": "*",
+			"FunctionUrlAuthType": "NONE",
+		},
+		map[string]any{
+			"Action": "lambda:InvokeFunction", "FunctionName": functionARN, "Principal": "*",
+			"InvokedViaFunctionUrl": true,
+		},
+	}, permissions, "without the first, or the second, AWS answers GitHub 403; without their conditions anybody could "+
+		"invoke the function past the URL")
 	assertAt(t, cdktest.Properties(t, template, ingress.LogGroup()), []expectation{
 		{"RetentionInDays", 30.0, "logs would be kept, and paid for, forever"},
 	})
 	assertAt(t, cdktest.Properties(t, template, ingress.Secret()), []expectation{
-		{"GenerateSecretString", map[string]any{"ExcludePunctuation": true, "PasswordLength": 64.0}, "the secret must be random, and survive being pasted into a form"},
+		{
+			"GenerateSecretString",
+			map[string]any{"ExcludePunctuation": true, "PasswordLength": 64.0},
+			"the secret must be random, and survive being pasted into a form",
+		},
 	})
 	assertAt(t, cdktest.Properties(t, template, ingress.DeadLetters()), []expectation{
 		{"SqsManagedSseEnabled", true, "payloads of private repositories wait here"},
@@ -124,7 +138,9 @@ func TestWebhookIngress_FunctionCanDoNothingElse(t *testing.T) {
 	stack := cdktest.NewStack(t)
 	named := awssecretsmanager.Secret_FromSecretNameV2(stack, jsii.String("Named"), jsii.String("old"))
 	key := awskms.NewKey(stack, jsii.String("Key"), nil)
-	encrypted := awssecretsmanager.NewSecret(stack, jsii.String("Encrypted"), &awssecretsmanager.SecretProps{EncryptionKey: key})
+	encrypted := awssecretsmanager.NewSecret(stack, jsii.String("Encrypted"), &awssecretsmanager.SecretProps{
+		EncryptionKey: key,
+	})
 	ingress := constructs.NewWebhookIngress(stack, "Ingress", &constructs.WebhookIngressProps{
 		Owners: []string{"my-org"}, Secret: encrypted, PreviousSecret: named,
 	})
@@ -139,19 +155,28 @@ func TestWebhookIngress_FunctionCanDoNothingElse(t *testing.T) {
 	})
 	policy := cdktest.Resource(t, template, "AWS::IAM::Policy")
 	assert.ElementsMatch(t, []any{
-		map[string]any{"Effect": "Allow", "Action": "events:PutEvents", "Resource": resolved(stack, ingress.Bus().EventBusArn())},
-		map[string]any{"Effect": "Allow", "Action": []any{"logs:CreateLogStream", "logs:PutLogEvents"}, "Resource": resolved(stack, ingress.LogGroup().LogGroupArn())},
+		map[string]any{"Effect": "Allow", "Action": "events:PutEvents", "Resource": resolved(stack,
+			ingress.Bus().EventBusArn())},
+		map[string]any{
+			"Effect": "Allow", "Action": []any{"logs:CreateLogStream", "logs:PutLogEvents"},
+			"Resource": resolved(stack, ingress.LogGroup().LogGroupArn()),
+		},
 		map[string]any{"Effect": "Allow", "Action": "secretsmanager:GetSecretValue", "Resource": []any{
 			resolved(stack, jsii.String(*named.SecretArn()+"-??????")),
 			resolved(stack, encrypted.SecretArn()),
 		}},
-		map[string]any{"Effect": "Allow", "Action": "kms:Decrypt", "Resource": resolved(stack, key.KeyArn()), "Condition": map[string]any{
-			"StringEquals": map[string]any{"kms:ViaService": resolved(stack, jsii.String("secretsmanager."+*stack.Region()+".amazonaws.com"))},
-		}},
+		map[string]any{
+			"Effect": "Allow", "Action": "kms:Decrypt", "Resource": resolved(stack, key.KeyArn()),
+			"Condition": map[string]any{
+				"StringEquals": map[string]any{"kms:ViaService": resolved(stack, jsii.String("secretsmanager."+*stack.Region()+
+					".amazonaws.com"))},
+			},
+		},
 	}, cdktest.At(policy, "PolicyDocument.Statement"), "whoever takes over the public function gets what it can do")
 
 	webhook := environment(t, cdktest.Properties(t, template, ingress.Function()))
-	assert.Equal(t, fmt.Sprint(resolved(stack, named.SecretArn())), webhook.PreviousSecretID, "deliveries signed with the old secret would be refused")
+	assert.Equal(t, fmt.Sprint(resolved(stack, named.SecretArn())), webhook.PreviousSecretID,
+		"deliveries signed with the old secret would be refused")
 	assert.Empty(t, cdktest.Warnings(stack))
 }
 
@@ -213,10 +238,15 @@ func TestWebhookIngress_TakesWhatItIsGiven(t *testing.T) {
 func TestWebhookIngress_ReplacedCodeBuildsNothing(t *testing.T) {
 	stack := cdktest.NewStack(t)
 	props := owners()
-	props.Code = awslambda.Code_FromBucket(awss3.Bucket_FromBucketName(stack, jsii.String("Artifacts"), jsii.String("artifacts")), jsii.String("hook.zip"), nil)
+	props.Code = awslambda.Code_FromBucket(awss3.Bucket_FromBucketName(stack, jsii.String("Artifacts"),
+		jsii.String("artifacts")), jsii.String("hook.zip"), nil)
 	ingress := constructs.NewWebhookIngress(stack, "Ingress", props)
 	assertAt(t, cdktest.Properties(t, cdktest.Template(stack), ingress.Function()), []expectation{
-		{"Code", map[string]any{"S3Bucket": "artifacts", "S3Key": "hook.zip"}, "the customer's program must be deployed, not ours"},
+		{
+			"Code",
+			map[string]any{"S3Bucket": "artifacts", "S3Key": "hook.zip"},
+			"the customer's program must be deployed, not ours",
+		},
 	})
 }
 
@@ -265,7 +295,8 @@ func TestWebhookIngress_AddFleet_WarnsOfAFleetThatNeverGetsAJob(t *testing.T) {
 	constructs.AddRoute(ingress, "large", []string{"self-hosted", "linux", "large"})
 	constructs.AddRoute(ingress, "small", []string{"self-hosted", "linux"})
 	assert.Equal(t, []string{
-		"/Test/Ingress: fleet small never gets a job: fleet large, added before, has all its labels; add small first, or give it a label of its own [ack: ecsrunners:shadowedFleet]",
+		"/Test/Ingress: fleet small never gets a job: fleet large, added before, has all its labels; add small first, or " +
+			"give it a label of its own [ack: ecsrunners:shadowedFleet]",
 	}, cdktest.Warnings(stack))
 }
 
@@ -281,14 +312,35 @@ func TestWebhookIngress_AddFleet_FailsWhen(t *testing.T) {
 		fleet fleet
 		want  string
 	}{
-		{"the name is taken", fleet{"linux", []string{"x"}}, `WebhookIngress "Ingress": adding fleet "linux": fleet name is taken: "linux"`},
-		{"the name is too long", fleet{strings.Repeat("f", 25), []string{"x"}}, `fleet name is not valid: "fffffffffffffffffffffffff", want lower-case letters, digits and single hyphens, beginning with a letter, at most 24 characters`},
+		{
+			"the name is taken",
+			fleet{"linux", []string{"x"}},
+			`WebhookIngress "Ingress": adding fleet "linux": fleet name is taken: "linux"`,
+		},
+		{
+			"the name is too long",
+			fleet{strings.Repeat("f", 25), []string{"x"}},
+			`fleet name is not valid: "fffffffffffffffffffffffff", want lower-case letters, digits and single hyphens, ` +
+				`beginning with a letter, at most 24 characters`,
+		},
 		{"there are no labels", fleet{"none", nil}, `fleet "none": no labels`},
-		{"a label has characters that cannot be joined", fleet{"odd", []string{"a,b", "a b"}}, `label is not valid: "a,b", want letters, digits, dots, hyphens and underscores`},
-		{"the route table does not fit", fleet{"long", long}, "bytes, at most 3584: use fewer or shorter labels and repository patterns, or a second webhook for some of the 2 fleets"},
+		{
+			"a label has characters that cannot be joined",
+			fleet{"odd", []string{"a,b", "a b"}},
+			`label is not valid: "a,b", want letters, digits, dots, hyphens and underscores`,
+		},
+		{
+			"the route table does not fit",
+			fleet{"long", long},
+			"bytes, at most 3584: use fewer or shorter labels and repository patterns, or a second webhook for some of the " +
+				"2 fleets",
+		},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			assert.Contains(t, cdktest.PanicMessage(t, func() { constructs.AddRoute(ingress, test.fleet.name, test.fleet.labels) }), test.want)
+			assert.Contains(t, cdktest.PanicMessage(t, func() {
+				constructs.AddRoute(ingress, test.fleet.name,
+					test.fleet.labels)
+			}), test.want)
 		})
 	}
 	constructs.AddRoute(ingress, "mac", []string{"mac"}) // what was refused has left no trace
@@ -332,7 +384,10 @@ LogRetentionDays must be one of [1 3 5 7 14 30 60 90 120 150 180 365 400 545 731
 		}, `EventBusName cannot be used with EventBus: it names the new bus
 SecretName cannot be used with Secret: it names the new secret`},
 		{
-			"all events are asked for among others", &constructs.WebhookIngressProps{Owners: []string{"o"}, Events: []string{"push", "*"}},
+			"all events are asked for among others", &constructs.WebhookIngressProps{
+				Owners: []string{"o"},
+				Events: []string{"push", "*"},
+			},
 			`Events[1] must be the name of a GitHub event, or "*" alone, got "*"`,
 		},
 	} {
@@ -365,7 +420,8 @@ func TestWebhookIngress_Metrics(t *testing.T) {
 		metric := test.metric(nil)
 		assert.Equal(t, "ECSRunners/Webhook", *metric.Namespace())
 		assert.Equal(t, test.name, *metric.MetricName())
-		assert.Equal(t, test.dimensions, stack.Resolve(metric.Dimensions()), "an alarm would watch a metric that the program does not write, and stay silent")
+		assert.Equal(t, test.dimensions, stack.Resolve(metric.Dimensions()),
+			"an alarm would watch a metric that the program does not write, and stay silent")
 		assert.Equal(t, "Sum", *metric.Statistic())
 		assert.Equal(t, "Maximum", *test.metric(&awscloudwatch.MetricOptions{Statistic: jsii.String("Maximum")}).Statistic())
 	}
@@ -393,7 +449,8 @@ func TestWebhookIngress_IsAConstructLikeAnyOther(t *testing.T) {
 	assert.Same(t, ingress, stack.Node().FindChild(jsii.String("Ingress")), "the tree must hold our own object")
 
 	template := cdktest.Template(stack)
-	assert.Contains(t, cdktest.Definition(t, template, second.Function())["DependsOn"], cdktest.LogicalID(t, ingress.Bus()),
+	assert.Contains(t, cdktest.Definition(t, template, second.Function())["DependsOn"], cdktest.LogicalID(t,
+		ingress.Bus()),
 		"what a user says of the order of resources must hold for all of them")
 	assertAt(t, cdktest.Properties(t, template, ingress.Function()), []expectation{
 		{"Tags", []any{map[string]any{"Key": "team", "Value": "builds"}}, ""},
@@ -410,7 +467,8 @@ func TestWebhookIngress_IsAConstructLikeAnyOther(t *testing.T) {
 		"Action": "events:PutEvents", "Effect": "Allow", "Resource": resolved(stack, ingress.Bus().EventBusArn()),
 	}}, statements(sender.RoleName()))
 	assert.Contains(t, statements(ingress.Function().Role().RoleName()), map[string]any{
-		"Action": []any{"secretsmanager:DescribeSecret", "secretsmanager:GetSecretValue"}, "Effect": "Allow", "Resource": resolved(stack, more.SecretArn()),
+		"Action": []any{"secretsmanager:DescribeSecret", "secretsmanager:GetSecretValue"}, "Effect": "Allow",
+		"Resource": resolved(stack, more.SecretArn()),
 	})
 	assert.NotEmpty(t, *ingress.URL())
 }
@@ -430,7 +488,8 @@ func TestWebhookIngress_AddFleet_FailsWhenNoJobIsAccepted(t *testing.T) {
 	props := owners()
 	props.Events = []string{"push"}
 	ingress := constructs.NewWebhookIngress(cdktest.NewStack(t), "Ingress", props)
-	assert.Equal(t, `WebhookIngress "Ingress": adding fleet "linux": Events must have workflow_job or no job reaches a fleet, got ["push"]`,
+	assert.Equal(t, `WebhookIngress "Ingress": adding fleet "linux": Events must have workflow_job or no job reaches `+
+		`a fleet, got ["push"]`,
 		cdktest.PanicMessage(t, func() { constructs.AddRoute(ingress, "linux", []string{"linux"}) }))
 }
 

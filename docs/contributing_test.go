@@ -38,7 +38,8 @@ func TestContributing_TheLayoutIsThatOfTheTree(t *testing.T) {
 				folder += "/" + parts[1]
 			}
 			if folder != "build" && folder != "node_modules" {
-				assert.Truef(t, listed[folder] || listed[strings.Join(parts[:min(2, len(parts)-1)], "/")], "CONTRIBUTING.md does not say what %s is", folder)
+				assert.Truef(t, listed[folder] || listed[strings.Join(parts[:min(2, len(parts)-1)], "/")],
+					"CONTRIBUTING.md does not say what %s is", folder)
 			}
 		}
 	}

@@ -35,34 +35,62 @@ var facts = []struct {
 	// as says how the document spells the value.
 	as func(value any) string
 }{
-	{"operations.md", "| `ECSRUNNERS_IDLE_TIMEOUT` | %v |", runners, task, environment + "ECSRUNNERS_IDLE_TIMEOUT.Value", short},
+	{
+		"operations.md", "| `ECSRUNNERS_IDLE_TIMEOUT` | %v |", runners, task, environment + "ECSRUNNERS_IDLE_TIMEOUT.Value",
+		short,
+	},
 	{"operations.md", "| `ECSRUNNERS_LIFETIME` | %v |", runners, task, environment + "ECSRUNNERS_LIFETIME.Value", short},
-	{"operations.md", "| `ECSRUNNERS_START_TIMEOUT` | %v |", runners, task, environment + "ECSRUNNERS_START_TIMEOUT.Value", short},
-	{"operations.md", "| `ECSRUNNERS_STOP_TIMEOUT` | %v |", runners, task, environment + "ECSRUNNERS_STOP_TIMEOUT.Value", short},
+	{"operations.md", "| `ECSRUNNERS_START_TIMEOUT` | %v |", runners, task, environment +
+		"ECSRUNNERS_START_TIMEOUT.Value", short},
+	{
+		"operations.md", "| `ECSRUNNERS_STOP_TIMEOUT` | %v |", runners, task, environment + "ECSRUNNERS_STOP_TIMEOUT.Value",
+		short,
+	},
 	{"operations.md", "| `ECSRUNNERS_STOP_TIMEOUT` | %v |", runners, task, "ContainerDefinitions.0.StopTimeout", short},
 
-	{"operations.md", "retry the start of a task for %v.", runners, rule, "Targets.0.RetryPolicy.MaximumEventAgeInSeconds", words},
+	{
+		"operations.md", "retry the start of a task for %v.", runners, rule,
+		"Targets.0.RetryPolicy.MaximumEventAgeInSeconds", words,
+	},
 
 	{"defaults.md", "| Instances | %v to ", runners, group, "MinSize", plain},
 	{"defaults.md", "| Instances | 0 to %v |", runners, group, "MaxSize", plain},
 	{"defaults.md", "| Instance types | %v, ", runners, group, instanceTypes + "0.InstanceType", plain},
 	{"defaults.md", ", %v, ", runners, group, instanceTypes + "1.InstanceType", plain},
 	{"defaults.md", ", %v | With several types", runners, group, instanceTypes + "2.InstanceType", plain},
-	{"defaults.md", "| AMI | ECS-optimized Amazon Linux 2023, %v at each launch |", runners, launch, "LaunchTemplateData.ImageId", resolved},
+	{
+		"defaults.md", "| AMI | ECS-optimized Amazon Linux 2023, %v at each launch |", runners, launch,
+		"LaunchTemplateData.ImageId", resolved,
+	},
 	{"defaults.md", "| Root volume | %v GiB ", runners, launch, rootVolume + "VolumeSize", plain},
 	{"defaults.md", "GiB %v, ", runners, launch, rootVolume + "VolumeType", plain},
 	{"defaults.md", "gp3, %v ", runners, launch, rootVolume + "Encrypted", yes("encrypted")},
-	{"defaults.md", "| IMDSv2, hop limit %v ", runners, launch, "LaunchTemplateData.MetadataOptions.HttpPutResponseHopLimit", plain},
+	{
+		"defaults.md", "| IMDSv2, hop limit %v ", runners, launch,
+		"LaunchTemplateData.MetadataOptions.HttpPutResponseHopLimit", plain,
+	},
 	{"defaults.md", "| Target capacity | %v % |", runners, provider, scaling + "TargetCapacity", plain},
 	{"defaults.md", "| Scaling step | %v to ", runners, provider, scaling + "MinimumScalingStepSize", plain},
 	{"defaults.md", "| Scaling step | 1 to %v,", runners, provider, scaling + "MaximumScalingStepSize", plain},
 	{"defaults.md", "| Instance warm-up | %v |", runners, provider, scaling + "InstanceWarmupPeriod", words},
-	{"defaults.md", "| Managed termination protection | %v |", runners, provider, "AutoScalingGroupProvider.ManagedTerminationProtection", plain},
+	{
+		"defaults.md", "| Managed termination protection | %v |", runners, provider,
+		"AutoScalingGroupProvider.ManagedTerminationProtection", plain,
+	},
 	{"defaults.md", "| Managed draining | %v |", runners, provider, "AutoScalingGroupProvider.ManagedDraining", plain},
 	{"defaults.md", "| Container Insights | %v |", runners, "Cluster", "ClusterSettings.0.Value", plain},
-	{"defaults.md", "| Webhook events | `%v` of", runners, webhook, "Environment.Variables.ECSRUNNERS_ALLOWED_EVENTS", plain},
-	{"defaults.md", "of your owners, private repositories%v", runners, webhook, "Environment.Variables.ECSRUNNERS_ALLOW_PUBLIC_REPOSITORIES", no(" only")},
-	{"defaults.md", "| Retries of a start | For %v |", runners, rule, "Targets.0.RetryPolicy.MaximumEventAgeInSeconds", words},
+	{
+		"defaults.md", "| Webhook events | `%v` of", runners, webhook, "Environment.Variables.ECSRUNNERS_ALLOWED_EVENTS",
+		plain,
+	},
+	{
+		"defaults.md", "of your owners, private repositories%v", runners, webhook,
+		"Environment.Variables.ECSRUNNERS_ALLOW_PUBLIC_REPOSITORIES", no(" only"),
+	},
+	{
+		"defaults.md", "| Retries of a start | For %v |", runners, rule, "Targets.0.RetryPolicy.MaximumEventAgeInSeconds",
+		words,
+	},
 	{"defaults.md", "| Task size | %v CPU units, ", runners, task, "ContainerDefinitions.0.Cpu", plain},
 	{"defaults.md", " CPU units, %v MiB: one job per instance |", runners, task, "ContainerDefinitions.0.Memory", plain},
 	{"defaults.md", "| Idle timeout | %v |", runners, task, environment + "ECSRUNNERS_IDLE_TIMEOUT.Value", words},
@@ -77,12 +105,27 @@ var facts = []struct {
 	{"defaults.md", "| Images kept | %v, ", image, "ImageRepository", "LifecyclePolicy.LifecyclePolicyText", keptImages},
 	{"defaults.md", "| Check for new releases | `%v`,", image, "ImageSchedule", "ScheduleExpression", plain},
 
-	{"operations.md", "by default `%v` or `latest-arm64`.", image, "ImageBuildX64", "Environment.EnvironmentVariables.CHANNEL.Value", plain},
-	{"runner-image.md", "| `CHANNEL` | `%v` or", image, "ImageBuildX64", "Environment.EnvironmentVariables.CHANNEL.Value", plain},
+	{
+		"operations.md", "by default `%v` or `latest-arm64`.", image, "ImageBuildX64",
+		"Environment.EnvironmentVariables.CHANNEL.Value", plain,
+	},
+	{
+		"runner-image.md", "| `CHANNEL` | `%v` or", image, "ImageBuildX64", "Environment.EnvironmentVariables.CHANNEL.Value",
+		plain,
+	},
 	{"webhook.md", "caches it for %v.", runners, webhook, "Environment.Variables.ECSRUNNERS_WEBHOOK_SECRET_TTL", words},
-	{"registration.md", "but at least %v.", runners, "RegistrationFunction", "Environment.Variables.ECSRUNNERS_FLEETS", lease},
-	{"../SECURITY.md", "a hop limit of %v.", runners, launch, "LaunchTemplateData.MetadataOptions.HttpPutResponseHopLimit", plain},
-	{"security.md", "a hop limit of %v,", runners, launch, "LaunchTemplateData.MetadataOptions.HttpPutResponseHopLimit", plain},
+	{
+		"registration.md", "but at least %v.", runners, "RegistrationFunction", "Environment.Variables.ECSRUNNERS_FLEETS",
+		lease,
+	},
+	{
+		"../SECURITY.md", "a hop limit of %v.", runners, launch,
+		"LaunchTemplateData.MetadataOptions.HttpPutResponseHopLimit", plain,
+	},
+	{
+		"security.md", "a hop limit of %v,", runners, launch, "LaunchTemplateData.MetadataOptions.HttpPutResponseHopLimit",
+		plain,
+	},
 }
 
 // Resources of the templates, and where their properties have what the facts are about.
@@ -105,7 +148,8 @@ func TestDocs_SayWhatTheTemplatesSet(t *testing.T) {
 	for _, fact := range facts {
 		value := property(t, fact.template, fact.resource, fact.property)
 		want := strings.Replace(fact.phrase, "%v", fact.as(value), 1)
-		assert.Truef(t, strings.Contains(text(t, fact.document), want), "docs/%s does not say %q: %s of %s is %v", fact.document, want, fact.property, fact.resource, value)
+		assert.Truef(t, strings.Contains(text(t, fact.document), want), "docs/%s does not say %q: %s of %s is %v",
+			fact.document, want, fact.property, fact.resource, value)
 	}
 }
 

@@ -56,7 +56,10 @@ func TestDependabot_KnowsEveryModule(t *testing.T) {
 	t.Parallel()
 	configuration, err := os.ReadFile("../.github/dependabot.yml")
 	require.NoError(t, err)
-	for _, pattern := range []string{"../go.mod", "../examples/go.mod", "../tools/*/go.mod", "../package.json", "../tools/*/package.json"} {
+	for _, pattern := range []string{
+		"../go.mod", "../examples/go.mod", "../tools/*/go.mod", "../package.json",
+		"../tools/*/package.json",
+	} {
 		files, err := filepath.Glob(pattern)
 		require.NoError(t, err)
 		require.NotEmpty(t, files, pattern)

@@ -16,7 +16,8 @@ func TestReadme_IsShort(t *testing.T) {
 	t.Parallel()
 	content, err := os.ReadFile("../README.md")
 	require.NoError(t, err)
-	assert.LessOrEqual(t, strings.Count(string(content), "\n"), 170, "lines; move what is not needed for a first job to docs")
+	assert.LessOrEqual(t, strings.Count(string(content), "\n"), 170,
+		"lines; move what is not needed for a first job to docs")
 	assert.LessOrEqual(t, len(content), 12<<10, "bytes; move what is not needed for a first job to docs")
 }
 
@@ -41,7 +42,8 @@ func TestReadme_ListsEachDocument(t *testing.T) {
 	require.NotEmpty(t, documents)
 	readme := text(t, "../README.md")
 	for _, document := range documents {
-		assert.Truef(t, strings.Contains(readme, "| ["+document+"](docs/"+document+") |"), "the list in README.md lacks docs/%s", document)
+		assert.Truef(t, strings.Contains(readme, "| ["+document+"](docs/"+document+") |"),
+			"the list in README.md lacks docs/%s", document)
 	}
 }
 

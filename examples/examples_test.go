@@ -48,7 +48,8 @@ func buildAndRun(m *testing.M) int {
 func TestExamples_SynthesizeToTheirSnapshots(t *testing.T) {
 	for _, example := range examples(t) {
 		assembly := synthesize(t, example)
-		assert.Emptyf(t, assembly.messages(t), "%s: cdk synth --strict fails on these; acknowledge them with a reason, or change the example", example)
+		assert.Emptyf(t, assembly.messages(t), "%s: cdk synth --strict fails on these; acknowledge them with a reason, "+
+			"or change the example", example)
 		snapshottest.CompareAssembly(t, example, assembly.dir)
 	}
 }
@@ -175,7 +176,8 @@ func (a assembly) messages(t *testing.T) []string {
 	t.Helper()
 	var messages []string
 	for stack, artifact := range a.stacks(t) {
-		require.NotEmptyf(t, artifact.AdditionalMetadataFile, "the CDK no longer writes messages of %s to a file of their own", stack)
+		require.NotEmptyf(t, artifact.AdditionalMetadataFile,
+			"the CDK no longer writes messages of %s to a file of their own", stack)
 		var metadata map[string][]struct {
 			Type string
 			Data any

@@ -23,7 +23,8 @@ func runnersTemplate(t *testing.T, example string) template {
 	return parseTemplate(t, assembly.read(t, stack.Properties.TemplateFile), "")
 }
 
-const webhookFunction = "AWS::Lambda::Function[Description=Takes GitHub's webhook deliveries and puts them on the event bus]"
+const webhookFunction = "AWS::Lambda::Function[Description=Takes GitHub's webhook deliveries and puts them on the " +
+	"event bus]"
 
 func TestSeveralFleets_GiveEachJobTheFleetThatItsCommentsPromise(t *testing.T) {
 	tpl := runnersTemplate(t, "several-fleets")
@@ -77,14 +78,16 @@ func TestSeveralFleets_StartTasksWhereTheyFit(t *testing.T) {
 			types = append(types, fmt.Sprint(override["InstanceType"]))
 		}
 		assert.Equalf(t, test.instances, strings.Join(types, ","), "fleet %s: instances on which its tasks start", test.fleet)
-		if share, ok := object(mixed["InstancesDistribution"])["OnDemandPercentageAboveBaseCapacity"]; ok || test.onDemand != "100" {
+		if share, ok := object(mixed["InstancesDistribution"])["OnDemandPercentageAboveBaseCapacity"]; ok ||
+			test.onDemand != "100" {
 			assert.Equalf(t, test.onDemand, fmt.Sprint(share), "fleet %s: share of On-Demand instances", test.fleet)
 		}
 
 		arn := tpl.text(parameters["TaskDefinitionArn"])
 		container := tpl.container(t, arn[strings.LastIndex(arn, "/")+1:])
 		image := tpl.text(container["Image"])
-		assert.Equalf(t, test.tag, image[strings.LastIndex(image, ":")+1:], "fleet %s: an image for another architecture does not start", test.fleet)
+		assert.Equalf(t, test.tag, image[strings.LastIndex(image, ":")+1:],
+			"fleet %s: an image for another architecture does not start", test.fleet)
 		assert.Equalf(t, test.cpu, fmt.Sprint(container["Cpu"]), "fleet %s: CPU", test.fleet)
 		assert.Equalf(t, test.memory, fmt.Sprint(container["Memory"]), "fleet %s: memory", test.fleet)
 	}
@@ -103,14 +106,16 @@ func TestExamples_RegisterRunnersInTheGroupsThatTheyName(t *testing.T) {
 			Name  string
 			Group string `json:"runner_group"`
 		}
-		require.NoErrorf(t, json.Unmarshal([]byte(table), &fleets), "%s: the registration function cannot read %s", test.example, table)
+		require.NoErrorf(t, json.Unmarshal([]byte(table), &fleets), "%s: the registration function cannot read %s",
+			test.example, table)
 		groups := map[string]string{}
 		for _, fleet := range fleets {
 			groups[fleet.Name] = fleet.Group
 		}
 		got, ok := groups[test.fleet]
 		assert.Truef(t, ok, "%s: the registration function knows no fleet %s", test.example, test.fleet)
-		assert.Equalf(t, test.group, got, "%s: fleet %s is open to other repositories than the example says", test.example, test.fleet)
+		assert.Equalf(t, test.group, got, "%s: fleet %s is open to other repositories than the example says", test.example,
+			test.fleet)
 	}
 }
 
@@ -138,7 +143,8 @@ func TestExistingVPC_RunsJobsInItsPrivateSubnetsWithWhatIsGranted(t *testing.T) 
 		for _, statement := range elements(object(r.Properties["PolicyDocument"])["Statement"]) {
 			if strings.Contains(tpl.text(statement["Resource"]), ":s3:::my-org-packages") {
 				found = true
-				assert.Equal(t, "s3:GetBucket*,s3:GetObject*,s3:List*", tpl.text(statement["Action"]), "jobs may do more than read the bucket")
+				assert.Equal(t, "s3:GetBucket*,s3:GetObject*,s3:List*", tpl.text(statement["Action"]),
+					"jobs may do more than read the bucket")
 			}
 		}
 	}
@@ -151,9 +157,11 @@ func TestExamples_HaveOutputsToCopy(t *testing.T) {
 	for _, example := range []string{"minimal", "existing-vpc", "several-fleets"} {
 		tpl := runnersTemplate(t, example)
 		for output, want := range map[string]string{
-			"WebhookURL":              "AWS::Lambda::Url.FunctionUrl",
-			"WebhookSecretCommand":    "aws secretsmanager get-secret-value --query SecretString --output text --secret-id Secret of the GitHub webhook of the runners",
-			"GitHubCredentialCommand": "aws secretsmanager put-secret-value --secret-string file://credential.json --secret-id GitHub's credential of the runners, to be filled in as JSON",
+			"WebhookURL": "AWS::Lambda::Url.FunctionUrl",
+			"WebhookSecretCommand": "aws secretsmanager get-secret-value --query SecretString --output text --secret-id " +
+				"Secret of the GitHub webhook of the runners",
+			"GitHubCredentialCommand": "aws secretsmanager put-secret-value --secret-string file://credential.json " +
+				"--secret-id GitHub's credential of the runners, to be filled in as JSON",
 		} {
 			got, err := tpl.find("Output." + output)
 			assert.NoErrorf(t, err, "%s", example)
@@ -166,7 +174,8 @@ func TestExamples_HaveOutputsToCopy(t *testing.T) {
 func (t template) ruleTarget(tt *testing.T, fleet string) map[string]any {
 	tt.Helper()
 	for _, r := range t.Resources {
-		if r.Type != rule || fmt.Sprint(r.Properties["Description"]) != "Starts a task for each queued job of the runner fleet "+fleet {
+		if r.Type != rule ||
+			fmt.Sprint(r.Properties["Description"]) != "Starts a task for each queued job of the runner fleet "+fleet {
 			continue
 		}
 		targets := elements(r.Properties["Targets"])

@@ -46,9 +46,10 @@ type step struct {
 type row struct {
 	parameter string
 	at        string // path in the template, see template.find; empty: nowhere
-	part      string // regular expression for the part of the value that answers, its first group if it has one; empty: all of it
-	instead   string // what the template has instead of the series' value
-	reason    string
+	// regular expression for the part of the value that answers, its first group if it has one; empty: all of it
+	part    string
+	instead string // what the template has instead of the series' value
+	reason  string
 }
 
 const (
@@ -75,12 +76,14 @@ var ecrRepository = []step{
 			reason: "an image that was checked stays what it is; only the tag from which tasks start can be moved",
 		},
 		{
-			parameter: "output: imageScanningConfiguration.scanOnPush", at: repository + ".ImageScanningConfiguration.ScanOnPush", instead: "true",
+			parameter: "output: imageScanningConfiguration.scanOnPush", at: repository +
+				".ImageScanningConfiguration.ScanOnPush", instead: "true",
 			reason: "vulnerabilities show without anybody asking",
 		},
 		{
-			parameter: "output: encryptionConfiguration.encryptionType", at: repository + ".EncryptionConfiguration", instead: notSet,
-			reason: "AES256 is what ECR takes when it is not set; prop EncryptionKey takes a key",
+			parameter: "output: encryptionConfiguration.encryptionType", at: repository + ".EncryptionConfiguration",
+			instead: notSet,
+			reason:  "AES256 is what ECR takes when it is not set; prop EncryptionKey takes a key",
 		},
 		{
 			parameter: "lifecycle policy", at: repository + ".LifecyclePolicy", instead: "LifecyclePolicyText",
@@ -93,7 +96,10 @@ var codeBuild = []step{
 	{"project", []row{
 		{parameter: "name", at: project + ".Name"},
 		{parameter: "source", at: project + ".SecondarySources[SourceIdentifier=image].Type"},
-		{parameter: "pushes to", at: project + ".Environment.EnvironmentVariables[Name=REPOSITORY_URI].Value", part: `[^/]+$`},
+		{
+			parameter: "pushes to", at: project + ".Environment.EnvironmentVariables[Name=REPOSITORY_URI].Value",
+			part: `[^/]+$`,
+		},
 		{parameter: "service role", at: project + ".ServiceRole", part: `(.*)\.Arn`},
 	}},
 	{"service role", []row{
@@ -140,31 +146,41 @@ var ecsCluster = []step{
 			reason:  "each instance starts with the AMI of its own day, so fixes need no deployment; prop ImageID pins one",
 		},
 		{
-			parameter: "IamInstanceProfile.Name", at: launch + ".LaunchTemplateData.IamInstanceProfile.Arn", instead: "ecsInstanceRole.Arn",
-			reason: "the profile of that name is the stack's own, with a role for the ECS agent and no more, and referred to by ARN",
+			parameter: "IamInstanceProfile.Name", at: launch + ".LaunchTemplateData.IamInstanceProfile.Arn",
+			instead: "ecsInstanceRole.Arn",
+			reason: "the profile of that name is the stack's own, with a role for the ECS agent and no more, and referred " +
+				"to by ARN",
 		},
 		{parameter: "InstanceType", at: launch + ".LaunchTemplateData.InstanceType"},
-		{parameter: "TagSpecifications ResourceType", at: launch + ".LaunchTemplateData.TagSpecifications[ResourceType=instance].ResourceType"},
-		{parameter: "TagSpecifications Tags", at: launch + ".LaunchTemplateData.TagSpecifications[ResourceType=instance].Tags"},
+		{parameter: "TagSpecifications ResourceType", at: launch +
+			".LaunchTemplateData.TagSpecifications[ResourceType=instance].ResourceType"},
+		{parameter: "TagSpecifications Tags", at: launch +
+			".LaunchTemplateData.TagSpecifications[ResourceType=instance].Tags"},
 		{
-			parameter: "UserData", at: launch + ".LaunchTemplateData.UserData", part: `systemctl enable .* (\S+)`, instead: "ecsrunners-firewall.service",
-			reason: "host hardening stays on: before the lines of the article the script keeps containers from instance metadata and agent",
+			parameter: "UserData", at: launch + ".LaunchTemplateData.UserData", part: `systemctl enable .* (\S+)`,
+			instead: "ecsrunners-firewall.service",
+			reason: "host hardening stays on: before the lines of the article the script keeps containers from instance " +
+				"metadata and agent",
 		},
 	}},
 	{"aws ec2 create-launch-template", []row{
 		{parameter: "--launch-template-name", at: launch + ".LaunchTemplateName"},
 		{
 			parameter: "--launch-template-data", at: launch + ".LaunchTemplateData",
-			instead: "BlockDeviceMappings, IamInstanceProfile, ImageId, InstanceType, MetadataOptions, NetworkInterfaces, TagSpecifications, UserData",
-			reason:  "not a file; and host hardening stays on: an encrypted volume, IMDSv2 with hop limit 1, a security group without ingress",
+			instead: "BlockDeviceMappings, IamInstanceProfile, ImageId, InstanceType, MetadataOptions, NetworkInterfaces, " +
+				"TagSpecifications, UserData",
+			reason: "not a file; and host hardening stays on: an encrypted volume, IMDSv2 with hop limit 1, a security " +
+				"group without ingress",
 		},
 	}},
 	{"aws autoscaling create-auto-scaling-group", []row{
 		{parameter: "--auto-scaling-group-name", at: group + ".AutoScalingGroupName"},
 		{parameter: "--launch-template LaunchTemplateName", at: group + ".LaunchTemplate.LaunchTemplateId"},
 		{
-			parameter: "--launch-template Version", at: group + ".LaunchTemplate.Version", instead: "GitHub-Actions-Launch-template.LatestVersionNumber",
-			reason: "the latest version as of the deployment: the group starts what was deployed, and rolls back with the stack",
+			parameter: "--launch-template Version", at: group + ".LaunchTemplate.Version",
+			instead: "GitHub-Actions-Launch-template.LatestVersionNumber",
+			reason: "the latest version as of the deployment: the group starts what was deployed, and rolls back with the " +
+				"stack",
 		},
 		{parameter: "--min-size", at: group + ".MinSize"},
 		{parameter: "--max-size", at: group + ".MaxSize"},
@@ -178,14 +194,19 @@ var ecsCluster = []step{
 	{"capacity_provider.json", []row{
 		{parameter: "name", at: provider + ".Name"},
 		{
-			parameter: "autoScalingGroupArn", at: provider + ".AutoScalingGroupProvider.AutoScalingGroupArn", instead: "GitHub-Actions-asg",
-			reason: "a reference; ECS takes the name of the group as well",
+			parameter: "autoScalingGroupArn", at: provider + ".AutoScalingGroupProvider.AutoScalingGroupArn",
+			instead: "GitHub-Actions-asg",
+			reason:  "a reference; ECS takes the name of the group as well",
 		},
 		{parameter: "managedScaling.status", at: provider + ".AutoScalingGroupProvider.ManagedScaling.Status"},
-		{parameter: "managedScaling.targetCapacity", at: provider + ".AutoScalingGroupProvider.ManagedScaling.TargetCapacity"},
-		{parameter: "managedScaling.minimumScalingStepSize", at: provider + ".AutoScalingGroupProvider.ManagedScaling.MinimumScalingStepSize"},
-		{parameter: "managedScaling.maximumScalingStepSize", at: provider + ".AutoScalingGroupProvider.ManagedScaling.MaximumScalingStepSize"},
-		{parameter: "managedScaling.instanceWarmupPeriod", at: provider + ".AutoScalingGroupProvider.ManagedScaling.InstanceWarmupPeriod"},
+		{parameter: "managedScaling.targetCapacity", at: provider +
+			".AutoScalingGroupProvider.ManagedScaling.TargetCapacity"},
+		{parameter: "managedScaling.minimumScalingStepSize", at: provider +
+			".AutoScalingGroupProvider.ManagedScaling.MinimumScalingStepSize"},
+		{parameter: "managedScaling.maximumScalingStepSize", at: provider +
+			".AutoScalingGroupProvider.ManagedScaling.MaximumScalingStepSize"},
+		{parameter: "managedScaling.instanceWarmupPeriod", at: provider +
+			".AutoScalingGroupProvider.ManagedScaling.InstanceWarmupPeriod"},
 		{parameter: "managedTerminationProtection", at: provider + ".AutoScalingGroupProvider.ManagedTerminationProtection"},
 		{
 			parameter: "managedDraining", at: provider + ".AutoScalingGroupProvider.ManagedDraining", instead: "ENABLED",
@@ -203,10 +224,13 @@ var ecsCluster = []step{
 	{"aws ecs put-cluster-capacity-providers", []row{
 		{parameter: "--cluster", at: strategy + ".Cluster"},
 		{parameter: "--capacity-providers", at: strategy + ".CapacityProviders"},
-		{parameter: "--default-capacity-provider-strategy capacityProvider", at: strategy + ".DefaultCapacityProviderStrategy[Weight=1].CapacityProvider"},
-		{parameter: "--default-capacity-provider-strategy weight", at: strategy + ".DefaultCapacityProviderStrategy[CapacityProvider=GitHubActionsCapacity].Weight"},
+		{parameter: "--default-capacity-provider-strategy capacityProvider", at: strategy +
+			".DefaultCapacityProviderStrategy[Weight=1].CapacityProvider"},
+		{parameter: "--default-capacity-provider-strategy weight", at: strategy +
+			".DefaultCapacityProviderStrategy[CapacityProvider=GitHubActionsCapacity].Weight"},
 		{
-			parameter: "output: base", at: strategy + ".DefaultCapacityProviderStrategy[CapacityProvider=GitHubActionsCapacity].Base", instead: notSet,
+			parameter: "output: base", at: strategy +
+				".DefaultCapacityProviderStrategy[CapacityProvider=GitHubActionsCapacity].Base", instead: notSet,
 			reason: "0 is what ECS takes when it is not set, here as in the article",
 		},
 		{parameter: "output: containerInsights", at: cluster + ".ClusterSettings[Name=containerInsights].Value"},
@@ -230,8 +254,9 @@ var ecsCluster = []step{
 		{parameter: "group's activity", reason: "known after deployment only"},
 		{parameter: "cluster's capacity provider", at: strategy + ".CapacityProviders"},
 		{
-			parameter: "cluster's managed scaling", at: provider + ".AutoScalingGroupProvider.ManagedScaling.Status", instead: "ENABLED",
-			reason: "the article tells what the console shows",
+			parameter: "cluster's managed scaling", at: provider + ".AutoScalingGroupProvider.ManagedScaling.Status",
+			instead: "ENABLED",
+			reason:  "the article tells what the console shows",
 		},
 		{parameter: "cluster's container instances", reason: "known after deployment only"},
 	}},
@@ -260,10 +285,14 @@ var registrationToken = []step{
 		{parameter: "scope", reason: "filled in after deployment; less is enough: GitHubToken tells"},
 		{parameter: "owner", reason: "filled in after deployment"},
 		{
-			parameter: "used by", at: registration + ".Environment.Variables.ECSRUNNERS_GITHUB_CREDENTIAL_ID", instead: "github-actions-runner-registration-token",
-			reason: "jobs could read it in their container: only the registration function does",
+			parameter: "used by", at: registration + ".Environment.Variables.ECSRUNNERS_GITHUB_CREDENTIAL_ID",
+			instead: "github-actions-runner-registration-token",
+			reason:  "jobs could read it in their container: only the registration function does",
 		},
-		{parameter: "registers runners of", at: registration + ".Environment.Variables.ECSRUNNERS_GITHUB_SCOPE", part: `^orgs/(.*)$`},
+		{
+			parameter: "registers runners of", at: registration + ".Environment.Variables.ECSRUNNERS_GITHUB_SCOPE",
+			part: `^orgs/(.*)$`,
+		},
 	}},
 }
 
@@ -294,11 +323,18 @@ var taskDefinition = []step{
 	{"task definition", []row{
 		{parameter: "family", at: definition + ".Family"},
 		{parameter: "containers", at: definition + ".ContainerDefinitions.Count"},
-		{parameter: "RUNNER_LABELS", reason: "the runner gets the labels of its job with its registration, any number of them"},
+		{
+			parameter: "RUNNER_LABELS",
+			reason:    "the runner gets the labels of its job with its registration, any number of them",
+		},
 	}},
 	{"secret", []row{
-		{parameter: "name", at: "AWS::SecretsManager::Secret[Description=GitHub's credential of the runners, to be filled in as JSON].Name"},
-		{parameter: "form", reason: "filled in after deployment, as JSON: a token and an App must not be mistaken for each other"},
+		{parameter: "name", at: "AWS::SecretsManager::Secret[Description=GitHub's credential of the runners, to be " +
+			"filled in as JSON].Name"},
+		{
+			parameter: "form",
+			reason:    "filled in after deployment, as JSON: a token and an App must not be mistaken for each other",
+		},
 	}},
 	{"task role", []row{
 		{parameter: "name", at: taskRole + ".RoleName"},
@@ -309,8 +345,9 @@ var taskDefinition = []step{
 	}},
 	{"execution role", []row{
 		{
-			parameter: "role", at: definition + ".ExecutionRoleArn", instead: "ECS agent: pull the image and write the log of the runner fleet debian.Arn",
-			reason: "it is separate; the series does not tell its name, which prop ExecutionRoleName would set",
+			parameter: "role", at: definition + ".ExecutionRoleArn",
+			instead: "ECS agent: pull the image and write the log of the runner fleet debian.Arn",
+			reason:  "it is separate; the series does not tell its name, which prop ExecutionRoleName would set",
 		},
 		{parameter: "trust", at: agentRole + ".AssumeRolePolicyDocument.Statement[Effect=Allow].Principal.Service"},
 		{parameter: "trust policy file", reason: "the policy is in the template"},
@@ -326,12 +363,16 @@ var functionURL = []step{
 		{parameter: "runtime", at: webhook + ".Runtime", instead: "provided.al2023", reason: "the program is in Go"},
 		{parameter: "architecture", at: webhook + ".Architectures"},
 		{parameter: "memory", at: webhook + ".MemorySize"},
-		{parameter: "timeout", at: webhook + ".Timeout", instead: "10", reason: "GitHub waits ten seconds; prop Timeout takes up to 60"},
+		{
+			parameter: "timeout", at: webhook + ".Timeout", instead: "10",
+			reason: "GitHub waits ten seconds; prop Timeout takes up to 60",
+		},
 		{parameter: "reserved concurrency", at: webhook + ".ReservedConcurrentExecutions"},
 		{parameter: "GITHUB_WEBHOOK_SECRET_ARN", at: webhook + ".Environment.Variables.ECSRUNNERS_WEBHOOK_SECRET_ID"},
 		{
-			parameter: "EVENT_BUS_NAME", at: webhook + ".Environment.Variables.ECSRUNNERS_EVENT_BUS", instead: "github-actions-event-bus.Arn",
-			reason: "the series writes the name of its bus in two ways; here it is a reference",
+			parameter: "EVENT_BUS_NAME", at: webhook + ".Environment.Variables.ECSRUNNERS_EVENT_BUS",
+			instead: "github-actions-event-bus.Arn",
+			reason:  "the series writes the name of its bus in two ways; here it is a reference",
 		},
 	}},
 	{"function URL", []row{
@@ -342,7 +383,9 @@ var functionURL = []step{
 	{"secret", []row{
 		{parameter: "name", at: "AWS::SecretsManager::Secret[Description=Secret of the GitHub webhook of the runners].Name"},
 		{
-			parameter: "value", at: "AWS::SecretsManager::Secret[Description=Secret of the GitHub webhook of the runners].GenerateSecretString.PasswordLength", instead: "64",
+			parameter: "value",
+			at: "AWS::SecretsManager::Secret[Description=Secret of the GitHub webhook of the " +
+				"runners].GenerateSecretString.PasswordLength", instead: "64",
 			reason: "64 random letters and digits, made by Secrets Manager",
 		},
 	}},
@@ -353,11 +396,13 @@ var functionURL = []step{
 		},
 		{parameter: "on the bus", at: webhookPolicy + ".PolicyDocument.Statement[Action=events:PutEvents].Action"},
 		{
-			parameter: "bus", at: webhookPolicy + ".PolicyDocument.Statement[Action=events:PutEvents].Resource", instead: "github-actions-event-bus.Arn",
-			reason: "the series writes the name of its bus in two ways; here it is a reference",
+			parameter: "bus", at: webhookPolicy + ".PolicyDocument.Statement[Action=events:PutEvents].Resource",
+			instead: "github-actions-event-bus.Arn",
+			reason:  "the series writes the name of its bus in two ways; here it is a reference",
 		},
 		{
-			parameter: "on the secret", at: webhookPolicy + ".PolicyDocument.Statement[Resource=git-actions-webhook-secret].Action", instead: "secretsmanager:GetSecretValue",
+			parameter: "on the secret", at: webhookPolicy +
+				".PolicyDocument.Statement[Resource=git-actions-webhook-secret].Action", instead: "secretsmanager:GetSecretValue",
 			reason: "reading the value takes no more",
 		},
 		{parameter: "secret", at: webhookPolicy + ".PolicyDocument.Statement[Action=secretsmanager:GetSecretValue].Resource"},
@@ -366,13 +411,18 @@ var functionURL = []step{
 		{parameter: "form", reason: "the program takes JSON only, which GitHub sends when told so; it decodes base64 too"},
 		{parameter: "signature", reason: "the program does the same"},
 		{parameter: "order", reason: "the program checks the signature first: what GitHub did not sign is not parsed"},
-		{parameter: "answers", reason: "202 and 401 as well; the program answers 200 to what it ignores, 400, 405, 413 or 415 to what is no delivery, and 503 when the bus or the secret is out of reach"},
+		{parameter: "answers", reason: "202 and 401 as well; the program answers 200 to what it ignores, 400, 405, 413 " +
+			"or 415 to what is no delivery, and 503 when the bus or the secret is out of reach"},
 	}},
 	{"event", []row{
 		{parameter: "Source", at: rule + ".EventPattern.source", part: `^[^,]+`},
 		{parameter: "DetailType", reason: "the program does the same, as the rule's pattern relies on"},
-		{parameter: "Detail", reason: "the payload with a member dispatch in front, from which the rule takes what the task needs"},
-		{parameter: "filter", reason: "prop Events is * here; still, a ping and what comes of other owners or of public repositories stays off the bus"},
+		{
+			parameter: "Detail",
+			reason:    "the payload with a member dispatch in front, from which the rule takes what the task needs",
+		},
+		{parameter: "filter", reason: "prop Events is * here; still, a ping and what comes of other owners or of public " +
+			"repositories stays off the bus"},
 	}},
 	{"alarm", []row{
 		{parameter: "name", at: alarm + ".AlarmName"},
@@ -401,17 +451,23 @@ var eventRule = []step{
 			parameter: "starts", at: rule + ".Targets[Id=Task].EcsParameters.TaskDefinitionArn", part: `task-definition/(.*)$`,
 		},
 		{
-			parameter: "variables", at: rule + ".Targets[Id=Task].InputTransformer.InputTemplate", part: `ECSRUNNERS_JOB_ID`, instead: "ECSRUNNERS_JOB_ID",
-			reason: "strings of the event's dispatch object, because an array makes the start fail",
+			parameter: "variables", at: rule + ".Targets[Id=Task].InputTransformer.InputTemplate", part: `ECSRUNNERS_JOB_ID`,
+			instead: "ECSRUNNERS_JOB_ID",
+			reason:  "strings of the event's dispatch object, because an array makes the start fail",
 		},
 		{
-			parameter: "one runner for a job by", at: rule + ".Targets[Id=Task].InputTransformer.InputPathsMap.job_id", instead: "$.detail.dispatch.job_id",
-			reason: "the id of the job: the registration function gives the task a runner for it",
+			parameter: "one runner for a job by", at: rule + ".Targets[Id=Task].InputTransformer.InputPathsMap.job_id",
+			instead: "$.detail.dispatch.job_id",
+			reason:  "the id of the job: the registration function gives the task a runner for it",
 		},
-		{parameter: "runs-on", reason: "parallel jobs of a run attempt would share the label and swap their runners; here jobs name labels of the fleet"},
+		{parameter: "runs-on", reason: "parallel jobs of a run attempt would share the label and swap their runners; " +
+			"here jobs name labels of the fleet"},
 	}},
 	{"sample event", []row{
-		{parameter: "schema", reason: "EventBridge names a schema after source and detail-type of the events, which are these"},
+		{
+			parameter: "schema",
+			reason:    "EventBridge names a schema after source and detail-type of the events, which are these",
+		},
 		{parameter: "source", at: rule + ".EventPattern.source", part: `^[^,]+`},
 		{parameter: "detail-type", at: rule + ".EventPattern.detail-type"},
 		{parameter: "time", reason: "that of a sample"},
@@ -522,11 +578,13 @@ func compare(s series, steps []step, tpl template) (table string, problems []str
 	for _, step := range steps { // in their order
 		for _, r := range step.rows {
 			if _, ok := rows[[2]string{step.name, r.parameter}]; ok {
-				problems = append(problems, fmt.Sprintf("%s %s: it has a row, but the series has no such parameter", step.name, r.parameter))
+				problems = append(problems, fmt.Sprintf("%s %s: it has a row, but the series has no such parameter", step.name,
+					r.parameter))
 			}
 		}
 	}
-	fmt.Fprintf(&b, "\n%d parameters: %d as in the series, %d otherwise for a reason, %d wrong\n", len(s.Parameters), equal, len(s.Parameters)-equal-wrong, wrong)
+	fmt.Fprintf(&b, "\n%d parameters: %d as in the series, %d otherwise for a reason, %d wrong\n", len(s.Parameters),
+		equal, len(s.Parameters)-equal-wrong, wrong)
 	return b.String(), problems
 }
 
@@ -559,13 +617,15 @@ func (r row) check(value string, tpl template) (got, problem string) {
 	case r.instead == "" && got != value:
 		return "", fmt.Sprintf("the series has %q, the template has %q at %s", value, got, r.at)
 	case r.instead != "" && got != r.instead:
-		return "", fmt.Sprintf("the series has %q, for which the template should have %q, but has %q at %s", value, r.instead, got, r.at)
+		return "", fmt.Sprintf("the series has %q, for which the template should have %q, but has %q at %s", value,
+			r.instead, got, r.at)
 	}
 	return got, ""
 }
 
 func TestSourceSeries_FailsWhen(t *testing.T) {
-	tpl := parseTemplate(t, []byte(`{"Resources": {"C": {"Type": "AWS::ECS::Cluster", "Properties": {"ClusterName": "runners"}}}}`), "us-east-1")
+	tpl := parseTemplate(t,
+		[]byte(`{"Resources": {"C": {"Type": "AWS::ECS::Cluster", "Properties": {"ClusterName": "runners"}}}}`), "us-east-1")
 	named := [3]string{"create-cluster", "--cluster-name", "runners"}
 	renamed := [3]string{"create-cluster", "--cluster-name", "Runners"}
 	same := row{parameter: "--cluster-name", at: cluster + ".ClusterName"}
@@ -581,12 +641,14 @@ func TestSourceSeries_FailsWhen(t *testing.T) {
 		},
 		"the template has another value": {
 			parameters: [][3]string{renamed}, rows: []row{same},
-			want: `create-cluster --cluster-name: the series has "Runners", the template has "runners" at AWS::ECS::Cluster.ClusterName`,
+			want: `create-cluster --cluster-name: the series has "Runners", the template has "runners" at ` +
+				`AWS::ECS::Cluster.ClusterName`,
 		},
 		"the template has another value than the row says": {
 			parameters: [][3]string{renamed},
 			rows:       []row{{parameter: "--cluster-name", at: same.at, instead: "RUNNERS", reason: "in capitals"}},
-			want:       `the series has "Runners", for which the template should have "RUNNERS", but has "runners" at AWS::ECS::Cluster.ClusterName`,
+			want: `the series has "Runners", for which the template should have "RUNNERS", but has "runners" at ` +
+				`AWS::ECS::Cluster.ClusterName`,
 		},
 		"another value has no reason": {
 			parameters: [][3]string{renamed},

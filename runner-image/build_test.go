@@ -51,7 +51,8 @@ func newBuild(t *testing.T) *build {
 			"curl": release(`{"tag_name":"v2.336.0","assets":[
 				{"name":"actions-runner-linux-arm64-2.336.0.tar.gz","digest":"sha256:` + sum + `"},
 				{"name":"actions-runner-linux-x64-2.336.0.tar.gz","digest":"sha256:` + sum + `"}]}`),
-			"aws": ecr(`echo "An error occurred (ImageNotFoundException) when calling the DescribeImages operation" >&2; exit 254`),
+			"aws": ecr(
+				`echo "An error occurred (ImageNotFoundException) when calling the DescribeImages operation" >&2; exit 254`),
 			"docker": `case "$*" in
 				"image inspect"*) echo "public.ecr.aws/docker/library/debian@sha256:` + otherSum + `" ;;
 				login*) cat > /dev/null ;;
@@ -101,7 +102,9 @@ func ecr(describe string) string {
 	esac
 	case "$2" in
 		get-login-password) echo password ;;
-		batch-get-image) echo '{"imageManifest":"{\"schemaVersion\":2}","imageManifestMediaType":"application/vnd.oci.image.manifest.v1+json"}' ;;
+		batch-get-image)
+			echo '{"imageManifest":"{\"schemaVersion\":2}",
+				"imageManifestMediaType":"application/vnd.oci.image.manifest.v1+json"}' ;;
 	esac`
 }
 
@@ -219,7 +222,8 @@ if [ "$1" = build ]; then (cd "${@: -1}" && find . -type f | sort && cat ecsrunn
 	b.scripts["go"] += `; echo "toolchain $GOTOOLCHAIN, $CGO_ENABLED"`
 	o := b.run()
 	require.True(t, o.ok, o.said)
-	assert.Contains(t, o.said, "./Dockerfile\n./customize/packages.txt\n./ecsrunners/job-completed.sh\n./ecsrunners/job-started.sh\n./ecsrunners/supervisor\nprogram\n")
+	assert.Contains(t, o.said,
+		"./Dockerfile\n./customize/packages.txt\n./ecsrunners/job-completed.sh\n./ecsrunners/job-started.sh\n./ecsrunners/supervisor\nprogram\n")
 	assert.Contains(t, o.said, "toolchain go1.26.8, 0\n")
 	content, err := os.ReadFile(filepath.Join(b.tree, "ecsrunners/supervisor"))
 	require.NoError(t, err)
@@ -254,7 +258,8 @@ func TestBuild_AlreadyBuilt_TheScheduleMovesAChannelThatNeverCameToTheImage(t *t
 	b.scripts["aws"] = ecr(`case "$*" in *imageTag=promoted-*) echo ImageNotFoundException >&2; exit 254 ;; esac`)
 	o := b.run()
 	require.True(t, o.ok, o.said)
-	assert.Contains(t, o.calls, "put-image --repository-name team/runner --image-tag latest ", "the image would be current for the checks and never used")
+	assert.Contains(t, o.calls, "put-image --repository-name team/runner --image-tag latest ",
+		"the image would be current for the checks and never used")
 	assert.Regexp(t, "put-image .* --image-tag promoted-latest-"+tagForm, o.calls)
 }
 
@@ -273,7 +278,8 @@ func TestBuild_AlreadyBuilt_TheScheduleMakesAMissingChannel(t *testing.T) {
 	t.Parallel()
 	b := newBuild(t)
 	b.env["TRIGGER"] = "schedule"
-	b.scripts["aws"] = ecr(`case "$*" in *imageTag=latest*) echo ImageNotFoundException >&2; exit 254 ;; *) echo sha256:` + sum + ` ;; esac`)
+	b.scripts["aws"] = ecr(
+		`case "$*" in *imageTag=latest*) echo ImageNotFoundException >&2; exit 254 ;; *) echo sha256:` + sum + ` ;; esac`)
 	assert.Contains(t, b.run().calls, "--image-tag latest ")
 }
 
@@ -295,7 +301,8 @@ func TestBuild_TheLaterToBeginHasTheChannel(t *testing.T) {
 	const later, other = "turn-latest-1790000000001", "turn-next-1790000000009"
 	moves := func(o outcome) []string {
 		var from []string
-		for _, m := range regexp.MustCompile(`batch-get-image \S+ \S+ --image-ids imageTag=(\S+) .*\naws ecr put-image \S+ \S+ --image-tag latest `).FindAllStringSubmatch(o.calls, -1) {
+		for _, m := range regexp.MustCompile(`batch-get-image \S+ \S+ --image-ids imageTag=(\S+) .*\naws ecr put-image `+
+			`\S+ \S+ --image-tag latest `).FindAllStringSubmatch(o.calls, -1) {
 			from = append(from, m[1])
 		}
 		return from
@@ -304,12 +311,20 @@ func TestBuild_TheLaterToBeginHasTheChannel(t *testing.T) {
 		tags, script string
 		want         []string
 	}{
-		"it is the only one":                 {want: []string{"turn-latest-" + turn}},
-		"others were before it":              {tags: "turn-latest-1789999999999\nturn-latest-999999999999\n" + other + "\n", want: []string{"turn-latest-" + turn}},
-		"another began later":                {tags: later + "\nturn-latest-1789999999999\n", want: []string{later}},
-		"its own tag does not show yet":      {tags: "turn-latest-1789999999999\n", script: `case "$2" in put-image) sed -i /` + turn + `/d "$tags" ;; esac`, want: []string{"turn-latest-" + turn}},
-		"another comes while it moves":       {script: `case "$*" in "ecr put-image"*" latest "*) echo ` + later + ` >> "$tags" ;; esac`, want: []string{"turn-latest-" + turn, later}},
-		"another comes before the last look": {script: `case "$*" in *imageTag=turn-latest-` + turn + `*) echo ` + later + ` >> "$tags" ;; esac`, want: []string{"turn-latest-" + turn, later}},
+		"it is the only one": {want: []string{"turn-latest-" + turn}},
+		"others were before it": {
+			tags: "turn-latest-1789999999999\nturn-latest-999999999999\n" + other + "\n",
+			want: []string{"turn-latest-" + turn},
+		},
+		"another began later": {tags: later + "\nturn-latest-1789999999999\n", want: []string{later}},
+		"its own tag does not show yet": {
+			tags:   "turn-latest-1789999999999\n",
+			script: `case "$2" in put-image) sed -i /` + turn + `/d "$tags" ;; esac`, want: []string{"turn-latest-" + turn},
+		},
+		"another comes while it moves": {script: `case "$*" in "ecr put-image"*" latest "*) echo ` + later +
+			` >> "$tags" ;; esac`, want: []string{"turn-latest-" + turn, later}},
+		"another comes before the last look": {script: `case "$*" in *imageTag=turn-latest-` + turn + `*) echo ` + later +
+			` >> "$tags" ;; esac`, want: []string{"turn-latest-" + turn, later}},
 	} {
 		b := newBuild(t)
 		b.tags = test.tags
@@ -330,7 +345,8 @@ func TestBuild_ABaseImageOfAnotherECR(t *testing.T) {
 	o := b.run()
 	require.True(t, o.ok, o.said)
 	assert.Contains(t, o.calls, "aws ecr get-login-password --region us-east-1\n")
-	assert.Contains(t, o.calls, "docker login --username AWS --password-stdin 210987654321.dkr.ecr.us-east-1.amazonaws.com\n")
+	assert.Contains(t, o.calls,
+		"docker login --username AWS --password-stdin 210987654321.dkr.ecr.us-east-1.amazonaws.com\n")
 }
 
 func TestBuild_AMirrorOfTheReleases(t *testing.T) {
@@ -377,8 +393,10 @@ func TestBuild_PinnedVersionDoesNotExist(t *testing.T) {
 func TestBuild_ChecksumInTheTextOfARelease(t *testing.T) {
 	t.Parallel()
 	b := newBuild(t)
-	b.scripts["curl"] = release(`{"tag_name":"v2.336.0","assets":[{"name":"actions-runner-linux-x64-2.336.0.tar.gz","digest":null}],
-		"body":"sums <!-- BEGIN SHA linux-x64 -->` + otherSum + `<!-- END SHA linux-x64 --> <!-- BEGIN SHA linux-arm64 -->` + otherSum + `<!-- END SHA linux-arm64 -->"}`)
+	b.scripts["curl"] = release(
+		`{"tag_name":"v2.336.0","assets":[{"name":"actions-runner-linux-x64-2.336.0.tar.gz","digest":null}],
+		"body":"sums <!-- BEGIN SHA linux-x64 -->` + otherSum + `<!-- END SHA linux-x64 --> <!-- BEGIN SHA linux-arm64 -->` +
+			otherSum + `<!-- END SHA linux-arm64 -->"}`)
 	o := b.run()
 	require.True(t, o.ok, o.said)
 	assert.Contains(t, o.calls, "RUNNER_SHA256="+otherSum)
@@ -387,10 +405,12 @@ func TestBuild_ChecksumInTheTextOfARelease(t *testing.T) {
 func TestBuild_ChecksumMissing(t *testing.T) {
 	t.Parallel()
 	for name, json := range map[string]string{
-		"Nowhere":    `{"tag_name":"v2.336.0","assets":[],"body":"` + sum + `"}`,
-		"OtherHash":  `{"tag_name":"v2.336.0","assets":[{"name":"actions-runner-linux-x64-2.336.0.tar.gz","digest":"sha512:` + sum + `"}]}`,
-		"OtherFile":  `{"tag_name":"v2.336.0","assets":[{"name":"actions-runner-linux-x64-2.336.0-noruntime.tar.gz","digest":"sha256:` + sum + `"}]}`,
-		"NotFilled":  `{"tag_name":"v2.336.0","body":"<!-- BEGIN SHA linux-x64 --><LINUX_X64_SHA><!-- END SHA linux-x64 -->"}`,
+		"Nowhere": `{"tag_name":"v2.336.0","assets":[],"body":"` + sum + `"}`,
+		"OtherHash": `{"tag_name":"v2.336.0","assets":[{"name":"actions-runner-linux-x64-2.336.0.tar.gz","digest":"sha512:` +
+			sum + `"}]}`,
+		"OtherFile": `{"tag_name":"v2.336.0","assets":[{"name":"actions-runner-linux-x64-2.336.0-noruntime.tar.gz","digest":"sha256:` + sum + `"}]}`,
+		"NotFilled": `{"tag_name":"v2.336.0","body":"<!-- BEGIN SHA linux-x64 --><LINUX_X64_SHA><!-- END SHA linux-x64 ` +
+			`-->"}`,
 		"NotVersion": `{"tag_name":"nightly"}`,
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -516,7 +536,10 @@ if [ "$1" = run ]; then echo "the listener says it is version 2.335.0, want 2.33
 
 func TestBuild_FailsWhenAStepFails(t *testing.T) {
 	t.Parallel()
-	for step, attempts := range map[string]int{"go build": 5, "docker pull": 5, "docker build": 1, "docker login": 5, "docker push": 5} {
+	for step, attempts := range map[string]int{
+		"go build": 5, "docker pull": 5, "docker build": 1, "docker login": 5,
+		"docker push": 5,
+	} {
 		t.Run(step, func(t *testing.T) {
 			t.Parallel()
 			b := newBuild(t)

@@ -34,7 +34,8 @@ func TestDoc_HasTheTestAbove(t *testing.T) {
 	require.NoError(t, err)
 	_, snippet, _ := strings.Cut(string(source), "\nfunc TestQueues(")
 	snippet, _, _ = strings.Cut(snippet, "\n}\n")
-	assert.Contains(t, string(doc), "//\tfunc TestQueues("+strings.ReplaceAll(snippet, "\n", "\n//\t")+"\n//\t}\n", "what readers copy must work")
+	assert.Contains(t, string(doc), "//\tfunc TestQueues("+strings.ReplaceAll(snippet, "\n", "\n//\t")+"\n//\t}\n",
+		"what readers copy must work")
 }
 
 func TestQueues_OfAStackAlone(t *testing.T) {

@@ -30,7 +30,8 @@ func TestCompareAssembly_FailsWhenATemplateDiffers(t *testing.T) {
 
 func TestCompareAssembly_FailsWhenASnapshotIsMissing(t *testing.T) {
 	inPackage(t, nil)
-	assert.Contains(t, failures(t, "TestStacks", "", map[string]string{"App": `{"A":1}`}), "the template of App has no snapshot")
+	assert.Contains(t, failures(t, "TestStacks", "", map[string]string{"App": `{"A":1}`}),
+		"the template of App has no snapshot")
 }
 
 func TestCompareAssembly_FailsWhenASnapshotIsLeftOver(t *testing.T) {
@@ -82,10 +83,12 @@ func TestTemplates_AreThoseOfStagesAndNestedStacksToo(t *testing.T) {
 			"App.assets": {"type": "cdk:asset-manifest", "properties": {"file": "App.assets.json"}},
 			"assembly-Prod": {"type": "cdk:cloud-assembly", "properties": {"directoryName": "assembly-Prod"}},
 			"Tree": {"type": "cdk:tree", "properties": {"file": "tree.json"}}}}`,
-		"App.template.json":                   `1`,
-		"App.assets.json":                     `{"files": {"a": {"source": {"path": "AppNested.nested.template.json"}}, "b": {"source": {"path": "asset.b"}}}}`,
-		"AppNested.nested.template.json":      `2`,
-		"assembly-Prod/manifest.json":         `{"artifacts": {"ProdApp": {"type": "aws:cloudformation:stack", "properties": {"templateFile": "ProdApp.template.json"}}}}`,
+		"App.template.json": `1`,
+		"App.assets.json": `{"files": {"a": {"source": {"path": "AppNested.nested.template.json"}}, ` +
+			`"b": {"source": {"path": "asset.b"}}}}`,
+		"AppNested.nested.template.json": `2`,
+		"assembly-Prod/manifest.json": `{"artifacts": {"ProdApp": {"type": "aws:cloudformation:stack", ` +
+			`"properties": {"templateFile": "ProdApp.template.json"}}}}`,
 		"assembly-Prod/ProdApp.template.json": `3`,
 	})
 	got, err := templates(folder)
@@ -109,7 +112,8 @@ func TestContextOf_IsThatOfTheNextFile(t *testing.T) {
 func inPackage(t *testing.T, snapshots map[string]string) {
 	t.Helper()
 	folder := t.TempDir()
-	write(t, folder, map[string]string{"stacks_test.go": "package p\n\nfunc TestStacks(t *testing.T) {}\n\nfunc TestOther(t *testing.T) {}\n"})
+	write(t, folder, map[string]string{"stacks_test.go": "package p\n\nfunc TestStacks(t *testing.T) {}\n\nfunc " +
+		"TestOther(t *testing.T) {}\n"})
 	write(t, filepath.Join(folder, root), snapshots)
 	t.Chdir(folder)
 	for name, value := range map[string]string{updateFlag: "false", "test.run": "", "test.skip": ""} {
@@ -164,7 +168,8 @@ func assembly(t *testing.T, stacks map[string]string) string {
 	var artifacts []string
 	for stack, content := range stacks {
 		write(t, folder, map[string]string{stack + ".template.json": content})
-		artifacts = append(artifacts, fmt.Sprintf(`%q: {"type": "aws:cloudformation:stack", "properties": {"templateFile": "%s.template.json"}}`, stack, stack))
+		artifacts = append(artifacts, fmt.Sprintf(`%q: {"type": "aws:cloudformation:stack", "properties": `+
+			`{"templateFile": "%s.template.json"}}`, stack, stack))
 	}
 	write(t, folder, map[string]string{"manifest.json": `{"artifacts": {` + strings.Join(artifacts, ",") + `}}`})
 	return folder

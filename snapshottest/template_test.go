@@ -32,7 +32,8 @@ func TestNormalize_KeepsWhatIsDeployed(t *testing.T) {
 	} {
 		assert.JSONEq(t, test.want, normalized(t, test.template), name)
 	}
-	assert.Equal(t, "{\n  \"A\": \"<b>\",\n  \"B\": 1,\n  \"C\": 12345678901234567890\n}\n", normalized(t, `{"B": 1, "A": "<b>", "C": 12345678901234567890}`))
+	assert.Equal(t, "{\n  \"A\": \"<b>\",\n  \"B\": 1,\n  \"C\": 12345678901234567890\n}\n",
+		normalized(t, `{"B": 1, "A": "<b>", "C": 12345678901234567890}`))
 }
 
 func normalized(t *testing.T, template string) string {
@@ -55,5 +56,6 @@ func TestDifference_NamesPathAndValues(t *testing.T) {
 
 func TestNormalize_BreaksTextIntoLines(t *testing.T) {
 	got := normalized(t, `{"UserData": ["one\ntwo\n", "three"]}`)
-	assert.JSONEq(t, `{"UserData": [{"<lines>": ["one", "two", ""]}, "three"]}`, got, "a reviewer has to search a whole script for the change")
+	assert.JSONEq(t, `{"UserData": [{"<lines>": ["one", "two", ""]}, "three"]}`, got,
+		"a reviewer has to search a whole script for the change")
 }

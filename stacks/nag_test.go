@@ -45,11 +45,13 @@ func assertExplained(t *testing.T, accepted []acceptance, built map[string]awscd
 					known, explained[i] = true, true
 				}
 			}
-			assert.Truef(t, known, "%s: %s at %s: %s; change it, or explain it in the table", name, f.id, f.construct, f.explanation)
+			assert.Truef(t, known, "%s: %s at %s: %s; change it, or explain it in the table", name, f.id, f.construct,
+				f.explanation)
 		}
 	}
 	for i, a := range accepted {
-		assert.Truef(t, explained[i], "%s at %s is no finding any more; delete its row, which would hide the next one", a.finding, a.construct)
+		assert.Truef(t, explained[i], "%s at %s is no finding any more; delete its row, which would hide the next one",
+			a.finding, a.construct)
 		assert.NotEmptyf(t, a.reason, "%s at %s is accepted without a reason", a.finding, a.construct)
 	}
 }
@@ -61,7 +63,8 @@ var nagContext = map[string]any{"@aws-cdk/core:annotationsInValidationReport": f
 var accepted = []acceptance{
 	{
 		"AwsSolutions-VPC7", "Cluster/Vpc/Resource",
-		"flow logs cost money with every job; the VPC holds nothing but runners, and whoever needs flow logs adds them to RunnerCluster.VPC",
+		"flow logs cost money with every job; the VPC holds nothing but runners, and whoever needs flow logs adds them " +
+			"to RunnerCluster.VPC",
 	},
 	{
 		"AwsSolutions-ECS4", "Cluster/Cluster/Resource",
@@ -81,7 +84,8 @@ var accepted = []acceptance{
 	},
 	{
 		"CdkNagValidationFailure[AwsSolutions-EC26]", "Cluster/.../AutoScalingGroup/ASG",
-		"the rule cannot follow a reference to a launch template; that its volume is encrypted is asserted in the tests of RunnerCapacity",
+		"the rule cannot follow a reference to a launch template; that its volume is encrypted is asserted in the tests " +
+			"of RunnerCapacity",
 	},
 	{
 		"AwsSolutions-SQS3", "Ingress/DeadLetters/Resource",
@@ -89,7 +93,8 @@ var accepted = []acceptance{
 	},
 	{
 		"AwsSolutions-SMG4", "Ingress/Secret/Resource",
-		"GitHub has a copy of this secret and no way to rotate it by itself; WebhookIngressProps.PreviousSecret lets it be changed without a gap",
+		"GitHub has a copy of this secret and no way to rotate it by itself; WebhookIngressProps.PreviousSecret lets it " +
+			"be changed without a gap",
 	},
 	{
 		"AwsSolutions-SMG4", "Registration/Credential/Resource",

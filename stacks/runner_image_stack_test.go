@@ -97,11 +97,21 @@ func TestRunnerImageStack_TakesItsSourceFromTheConfiguration(t *testing.T) {
 	folder, err := filepath.Abs("../runner-image")
 	require.NoError(t, err)
 	for name, test := range map[string]struct{ source, kind, location, made string }{
-		"nothing said":           {`{}`, "CODECOMMIT", "Fn::GetAtt", "main"},
-		"a new repository":       {`{"codeCommit": {"repositoryName": "dockerfile", "branch": "trunk"}}`, "CODECOMMIT", "Fn::GetAtt", "trunk"},
-		"an existing one":        {`{"codeCommit": {"repositoryName": "dockerfile", "existing": true, "branch": "trunk"}}`, "CODECOMMIT", "/v1/repos/dockerfile", ""},
-		"a folder":               {fmt.Sprintf(`{"folder": {"path": %q}}`, folder), "S3", ".zip", ""},
-		"a repository at GitHub": {`{"gitHub": {"repository": "o/r", "branch": "next", "connectionArn": "arn:aws:codeconnections:eu-central-1:111122223333:connection/01234567-89ab-cdef-0123-456789abcdef"}}`, "GITHUB", "https://github.com/o/r.git", ""},
+		"nothing said": {`{}`, "CODECOMMIT", "Fn::GetAtt", "main"},
+		"a new repository": {
+			`{"codeCommit": {"repositoryName": "dockerfile", "branch": "trunk"}}`, "CODECOMMIT",
+			"Fn::GetAtt", "trunk",
+		},
+		"an existing one": {
+			`{"codeCommit": {"repositoryName": "dockerfile", "existing": true, "branch": "trunk"}}`,
+			"CODECOMMIT", "/v1/repos/dockerfile", "",
+		},
+		"a folder": {fmt.Sprintf(`{"folder": {"path": %q}}`, folder), "S3", ".zip", ""},
+		"a repository at GitHub": {
+			`{"gitHub": {"repository": "o/r", "branch": "next", "connectionArn": ` +
+				`"arn:aws:codeconnections:eu-central-1:111122223333:connection/01234567-89ab-cdef-0123-456789abcdef"}}`, "GITHUB",
+			"https://github.com/o/r.git", "",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, stack := scenario{name, `{"image": {"source": ` + test.source + `}}`}.buildImage(t, nil)
@@ -123,8 +133,11 @@ func TestRunnerImageStack_TakesItsSourceFromTheConfiguration(t *testing.T) {
 }
 
 func TestRunnerImageStack_BuildsInTheVPCOfTheConfiguration(t *testing.T) {
-	_, stack := scenario{"vpc", `{"account": "111122223333", "region": "eu-central-1", "vpc": {"id": "vpc-0123456789abcdef0", "availabilityZones": ["eu-central-1a"],
-		"subnetIds": ["subnet-0123456789abcdef0"]}, "image": {"buildInVpc": true}}`}.buildImage(t, nil)
+	_, stack := scenario{
+		"vpc",
+		`{"account": "111122223333", "region": "eu-central-1", "vpc": {"id": "vpc-0123456789abcdef0", "availabilityZones": ["eu-central-1a"],
+		"subnetIds": ["subnet-0123456789abcdef0"]}, "image": {"buildInVpc": true}}`,
+	}.buildImage(t, nil)
 	projects := cdktest.Resources(cdktest.Template(stack), "AWS::CodeBuild::Project")
 	require.Len(t, projects, 1)
 	for _, project := range projects {
@@ -135,8 +148,10 @@ func TestRunnerImageStack_BuildsInTheVPCOfTheConfiguration(t *testing.T) {
 
 func TestRunnerImageStack_TakesWhatTheConfigurationNames(t *testing.T) {
 	const key = "arn:aws:kms:eu-central-1:111122223333:key/01234567-89ab-cdef-0123-456789abcdef"
-	const failures, alarms = "arn:aws:sns:eu-central-1:111122223333:failures", "arn:aws:sns:eu-central-1:111122223333:alarms"
-	_, stack := scenario{"topics", `{"image": {"failureTopicArn": "` + failures + `", "alarmTopicArn": "` + alarms + `", "maxImageAge": "720h", "encryptionKeyArn": "` + key + `"}}`}.buildImage(t, nil)
+	const failures, alarms = "arn:aws:sns:eu-central-1:111122223333:failures",
+		"arn:aws:sns:eu-central-1:111122223333:alarms"
+	_, stack := scenario{"topics", `{"image": {"failureTopicArn": "` + failures + `", "alarmTopicArn": "` + alarms +
+		`", "maxImageAge": "720h", "encryptionKeyArn": "` + key + `"}}`}.buildImage(t, nil)
 	template := cdktest.Template(stack)
 	found := cdktest.Resources(template, "AWS::CloudWatch::Alarm")
 	require.Len(t, found, 4)

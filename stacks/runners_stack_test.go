@@ -177,7 +177,8 @@ func TestRunnersStack_LooksNothingUp(t *testing.T) {
 	all := scenarios(t)
 	for _, s := range []scenario{all[0], all[2]} {
 		app, _ := s.build(t, nil)
-		assert.Emptyf(t, app.Synth(nil).Manifest().Missing, "%s: synthesis would need credentials, and the template would depend on the account", s.name)
+		assert.Emptyf(t, app.Synth(nil).Manifest().Missing,
+			"%s: synthesis would need credentials, and the template would depend on the account", s.name)
 	}
 }
 
@@ -193,7 +194,8 @@ func TestRunnersStack_TagsEverything(t *testing.T) {
 
 	template := cdktest.Template(stack)
 	for _, resourceType := range []string{
-		"AWS::ECS::Cluster", "AWS::ECS::CapacityProvider", "AWS::AutoScaling::AutoScalingGroup", "AWS::EC2::SecurityGroup", "AWS::IAM::Role", "AWS::Lambda::Function",
+		"AWS::ECS::Cluster", "AWS::ECS::CapacityProvider", "AWS::AutoScaling::AutoScalingGroup", "AWS::EC2::SecurityGroup",
+		"AWS::IAM::Role", "AWS::Lambda::Function",
 	} {
 		found := cdktest.Resources(template, resourceType)
 		require.NotEmpty(t, found, resourceType)
@@ -205,7 +207,8 @@ func TestRunnersStack_TagsEverything(t *testing.T) {
 		for i, launched := range []string{"instance", "volume"} {
 			specification := cdktest.At(properties, fmt.Sprintf("LaunchTemplateData.TagSpecifications.%d", i))
 			require.Equal(t, launched, cdktest.At(specification, "ResourceType"))
-			assert.Subsetf(t, tags(cdktest.At(specification, "Tags")), want, "%s: nobody could tell whose the %s is", id, launched)
+			assert.Subsetf(t, tags(cdktest.At(specification, "Tags")), want, "%s: nobody could tell whose the %s is",
+				id, launched)
 		}
 	}
 }
@@ -238,9 +241,11 @@ func TestRunnersStack_RunsInTheConfiguredVPC(t *testing.T) {
 
 			assert.Zero(t, cdktest.Inventory(template)["AWS::EC2::VPC"], "a VPC too many")
 			assert.Equal(t, []any{"subnet-0000000000000000a", "subnet-0000000000000000b", "subnet-0000000000000000c"},
-				cdktest.Resource(t, template, "AWS::AutoScaling::AutoScalingGroup")["VPCZoneIdentifier"], "instances would run elsewhere")
+				cdktest.Resource(t, template, "AWS::AutoScaling::AutoScalingGroup")["VPCZoneIdentifier"],
+				"instances would run elsewhere")
 			assert.Equal(t, "vpc-0123456789abcdef0", cdktest.Resource(t, template, "AWS::EC2::SecurityGroup")["VpcId"])
-			assert.Equal(t, test.public, cdktest.At(cdktest.Resource(t, template, "AWS::EC2::LaunchTemplate"), "LaunchTemplateData.NetworkInterfaces.0.AssociatePublicIpAddress"),
+			assert.Equal(t, test.public, cdktest.At(cdktest.Resource(t, template, "AWS::EC2::LaunchTemplate"),
+				"LaunchTemplateData.NetworkInterfaces.0.AssociatePublicIpAddress"),
 				"in public subnets instances cannot reach GitHub without an address; in private ones they must have none")
 		})
 	}
@@ -260,7 +265,8 @@ func TestRunnersStack_OutputsAreStable(t *testing.T) {
 			for _, id := range references(output) {
 				switch resourceType := cdktest.At(template, "Resources."+id+".Type"); resourceType {
 				case "AWS::ECS::TaskDefinition", "AWS::Lambda::Version", "AWS::EC2::LaunchTemplate":
-					assert.Failf(t, "an output that changes with each release", "%s: output %s refers to %s, a %s", s.name, name, id, resourceType)
+					assert.Failf(t, "an output that changes with each release", "%s: output %s refers to %s, a %s", s.name, name, id,
+						resourceType)
 				}
 			}
 		}

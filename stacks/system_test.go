@@ -44,10 +44,12 @@ func TestSystem_IsSmallerThanItsPeer(t *testing.T) {
 	runners, image := system(t, committed(t))
 	count := func(template map[string]any) int { return len(template["Resources"].(map[string]any)) }
 	total := count(runners) + count(image)
-	t.Logf("the default app with one fleet has %d resources: %d to run jobs, %d to build the image; the nearest peer has %d", total, count(runners), count(image), peerResources)
+	t.Logf("the default app with one fleet has %d resources: %d to run jobs, %d to build the image; the nearest peer "+
+		"has %d", total, count(runners), count(image), peerResources)
 	assert.Less(t, total, peerResources, "what is more needs a reason")
 
-	assertReadmeSays(t, fmt.Sprintf("%d resources (%d to run jobs, %d to build the image)", total, count(runners), count(image)))
+	assertReadmeSays(t, fmt.Sprintf("%d resources (%d to run jobs, %d to build the image)", total, count(runners),
+		count(image)))
 }
 
 // What an idle deployment costs a month, in us-east-1, by the price lists of
@@ -59,9 +61,17 @@ var prices = []struct {
 	dollars  func(properties map[string]any) float64
 }{
 	{"AWS::SecretsManager::Secret", "a secret: $0.40", func(map[string]any) float64 { return 0.40 }},
-	{"AWS::CodeBuild::Project", "thirty checks of a minute, two at the most, on general1.small: $0.005 a minute", func(map[string]any) float64 { return 30 * 2 * 0.005 }},
-	{"AWS::ECR::Repository", "six images of 0.4 GB, few of whose layers differ: $0.10 a GB", func(map[string]any) float64 { return 6 * 0.4 * 0.10 }},
-	{"AWS::ECS::CapacityProvider", "the two alarms that managed scaling keeps: $0.10 each", func(map[string]any) float64 { return 2 * 0.10 }},
+	{
+		"AWS::CodeBuild::Project", "thirty checks of a minute, two at the most, on general1.small: $0.005 a minute",
+		func(map[string]any) float64 { return 30 * 2 * 0.005 },
+	},
+	{
+		"AWS::ECR::Repository", "six images of 0.4 GB, few of whose layers differ: $0.10 a GB",
+		func(map[string]any) float64 { return 6 * 0.4 * 0.10 },
+	},
+	{"AWS::ECS::CapacityProvider", "the two alarms that managed scaling keeps: $0.10 each", func(map[string]any) float64 {
+		return 2 * 0.10
+	}},
 	{"AWS::CloudWatch::Alarm", "an alarm: $0.10", func(map[string]any) float64 { return 0.10 }},
 }
 
@@ -233,7 +243,8 @@ func TestRunnersStack_RegistersRunnersWhereTheConfigurationSays(t *testing.T) {
 func registrationVariables(t *testing.T, template map[string]any) map[string]any {
 	t.Helper()
 	for _, function := range cdktest.Resources(template, "AWS::Lambda::Function") {
-		if variables, _ := cdktest.At(function, "Environment.Variables").(map[string]any); variables[registrationcontract.EnvScope] != nil {
+		if variables, _ := cdktest.At(function,
+			"Environment.Variables").(map[string]any); variables[registrationcontract.EnvScope] != nil {
 			return variables
 		}
 	}
@@ -247,7 +258,10 @@ func TestRunnersStack_RichFleetsHaveWhatTheConfigurationSays(t *testing.T) {
 	require.Len(t, stack.Fleets(), 3)
 	linux, graviton, spot := stack.Fleets()[0], stack.Fleets()[1], stack.Fleets()[2]
 	assert.Equal(t, []constructs.Architecture{constructs.X64, constructs.ARM64, constructs.X64},
-		[]constructs.Architecture{linux.Capacity().Architecture(), graviton.Capacity().Architecture(), spot.Capacity().Architecture()})
+		[]constructs.Architecture{
+			linux.Capacity().Architecture(), graviton.Capacity().Architecture(),
+			spot.Capacity().Architecture(),
+		})
 	container := func(fleet *constructs.RunnerFleet) any {
 		return cdktest.At(cdktest.Properties(t, template, fleet.TaskDefinition()), "ContainerDefinitions.0")
 	}
@@ -307,9 +321,12 @@ func TestSecurity_TheIAMTableIsTrue(t *testing.T) {
 func roleName(t *testing.T, id string) string {
 	t.Helper()
 	for pattern, name := range map[string]string{
-		`^ClusterInstanceRole`: "instances", `^IngressRole[0-9A-F]`: "webhook function", `^IngressRuleRole`: "rule of a fleet",
-		`^RegistrationRole`: "registration function", `^RegistrationTaskRole`: "task (jobs)", `ExecutionRole`: "task execution (ECS agent)",
-		`^ImageBuildRole`: "image builds", `^ImageFunctionRole`: "image function", `^ImageBuild.*EventsRole`: "image triggers",
+		`^ClusterInstanceRole`: "instances", `^IngressRole[0-9A-F]`: "webhook function",
+		`^IngressRuleRole`:  "rule of a fleet",
+		`^RegistrationRole`: "registration function", `^RegistrationTaskRole`: "task (jobs)",
+		`ExecutionRole`:   "task execution (ECS agent)",
+		`^ImageBuildRole`: "image builds", `^ImageFunctionRole`: "image function",
+		`^ImageBuild.*EventsRole`: "image triggers",
 	} {
 		if regexp.MustCompile(pattern).MatchString(id) {
 			return name

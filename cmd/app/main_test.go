@@ -48,7 +48,8 @@ func run(t *testing.T, configuration any) (assembly, stderr string, exitCode int
 	app := exec.CommandContext(t.Context(), executable)
 	app.Dir = t.TempDir()
 	// Without a folder for caches there are no programs that were built before.
-	app.Env = append(os.Environ(), asApp+"=1", "TMPDIR="+t.TempDir(), "CDK_VALIDATION=false", "XDG_CACHE_HOME=no/absolute/path",
+	app.Env = append(os.Environ(), asApp+"=1", "TMPDIR="+t.TempDir(), "CDK_VALIDATION=false",
+		"XDG_CACHE_HOME=no/absolute/path",
 		"CDK_OUTDIR="+assembly, "CDK_CONTEXT_JSON="+string(encoded))
 	var output bytes.Buffer
 	app.Stderr = &output
@@ -70,7 +71,8 @@ func TestApp_SynthesizesTheCommittedConfigurationToTheSameBytesEverywhere(t *tes
 	other, err := os.ReadFile(filepath.Join(second, "GitHubRunners.template.json"))
 	require.NoError(t, err)
 	assert.Contains(t, string(one), "AWS::ECS::Cluster")
-	assert.Equal(t, string(one), string(other), "the working directory or TMPDIR shows in the template: each machine would deploy a change")
+	assert.Equal(t, string(one), string(other), "the working directory or TMPDIR shows in the template: each machine "+
+		"would deploy a change")
 }
 
 func TestApp_FailsWhenTheConfigurationCannotBeUsed_WithAllProblemsOnALineEach(t *testing.T) {
@@ -85,7 +87,10 @@ func TestApp_FailsWhenTheConfigurationCannotBeUsed_WithAllProblemsOnALineEach(t 
 				"webhook": map[string]any{"owners": []any{"my-org"}},
 				"cluster": map[string]any{
 					"defaultCapacity": map[string]any{"maxInstances": 10, "minInstances": 11, "targetCapacityPercent": 101},
-					"capacities":      map[string]any{"Arm": map[string]any{"architecture": "arm64", "instanceTypes": []any{"m7i.large"}}},
+					"capacities": map[string]any{"Arm": map[string]any{
+						"architecture":  "arm64",
+						"instanceTypes": []any{"m7i.large"},
+					}},
 				},
 				"stackName": "EcsRunners",
 			},

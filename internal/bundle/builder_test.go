@@ -57,12 +57,14 @@ func TestBuild_MakesTheBinaryThatLambdaStarts(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "env")
 	require.NoError(t, os.WriteFile(file, []byte("GOFLAGS=-cover\nGOEXPERIMENT=nogreenteagc\n"), 0o600))
 	for name, value := range map[string]string{
-		"GOENV": file, "GOARCH": "386", "GOARM64": "v9.0,lse,crypto", "GOAMD64": "v3", "GOFIPS140": "latest", "CGO_ENABLED": "1",
-		"TMPDIR": t.TempDir(),
+		"GOENV": file, "GOARCH": "386", "GOARM64": "v9.0,lse,crypto", "GOAMD64": "v3", "GOFIPS140": "latest",
+		"CGO_ENABLED": "1",
+		"TMPDIR":      t.TempDir(),
 	} {
 		t.Setenv(name, value)
 	}
-	assert.True(t, bytes.Equal(binary, without(t, p)), "the same sources in another folder, on a machine set up otherwise, must give the same bytes")
+	assert.True(t, bytes.Equal(binary, without(t, p)),
+		"the same sources in another folder, on a machine set up otherwise, must give the same bytes")
 }
 
 func TestBuild_ShowsWhatTheCompilerSaid(t *testing.T) {
@@ -81,7 +83,8 @@ func TestBuild_FailsWhenThereIsNoGo(t *testing.T) {
 	built := build(t, bundle.NewBuilder(cache, new(bytes.Buffer)), p)
 	t.Setenv("PATH", t.TempDir())
 	assert.ErrorIs(t, bundle.NewBuilder(bundle.Cache{}, new(bytes.Buffer)).Build(p, t.TempDir()), bundle.ErrNoGo)
-	assert.True(t, bytes.Equal(built, build(t, bundle.NewBuilder(cache, new(bytes.Buffer)), p)), "what the cache has needs no Go")
+	assert.True(t, bytes.Equal(built, build(t, bundle.NewBuilder(cache, new(bytes.Buffer)), p)),
+		"what the cache has needs no Go")
 }
 
 func TestBuild_BuildsButOnceAndSaysSo(t *testing.T) {
@@ -95,7 +98,8 @@ func TestBuild_BuildsButOnceAndSaysSo(t *testing.T) {
 		waiting.Go(func() { assert.NoError(t, b.Build(p, t.TempDir())) })
 	}
 	waiting.Wait()
-	assert.Regexp(t, `^ecsrunners: building cmd/hello \(linux/arm64\); a first build downloads its modules and takes a minute or two
+	assert.Regexp(t,
+		`^ecsrunners: building cmd/hello \(linux/arm64\); a first build downloads its modules and takes a minute or two
 ecsrunners: built cmd/hello in \d+\.\d s
 $`, log.String())
 
@@ -131,7 +135,10 @@ func TestBuild_ReplacesWhatIsBrokenInTheCache(t *testing.T) {
 	kept := names(t, folder)
 	require.Len(t, kept, 1)
 	file := filepath.Join(folder, kept[0])
-	for name, content := range map[string][]byte{"truncated": want[:len(want)/2], "empty": nil, "another program": []byte("#!/bin/sh\n")} {
+	for name, content := range map[string][]byte{
+		"truncated": want[:len(want)/2], "empty": nil,
+		"another program": []byte("#!/bin/sh\n"),
+	} {
 		require.NoError(t, os.WriteFile(file, content, 0o600))
 		var log bytes.Buffer
 		assert.Truef(t, bytes.Equal(want, build(t, bundle.NewBuilder(cache, &log), p)), "%s: it would be deployed", name)

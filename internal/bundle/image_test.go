@@ -68,7 +68,8 @@ func TestTrees_OfTheModuleItself(t *testing.T) {
 		assert.Contains(t, library.Files, name, "the image could not be built")
 	}
 	assert.Contains(t, customer.Files, "Dockerfile")
-	assert.Contains(t, customer.Files, "customize/certificates/.keep", "git would lose the folder, and the Dockerfile copies it")
+	assert.Contains(t, customer.Files, "customize/certificates/.keep",
+		"git would lose the folder, and the Dockerfile copies it")
 	for _, name := range customer.Files {
 		assert.NotContains(t, library.Files, "runner-image/"+name)
 		assert.NotRegexp(t, `\.go$`, name, "the customer has no use for it")
@@ -91,10 +92,16 @@ func TestTree_Hash(t *testing.T) {
 		return func(sources fstest.MapFS) { sources[name].Data = append(sources[name].Data, '\n') }
 	}
 	original := hash(func(fstest.MapFS) {})
-	for _, name := range []string{"go.sum", "words/words.go", "runner-image/build.sh", "runner-image/supervisor/main.go", "runner-image/supervisor/hooks/started.sh"} {
+	for _, name := range []string{
+		"go.sum", "words/words.go", "runner-image/build.sh", "runner-image/supervisor/main.go",
+		"runner-image/supervisor/hooks/started.sh",
+	} {
 		assert.NotEqualf(t, original, hash(edit(name)), "%s changed and the image would not be built", name)
 	}
-	for _, name := range []string{"runner-image/Dockerfile", "runner-image/supervisor/main_test.go", "runner-image/supervisor/testdata/l/main.go", "cmd/hello/main.go"} {
+	for _, name := range []string{
+		"runner-image/Dockerfile", "runner-image/supervisor/main_test.go",
+		"runner-image/supervisor/testdata/l/main.go", "cmd/hello/main.go",
+	} {
 		assert.Equalf(t, original, hash(edit(name)), "%s changed and the image would be built for nothing", name)
 	}
 }

@@ -15,9 +15,10 @@ import (
 func sources() fstest.MapFS {
 	file := func(text string) *fstest.MapFile { return &fstest.MapFile{Data: []byte(text)} }
 	return fstest.MapFS{
-		"go.mod":               file("module example.com/m\n\ngo 1.26.0\n\ntoolchain go1.26.8\n"),
-		"go.sum":               file(""),
-		"cmd/hello/main.go":    file("package main\n\nimport \"example.com/m/greeting\"\n\nfunc main() { println(greeting.Text) }\n"),
+		"go.mod": file("module example.com/m\n\ngo 1.26.0\n\ntoolchain go1.26.8\n"),
+		"go.sum": file(""),
+		"cmd/hello/main.go": file("package main\n\nimport \"example.com/m/greeting\"\n\nfunc main() { " +
+			"println(greeting.Text) }\n"),
 		"cmd/hello/x_test.go":  file("package main\n"),
 		"greeting/greeting.go": file("package greeting\n\nimport \"example.com/m/words\"\n\nconst Text = words.Hello\n"),
 		"words/words.go":       file("package words\n\nconst Hello = \"hello\"\n"),
@@ -41,7 +42,8 @@ func hash(t *testing.T, p bundle.Program) string {
 
 func TestFiles_AreThoseOfTheProgramAlone(t *testing.T) {
 	t.Parallel()
-	assert.Equal(t, []string{"cmd/hello/main.go", "go.mod", "go.sum", "greeting/greeting.go", "words/words.go"}, program(t, sources()).Files)
+	assert.Equal(t, []string{"cmd/hello/main.go", "go.mod", "go.sum", "greeting/greeting.go", "words/words.go"},
+		program(t, sources()).Files)
 }
 
 func TestHash_ChangesWithWhatTheBinaryIsMadeOf(t *testing.T) {
@@ -73,10 +75,14 @@ func TestHash_ChangesWithWhatTheBinaryIsMadeOf(t *testing.T) {
 	other, err := bundle.NewProgram(sources(), "cmd/hello", "x64")
 	require.NoError(t, err)
 	assert.NotEqual(t, original, hash(t, other), "the architecture changed and the function would not be deployed")
-	for name, change := range map[string]string{"a test": "cmd/hello/x_test.go", "a package of another program": "other/other.go"} {
+	for name, change := range map[string]string{
+		"a test":                       "cmd/hello/x_test.go",
+		"a package of another program": "other/other.go",
+	} {
 		changed := sources()
 		changed[change].Data = append(changed[change].Data, '\n')
-		assert.Equalf(t, original, hash(t, program(t, changed)), "%s changed and the function would be deployed for nothing", name)
+		assert.Equalf(t, original, hash(t, program(t, changed)), "%s changed and the function would be deployed for nothing",
+			name)
 	}
 }
 

@@ -13,10 +13,14 @@ import (
 // The members are named twice, in the struct's tags and in the constants rules
 // and transformers use.
 func TestDispatch_MembersAreTheOnesTheConstantsName(t *testing.T) {
-	encoded, err := json.Marshal(contract.Dispatch{Fleet: "f", JobID: "1", Repository: "o/r", Labels: "l", DeliveryID: "d", Attempt: contract.FirstAttempt})
+	encoded, err := json.Marshal(contract.Dispatch{
+		Fleet: "f", JobID: "1", Repository: "o/r", Labels: "l",
+		DeliveryID: "d", Attempt: contract.FirstAttempt,
+	})
 	require.NoError(t, err)
 	var members map[string]string
-	require.NoError(t, json.Unmarshal(encoded, &members), "a value that is not a string would break the overrides of ECS tasks")
+	require.NoError(t, json.Unmarshal(encoded, &members),
+		"a value that is not a string would break the overrides of ECS tasks")
 	assert.Equal(t, map[string]string{
 		contract.DispatchFleet:      "f",
 		contract.DispatchJobID:      "1",

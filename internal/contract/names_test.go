@@ -22,7 +22,10 @@ func TestIsRepositoryName(t *testing.T) {
 	for _, name := range []string{"my-org/app", "A/b.c_d"} {
 		assert.True(t, contract.IsRepositoryName(name), name)
 	}
-	for _, name := range []string{"", "app", "/app", "my-org/", "a/b/c", "a/b c", "a/\u212a", "a/b,c", "a/" + strings.Repeat("b", 199)} {
+	for _, name := range []string{
+		"", "app", "/app", "my-org/", "a/b/c", "a/b c", "a/\u212a", "a/b,c",
+		"a/" + strings.Repeat("b", 199),
+	} {
 		assert.False(t, contract.IsRepositoryName(name), name)
 	}
 }

@@ -11,7 +11,8 @@ import (
 func TestNames(t *testing.T) {
 	t.Parallel()
 	for aws, cdk := range map[string]string{
-		"price-capacity-optimized": "PRICE_CAPACITY_OPTIMIZED", "x2-large": "X2_LARGE", "bridge": "BRIDGE", "awsvpc": "AWS_VPC", "": "",
+		"price-capacity-optimized": "PRICE_CAPACITY_OPTIMIZED", "x2-large": "X2_LARGE", "bridge": "BRIDGE",
+		"awsvpc": "AWS_VPC", "": "",
 	} {
 		assert.Equal(t, aws, enum.AWS(cdk))
 		assert.Equal(t, cdk, enum.CDK(aws))

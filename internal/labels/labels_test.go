@@ -60,10 +60,24 @@ func TestValidate(t *testing.T) {
 }
 
 func TestGitHubHosted(t *testing.T) {
-	for _, job := range [][]string{{"ubuntu-latest"}, {"Ubuntu-24.04-arm"}, {"windows-2025"}, {"macos-15-xlarge"}, {"ubuntu-latest", "ubuntu-22.04"}} {
+	for _, job := range [][]string{
+		{"ubuntu-latest"},
+		{"Ubuntu-24.04-arm"},
+		{"windows-2025"},
+		{"macos-15-xlarge"},
+		{"ubuntu-latest", "ubuntu-22.04"},
+	} {
 		assert.True(t, labels.GitHubHosted(job), job)
 	}
-	for _, job := range [][]string{nil, {"self-hosted"}, {"ubuntu"}, {"ubuntu-"}, {"ubuntu-latest", "self-hosted"}, {"my-ubuntu-latest"}, {"linux-x64"}} {
+	for _, job := range [][]string{
+		nil,
+		{"self-hosted"},
+		{"ubuntu"},
+		{"ubuntu-"},
+		{"ubuntu-latest", "self-hosted"},
+		{"my-ubuntu-latest"},
+		{"linux-x64"},
+	} {
 		assert.False(t, labels.GitHubHosted(job), job)
 	}
 }
@@ -113,16 +127,19 @@ func TestNewRoutes_FailsWhenAFleetIsWrong(t *testing.T) {
 		fleets []contract.Fleet
 		want   error
 	}{
-		"no name":         {[]contract.Fleet{{Labels: some}}, labels.ErrFleetName},
-		"25 characters":   {[]contract.Fleet{{Name: strings.Repeat("a", 25), Labels: some}}, labels.ErrFleetName},
-		"capitals":        {[]contract.Fleet{{Name: "Linux", Labels: some}}, labels.ErrFleetName},
-		"digit first":     {[]contract.Fleet{{Name: "1a", Labels: some}}, labels.ErrFleetName},
-		"hyphen last":     {[]contract.Fleet{{Name: "a-", Labels: some}}, labels.ErrFleetName},
-		"two hyphens":     {[]contract.Fleet{{Name: "a--b", Labels: some}}, labels.ErrFleetName},
-		"underscore":      {[]contract.Fleet{{Name: "a_b", Labels: some}}, labels.ErrFleetName},
-		"same name twice": {[]contract.Fleet{{Name: "a", Labels: some}, {Name: "a", Labels: []string{"b"}}}, labels.ErrDuplicateFleet},
-		"no labels":       {[]contract.Fleet{{Name: "a"}}, labels.ErrNoLabels},
-		"bad label":       {[]contract.Fleet{{Name: "a", Labels: []string{"a b"}}}, labels.ErrLabel},
+		"no name":       {[]contract.Fleet{{Labels: some}}, labels.ErrFleetName},
+		"25 characters": {[]contract.Fleet{{Name: strings.Repeat("a", 25), Labels: some}}, labels.ErrFleetName},
+		"capitals":      {[]contract.Fleet{{Name: "Linux", Labels: some}}, labels.ErrFleetName},
+		"digit first":   {[]contract.Fleet{{Name: "1a", Labels: some}}, labels.ErrFleetName},
+		"hyphen last":   {[]contract.Fleet{{Name: "a-", Labels: some}}, labels.ErrFleetName},
+		"two hyphens":   {[]contract.Fleet{{Name: "a--b", Labels: some}}, labels.ErrFleetName},
+		"underscore":    {[]contract.Fleet{{Name: "a_b", Labels: some}}, labels.ErrFleetName},
+		"same name twice": {
+			[]contract.Fleet{{Name: "a", Labels: some}, {Name: "a", Labels: []string{"b"}}},
+			labels.ErrDuplicateFleet,
+		},
+		"no labels": {[]contract.Fleet{{Name: "a"}}, labels.ErrNoLabels},
+		"bad label": {[]contract.Fleet{{Name: "a", Labels: []string{"a b"}}}, labels.ErrLabel},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := labels.NewRoutes(test.fleets)

@@ -81,14 +81,16 @@ func TestList_JSON_RenamesFieldsButNotKeysOfMapsOrValues(t *testing.T) {
 	} {
 		var l problem.List
 		l.Invalid(path, "{Given}", "less than {Agent.ReservedMemoryMiB}, not Other: see {ImageID}")
-		assert.EqualError(t, l.JSON(), want+` must be less than agent.reservedMemoryMiB, not Other, got "{Given}": see imageId`)
+		assert.EqualError(t, l.JSON(),
+			want+` must be less than agent.reservedMemoryMiB, not Other, got "{Given}": see imageId`)
 	}
 }
 
 func TestDuration_HasNoPartsThatAreZero(t *testing.T) {
 	t.Parallel()
 	for want, d := range map[string]time.Duration{
-		"0s": 0, "1m30s": 90 * time.Second, "2m": 2 * time.Minute, "1h": time.Hour, "168h": 168 * time.Hour, "1h0m1s": time.Hour + time.Second,
+		"0s": 0, "1m30s": 90 * time.Second, "2m": 2 * time.Minute, "1h": time.Hour, "168h": 168 * time.Hour,
+		"1h0m1s": time.Hour + time.Second,
 	} {
 		assert.Equal(t, want, problem.Duration(d))
 	}

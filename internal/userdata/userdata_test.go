@@ -50,7 +50,8 @@ func TestRender_GivesTheGoldenScript(t *testing.T) {
 		}
 		want, err := os.ReadFile(file)
 		require.NoErrorf(t, err, "%s has no golden; look at the script and run: go test ./internal/userdata -update", name)
-		assert.Equalf(t, string(want), got, "instances would boot with another script than %s; if it is meant, run: go test ./internal/userdata -update", file)
+		assert.Equalf(t, string(want), got, "instances would boot with another script than %s; if it is meant, run: go "+
+			"test ./internal/userdata -update", file)
 	}
 	files, err := os.ReadDir(folder)
 	require.NoError(t, err)
@@ -90,7 +91,8 @@ func TestScript_HardensTheHostBeforeItJoinsTheCluster(t *testing.T) {
 		"systemctl daemon-reload",
 		"systemctl enable --now --no-block ecsrunners-firewall.service",
 		"mkdir -p /etc/ecs", "cat",
-	}, h.calls(), "the host's configuration must come last, and systemctl must not wait for docker, which waits for cloud-init")
+	}, h.calls(),
+		"the host's configuration must come last, and systemctl must not wait for docker, which waits for cloud-init")
 
 	assert.Equal(t, h.redirect(userdata.Firewall()), h.read("/usr/local/sbin/ecsrunners-firewall"))
 	info, err := os.Stat(h.path("/usr/local/sbin/ecsrunners-firewall"))
@@ -124,7 +126,8 @@ ECS_ENGINE_TASK_CLEANUP_WAIT_DURATION=10m0s
 ECS_IMAGE_PULL_BEHAVIOR=default
 ECS_RESERVED_MEMORY=256
 ECS_CLUSTER=runners
-`, h.read("/etc/ecs/ecs.config"), "the agent takes the last of equal variables, and everything up to the line break as the value")
+`, h.read("/etc/ecs/ecs.config"),
+		"the agent takes the last of equal variables, and everything up to the line break as the value")
 }
 
 func TestScript_WritesEveryVariableAsItIs(t *testing.T) {
@@ -157,7 +160,8 @@ func TestScript_KeepsTheAgentOffWhenAnyStepFails(t *testing.T) {
 			h := newHost(t, image)
 			output, err := h.run(render(t, userdata.Host{}), "FAIL_AT="+strconv.Itoa(i+1))
 			assertKeptOff(t, h, output, err)
-			assert.Equal(t, append(steps[:i+1:i+1], "systemctl mask --now --no-block ecs.service", "shutdown -P +10"), h.calls(), "the script went on after a failure")
+			assert.Equal(t, append(steps[:i+1:i+1], "systemctl mask --now --no-block ecs.service", "shutdown -P +10"),
+				h.calls(), "the script went on after a failure")
 		})
 	}
 }
@@ -183,7 +187,10 @@ func TestScript_KeepsTheAgentOffWhenAFileCannotBeWritten(t *testing.T) {
 	}
 	t.Run("a folder in place of the configuration", func(t *testing.T) {
 		t.Parallel()
-		h := newHost(t, map[string]string{"/etc/systemd/system/.dir": "", "/usr/local/sbin/.dir": "", "/etc/ecs/ecs.config/.dir": ""})
+		h := newHost(t, map[string]string{
+			"/etc/systemd/system/.dir": "", "/usr/local/sbin/.dir": "",
+			"/etc/ecs/ecs.config/.dir": "",
+		})
 		output, err := h.run(render(t, userdata.Host{}))
 		require.Error(t, err)
 		assert.Contains(t, output, "the ECS agent stays off")
@@ -195,9 +202,12 @@ func assertKeptOff(t *testing.T, h *host, output string, err error) {
 	t.Helper()
 	require.Error(t, err, "cloud-init would report success")
 	assert.Regexp(t, `ecsrunners: user data failed in line [0-9]+, the ECS agent stays off\n$`, output)
-	assert.Contains(t, h.calls(), "systemctl mask --now --no-block ecs.service", "the agent would start on a host that may lack its firewall")
-	assert.Contains(t, h.calls(), "shutdown -P +10", "an instance that never takes a job would run, and be paid for, forever")
-	assert.NotContains(t, h.read("/etc/ecs/ecs.config"), "ECS_CLUSTER", "the agent would join the cluster from a host that may lack its firewall")
+	assert.Contains(t, h.calls(), "systemctl mask --now --no-block ecs.service",
+		"the agent would start on a host that may lack its firewall")
+	assert.Contains(t, h.calls(), "shutdown -P +10",
+		"an instance that never takes a job would run, and be paid for, forever")
+	assert.NotContains(t, h.read("/etc/ecs/ecs.config"), "ECS_CLUSTER",
+		"the agent would join the cluster from a host that may lack its firewall")
 }
 
 // The rules that keep containers from credentials, as iptables is told them.
@@ -351,7 +361,8 @@ func (h *host) path(path string) string { return filepath.Join(h.root, path) }
 
 // redirect puts the host's folder in front of absolute paths.
 func (h *host) redirect(script string) string {
-	return strings.NewReplacer("/usr/local/", h.root+"/usr/local/", "/etc/", h.root+"/etc/", "/proc/", h.root+"/proc/").Replace(script)
+	return strings.NewReplacer("/usr/local/", h.root+"/usr/local/", "/etc/", h.root+"/etc/", "/proc/",
+		h.root+"/proc/").Replace(script)
 }
 
 var absolutePath = regexp.MustCompile(`(?m)(?:^|[\s"'=<>])(/[a-z][^\s"']*)`)

@@ -26,7 +26,8 @@ import (
 )
 
 func TestNewHandler_FailsWhenItIsNotConfigured(t *testing.T) {
-	_, err := newHandler(t.Context(), func(string) (string, bool) { return "", false }, io.Discard, slog.New(slog.DiscardHandler))
+	_, err := newHandler(t.Context(), func(string) (string, bool) { return "", false }, io.Discard,
+		slog.New(slog.DiscardHandler))
 	require.ErrorIs(t, err, env.ErrMissing)
 	assert.ErrorContains(t, err, imagebuildcontract.EnvProjects)
 }
@@ -65,7 +66,8 @@ func (b *buffer) String() string {
 	return b.text.String()
 }
 
-const build = `{"arn": "arn:aws:codebuild:eu-central-1:123456789012:build/image-build:1", "id": "image-build:1", "projectName": "image-build", `
+const build = `{"arn": "arn:aws:codebuild:eu-central-1:123456789012:build/image-build:1", "id": "image-build:1", ` +
+	`"projectName": "image-build", `
 
 func (s *services) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.lock.Lock()
@@ -87,7 +89,8 @@ func (s *services) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case "CodeBuild_20161006.BatchGetBuilds":
 		status := `"buildStatus": "IN_PROGRESS", "buildComplete": false}`
 		if s.ended {
-			status = `"buildStatus": "FAILED", "buildComplete": true, "logs": {"streamName": "1", "deepLink": "https://console.example.com/log"}}`
+			status = `"buildStatus": "FAILED", "buildComplete": true, "logs": {"streamName": "1", "deepLink": ` +
+				`"https://console.example.com/log"}}`
 		}
 		fmt.Fprint(w, `{"builds": [`+build+status+`]}`)
 	case "AmazonSSM.PutParameter":
@@ -101,7 +104,8 @@ func (s *services) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		fmt.Fprintf(w, `{"imageDetails": [{"imagePushedAt": %d}]}`, time.Now().Add(-100*time.Hour).Unix())
 	case "DescribeStacks":
 		w.Header().Set("Content-Type", "text/xml")
-		fmt.Fprint(w, `<DescribeStacksResponse xmlns="http://cloudformation.amazonaws.com/doc/2010-05-15/"><DescribeStacksResult><Stacks><member>
+		fmt.Fprint(w,
+			`<DescribeStacksResponse xmlns="http://cloudformation.amazonaws.com/doc/2010-05-15/"><DescribeStacksResult><Stacks><member>
 			<StackName>Image</StackName><CreationTime>2026-11-23T10:00:00Z</CreationTime><StackStatus>UPDATE_IN_PROGRESS</StackStatus>
 			</member></Stacks></DescribeStacksResult></DescribeStacksResponse>`)
 	default:
@@ -127,7 +131,8 @@ func TestProgram_MakesADeploymentWait(t *testing.T) {
 	defer cancel()
 	command := exec.CommandContext(ctx, program)
 	command.Env = append(os.Environ(), runtime.Environment("imagebuild")...)
-	command.Env = append(command.Env, "AWS_ENDPOINT_URL="+server.URL, imagebuildcontract.EnvProjects+"="+env[imagebuildcontract.EnvProjects])
+	command.Env = append(command.Env, "AWS_ENDPOINT_URL="+server.URL, imagebuildcontract.EnvProjects+"="+
+		env[imagebuildcontract.EnvProjects])
 	var output buffer
 	command.Stdout, command.Stderr = &output, &output
 	require.NoError(t, command.Start())
@@ -138,25 +143,32 @@ func TestProgram_MakesADeploymentWait(t *testing.T) {
 	}()
 
 	_, err = runtime.Invoke(ctx, []byte(`{
-		"RequestType": "Update", "ResponseURL": "`+server.URL+`/answer?Signature=c0ffee", "StackId": "stack", "RequestId": "request-1",
+		"RequestType": "Update", "ResponseURL": "`+server.URL+
+		`/answer?Signature=c0ffee", "StackId": "stack", "RequestId": "request-1",
 		"LogicalResourceId": "ImageX64", "PhysicalResourceId": "ImageX64",
-		"ResourceProperties": {"Project": "image-build", "Library": "new"}, "OldResourceProperties": {"Project": "image-build", "Library": "old"}
+		"ResourceProperties": {"Project": "image-build", "Library": "new"},
+		"OldResourceProperties": {"Project": "image-build", "Library": "old"}
 	}`))
 	require.NoError(t, err)
 	aws.look(func() {
-		assert.Equal(t, []string{"DescribeStacks", "CodeBuild_20161006.StartBuild", "AmazonSSM.PutParameter", "CodeBuild_20161006.BatchGetBuilds"}, aws.calls)
+		assert.Equal(t, []string{
+			"DescribeStacks", "CodeBuild_20161006.StartBuild", "AmazonSSM.PutParameter",
+			"CodeBuild_20161006.BatchGetBuilds",
+		}, aws.calls)
 		assert.Empty(t, aws.answers)
 		aws.ended = true
 	})
 	_, err = runtime.Invoke(ctx, []byte(`{
 		"source": "aws.codebuild", "detail-type": "CodeBuild Build State Change",
-		"detail": {"build-status": "FAILED", "project-name": "image-build", "build-id": "arn:aws:codebuild:eu-central-1:123456789012:build/image-build:1"}
+		"detail": {"build-status": "FAILED", "project-name": "image-build",
+		"build-id": "arn:aws:codebuild:eu-central-1:123456789012:build/image-build:1"}
 	}`))
 	require.NoError(t, err)
 	aws.look(func() {
 		require.Len(t, aws.answers, 1)
 		assert.JSONEq(t, `{
-			"Status": "FAILED", "PhysicalResourceId": "ImageX64", "StackId": "stack", "RequestId": "request-1", "LogicalResourceId": "ImageX64",
+			"Status": "FAILED", "PhysicalResourceId": "ImageX64", "StackId": "stack", "RequestId": "request-1",
+			"LogicalResourceId": "ImageX64",
 			"Reason": "building the runner image with project image-build ended with FAILED; its log: https://console.example.com/log"
 		}`, aws.answers[0])
 		assert.Equal(t, imagebuildcontract.NotWaiting, aws.parameter)

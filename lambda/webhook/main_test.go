@@ -45,7 +45,8 @@ func sign(body string) string {
 
 func headers(body string) map[string]string {
 	return map[string]string{
-		"content-type": "application/json", "x-github-event": "workflow_job", "x-github-delivery": "1-2-3", "x-hub-signature-256": sign(body),
+		"content-type": "application/json", "x-github-event": "workflow_job", "x-github-delivery": "1-2-3",
+		"x-hub-signature-256": sign(body),
 	}
 }
 
@@ -80,13 +81,17 @@ func TestRun_HelpNamesEveryVariable(t *testing.T) {
 func TestRun_FailsWhenItIsNotConfigured(t *testing.T) {
 	err := run(t.Context(), nil, lookup(nil), io.Discard, io.Discard, quiet)
 	require.ErrorIs(t, err, env.ErrMissing)
-	for _, name := range []string{webhookcontract.EnvEventBus, webhookcontract.EnvSecretID, webhookcontract.EnvAllowedOwners} {
+	for _, name := range []string{
+		webhookcontract.EnvEventBus, webhookcontract.EnvSecretID,
+		webhookcontract.EnvAllowedOwners,
+	} {
 		assert.ErrorContains(t, err, name, "one message names everything that is missing")
 	}
 	env := environment(t)
 	env[webhookcontract.EnvRoutes] = `[{"name":"Linux","labels":["x64"]}]`
 	require.ErrorIs(t, run(t.Context(), nil, lookup(env), io.Discard, io.Discard, quiet), labels.ErrFleetName)
-	require.Error(t, run(t.Context(), []string{"-secret-file", "x"}, lookup(env), io.Discard, io.Discard, quiet), "without -listen there is a Lambda function, and it has no files")
+	require.Error(t, run(t.Context(), []string{"-secret-file", "x"}, lookup(env), io.Discard, io.Discard, quiet),
+		"without -listen there is a Lambda function, and it has no files")
 	require.Error(t, run(t.Context(), []string{"-verbose"}, lookup(env), io.Discard, io.Discard, quiet))
 }
 
@@ -146,7 +151,8 @@ func TestRun_ServesHTTPWithoutAWS(t *testing.T) {
 	status, answer := post(payload, sign(payload))
 	assert.Equal(t, http.StatusAccepted, status)
 	assert.JSONEq(t, `{"outcome":"accepted","event":"workflow_job","action":"queued","fleet":"linux"}`, answer)
-	assert.Contains(t, stdout.String(), `{"source":"github.com","detail-type":"workflow_job","detail":{"dispatch":{"fleet":"linux"`)
+	assert.Contains(t, stdout.String(),
+		`{"source":"github.com","detail-type":"workflow_job","detail":{"dispatch":{"fleet":"linux"`)
 	status, _ = post(payload, sign(payload+" "))
 	assert.Equal(t, http.StatusUnauthorized, status)
 	status, _ = post(strings.Repeat("x", 7<<20), sign(payload))
@@ -161,7 +167,8 @@ func TestRun_FailsWhenTheAddressIsTaken(t *testing.T) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	defer listener.Close()
-	err = run(t.Context(), []string{"-listen", listener.Addr().String(), "-secret-file", "none"}, lookup(environment(t)), io.Discard, io.Discard, quiet)
+	err = run(t.Context(), []string{"-listen", listener.Addr().String(), "-secret-file", "none"}, lookup(environment(t)),
+		io.Discard, io.Discard, quiet)
 	assert.ErrorContains(t, err, "serving HTTP")
 }
 
@@ -238,7 +245,8 @@ func TestProgram_ServesAFunctionURL(t *testing.T) {
 	assert.Equal(t, http.StatusUnauthorized, deliver(headers("another body"), payload))
 	assert.Equal(t, http.StatusBadRequest, deliver(headers("\xff"), "\xff"), "a body in base64")
 	require.Len(t, cloud.details, n)
-	assert.Equal(t, `{"dispatch":{"fleet":"linux","job_id":"1","repository":"my-org/app","labels":"x64","delivery_id":"1-2-3","attempt":"1"},`+payload[1:], cloud.details[0])
+	assert.Equal(t,
+		`{"dispatch":{"fleet":"linux","job_id":"1","repository":"my-org/app","labels":"x64","delivery_id":"1-2-3","attempt":"1"},`+payload[1:], cloud.details[0])
 	assert.LessOrEqual(t, cloud.connections.Load(), int64(2), "one connection for each service is enough")
 
 	_, err = runtime.Invoke(ctx, []byte(`{"Records":[]}`))

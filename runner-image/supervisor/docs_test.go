@@ -88,7 +88,8 @@ func TestDocs_FixedTimes(t *testing.T) {
 		content, err := os.ReadFile(test.document)
 		require.NoError(t, err)
 		want := fmt.Sprintf(test.phrase, test.number)
-		assert.Truef(t, strings.Contains(strings.Join(strings.Fields(string(content)), " "), want), "%s does not say %q", test.document, want)
+		assert.Truef(t, strings.Contains(strings.Join(strings.Fields(string(content)), " "), want), "%s does not say %q",
+			test.document, want)
 	}
 }
 

@@ -51,7 +51,10 @@ func TestMain(m *testing.M) {
 			panic(err)
 		}
 		adoptOrphans()
-		img := image{root: s.Root, scripts: s.Scripts, hooks: s.Hooks, socket: s.Socket, uid: s.UID, owner: s.Owner, sudo: s.Sudo}
+		img := image{
+			root: s.Root, scripts: s.Scripts, hooks: s.Hooks, socket: s.Socket, uid: s.UID, owner: s.Owner,
+			sudo: s.Sudo,
+		}
 		os.Exit(command(os.Args[1:], img, fastClock{begun: time.Now(), pace: s.Pace}))
 	}
 	os.Exit(func() int {
@@ -106,8 +109,9 @@ func (c fastClock) After(d time.Duration) <-chan time.Time {
 // jitConfig is a configuration of the shape GitHub gives, and as secret.
 var jitConfig = func() string {
 	files, err := json.Marshal(map[string]string{
-		".runner":      base64.StdEncoding.EncodeToString([]byte(`{"agentName":"r"}`)),
-		".credentials": base64.StdEncoding.EncodeToString([]byte(`{"scheme":"OAuth","data":{"clientId":"` + strings.Repeat("s3cret", 20) + `"}}`)),
+		".runner": base64.StdEncoding.EncodeToString([]byte(`{"agentName":"r"}`)),
+		".credentials": base64.StdEncoding.EncodeToString([]byte(`{"scheme":"OAuth","data":{"clientId":"` + strings.Repeat(
+			"s3cret", 20) + `"}}`)),
 	})
 	if err != nil {
 		panic(err)
@@ -137,7 +141,10 @@ func newService(t *testing.T, answers map[string]http.HandlerFunc) *service {
 				w.WriteHeader(http.StatusNoContent)
 				return
 			}
-			_ = json.NewEncoder(w).Encode(runnercontract.Registration{RunnerID: 7, RunnerName: "prod-linux-1-01234567-k3", JITConfig: runnercontract.Secret(jitConfig), ReleaseToken: releaseToken})
+			_ = json.NewEncoder(w).Encode(runnercontract.Registration{
+				RunnerID: 7, RunnerName: "prod-linux-1-01234567-k3",
+				JITConfig: runnercontract.Secret(jitConfig), ReleaseToken: releaseToken,
+			})
 		},
 		runnercontract.PathStarted: status(http.StatusNoContent),
 		runnercontract.PathRelease: status(http.StatusNoContent),
@@ -147,15 +154,18 @@ func newService(t *testing.T, answers map[string]http.HandlerFunc) *service {
 	}
 	s.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/credentials" {
-			_, _ = io.WriteString(w, `{"AccessKeyId":"AKID","SecretAccessKey":"key","Token":"token","Expiration":"2099-01-01T00:00:00Z"}`)
+			_, _ = io.WriteString(w,
+				`{"AccessKeyId":"AKID","SecretAccessKey":"key","Token":"token","Expiration":"2099-01-01T00:00:00Z"}`)
 			return
 		}
 		var request runnercontract.Request
 		if err := json.NewDecoder(r.Body).Decode(&request); err != nil {
 			t.Errorf("%s: %v", r.URL.Path, err)
 		}
-		if r.URL.Path == runnercontract.PathRelease && slices.Contains(s.asked(), "started") && request.ReleaseToken != releaseToken {
-			t.Errorf("a runner that has started is given back with the token %q: it would be kept", request.ReleaseToken.Reveal())
+		if r.URL.Path == runnercontract.PathRelease && slices.Contains(s.asked(), "started") &&
+			request.ReleaseToken != releaseToken {
+			t.Errorf("a runner that has started is given back with the token %q: it would be kept",
+				request.ReleaseToken.Reveal())
 		}
 		s.mu.Lock()
 		s.requests = append(s.requests, strings.TrimPrefix(r.URL.Path, "/"))

@@ -27,9 +27,13 @@ func TestCheck(t *testing.T) {
 			require.NoError(t, os.RemoveAll(img.scripts))
 		}, "", []string{"hook script", "job-completed.sh", "looking for the runner", "asking the listener"}},
 		{"ScriptsOfTheRunner", func(t *testing.T, img image) {
-			require.NoError(t, os.Chmod(filepath.Join(img.scripts, "job-started.sh"), 0o777)) //nolint:gosec // that is the defect
+			//nolint:gosec // that is the defect
+			require.NoError(t, os.Chmod(filepath.Join(img.scripts, "job-started.sh"), 0o777))
 		}, "", []string{"job-started.sh can be changed"}},
-		{"NotRoot", func(*testing.T, image) {}, "", []string{"the supervisor must be root, so that a job cannot reach it: the image must end with USER root"}},
+		{
+			"NotRoot", func(*testing.T, image) {}, "",
+			[]string{"the supervisor must be root, so that a job cannot reach it: the image must end with USER root"},
+		},
 		{"EnvironmentFile", func(t *testing.T, img image) {
 			require.NoError(t, os.WriteFile(filepath.Join(img.root, ".env"), nil, 0o600))
 		}, "", []string{".env in the image would override"}},
@@ -63,7 +67,10 @@ func TestTaskCredentials_NeverThoseOfTheHost(t *testing.T) {
 	t.Parallel()
 	_, err := taskCredentials(func(string) (string, bool) { return "", false })
 	require.ErrorIs(t, err, errNoCredentials)
-	provider, err := taskCredentials(func(name string) (string, bool) { return "/v2/credentials/x", name == envCredentialsPath })
+	provider, err := taskCredentials(func(name string) (string, bool) {
+		return "/v2/credentials/x",
+			name == envCredentialsPath
+	})
 	require.NoError(t, err)
 	assert.NotNil(t, provider)
 }

@@ -21,7 +21,8 @@ import (
 // started with, and nowhere else.
 func TestConfiguration_IsNowhereElse(t *testing.T) {
 	t.Parallel()
-	c := newContainer(t, "listen; run build; await end; done Succeeded; exit 0", newService(t, nil)).start().see("Running job")
+	c := newContainer(t, "listen; run build; await end; done Succeeded; exit 0", newService(t, nil)).start().see(
+		"Running job")
 	var tree []procEntry
 	require.Eventually(t, func() bool {
 		tree = below(t, c.cmd.Process.Pid)
@@ -94,7 +95,8 @@ func TestListener_GainsNoPrivileges(t *testing.T) {
 
 func TestEnvironment_OfTheListener(t *testing.T) {
 	t.Parallel()
-	c := newContainer(t, "shell env; listen; run build; done Succeeded; exit 0", newService(t, nil)).with("CUSTOMER", "1").with("HOME", "/root")
+	c := newContainer(t, "shell env; listen; run build; done Succeeded; exit 0", newService(t, nil)).with("CUSTOMER",
+		"1").with("HOME", "/root")
 	log := c.run().log
 	for _, want := range []string{
 		"CUSTOMER=1", "HOME=" + c.setting.Root, "USER=runner", "ACTIONS_RUNNER_RETURN_VERSION_DEPRECATED_EXIT_CODE=1",

@@ -49,7 +49,8 @@ func TestListenerCode_0_WithoutAJob(t *testing.T) {
 
 func TestListenerCode_1_NotConfigured(t *testing.T) {
 	t.Parallel()
-	listenerFails(t, "say Runner is not configured.; exit 1", runnercontract.ReasonListenerFailed, "code 1: Runner is not configured.")
+	listenerFails(t, "say Runner is not configured.; exit 1", runnercontract.ReasonListenerFailed,
+		"code 1: Runner is not configured.")
 }
 
 func TestListenerCode_1_RegistrationDeleted(t *testing.T) {
@@ -60,7 +61,9 @@ func TestListenerCode_1_RegistrationDeleted(t *testing.T) {
 
 func TestListenerCode_1_BadConfiguration(t *testing.T) {
 	t.Parallel()
-	s := newService(t, map[string]http.HandlerFunc{runnercontract.PathRegister: func(w http.ResponseWriter, _ *http.Request) {
+	s := newService(t, map[string]http.HandlerFunc{runnercontract.PathRegister: func(w http.ResponseWriter,
+		_ *http.Request,
+	) {
 		_, _ = w.Write([]byte(`{"runner_id":7,"runner_name":"r","jit_config":"!","release_token":"` + releaseToken + `"}`))
 	}})
 	e := newContainer(t, "listen; hang", s).run()
@@ -125,7 +128,8 @@ func TestListenerCode_4_RunOnceUpdating(t *testing.T) {
 
 func TestListenerCode_5_SessionConflict(t *testing.T) {
 	t.Parallel()
-	listenerFails(t, "say A session for this runner already exists.; exit 5", runnercontract.ReasonListenerFailed, "code 5: A session for this runner already exists.")
+	listenerFails(t, "say A session for this runner already exists.; exit 5", runnercontract.ReasonListenerFailed,
+		"code 5: A session for this runner already exists.")
 }
 
 func TestListenerCode_6_ConfigurationRefreshed(t *testing.T) {
@@ -190,11 +194,15 @@ func TestIdle_ReleasesThenEnds(t *testing.T) {
 func TestIdle_AnotherJobRuns(t *testing.T) {
 	t.Parallel()
 	grants := 0
-	s := newService(t, map[string]http.HandlerFunc{runnercontract.PathRegister: func(w http.ResponseWriter, _ *http.Request) {
+	s := newService(t, map[string]http.HandlerFunc{runnercontract.PathRegister: func(w http.ResponseWriter,
+		_ *http.Request,
+	) {
 		grants++
-		_ = json.NewEncoder(w).Encode(runnercontract.Registration{RunnerID: int64(grants), RunnerName: fmt.Sprint("runner-", grants), JITConfig: runnercontract.Secret(jitConfig), ReleaseToken: releaseToken})
+		_ = json.NewEncoder(w).Encode(runnercontract.Registration{RunnerID: int64(grants), RunnerName: fmt.Sprint("runner-",
+			grants), JITConfig: runnercontract.Secret(jitConfig), ReleaseToken: releaseToken})
 	}})
-	c := newContainer(t, "listen; await job; run build; done Succeeded; exit 0", s).with(runnercontract.EnvIdleTimeout, "20s").start()
+	c := newContainer(t, "listen; await job; run build; done Succeeded; exit 0", s).with(runnercontract.EnvIdleTimeout,
+		"20s").start()
 	c.see("runner-2").touch("job")
 	e := c.wait()
 	assert.Equal(t, runnercontract.ReasonJobRan, e.Reason)
@@ -222,11 +230,14 @@ func TestIdle_JobArrivesWhileReleasing_Released(t *testing.T) {
 func jobArrivesWhileReleasing(t *testing.T, answer int) {
 	t.Helper()
 	running := make(chan struct{})
-	s := newService(t, map[string]http.HandlerFunc{runnercontract.PathRelease: func(w http.ResponseWriter, _ *http.Request) {
+	s := newService(t, map[string]http.HandlerFunc{runnercontract.PathRelease: func(w http.ResponseWriter,
+		_ *http.Request,
+	) {
 		<-running
 		w.WriteHeader(answer)
 	}})
-	c := newContainer(t, "listen; await job; run build; await end; done Succeeded; exit 0", s).with(runnercontract.EnvIdleTimeout, "20s").start()
+	c := newContainer(t, "listen; await job; run build; await end; done Succeeded; exit 0",
+		s).with(runnercontract.EnvIdleTimeout, "20s").start()
 	c.seeAsked(runnercontract.PathRelease).touch("job")
 	c.see("Running job: build")
 	close(running)
@@ -239,7 +250,8 @@ func jobArrivesWhileReleasing(t *testing.T, answer int) {
 func TestIdle_JobFinishesWhileReleasing(t *testing.T) {
 	t.Parallel()
 	s := newService(t, map[string]http.HandlerFunc{runnercontract.PathRelease: silent})
-	c := newContainer(t, "listen; await job; run build; done Succeeded; exit 0", s).with(runnercontract.EnvIdleTimeout, "20s").start()
+	c := newContainer(t, "listen; await job; run build; done Succeeded; exit 0", s).with(runnercontract.EnvIdleTimeout,
+		"20s").start()
 	c.seeAsked(runnercontract.PathRelease).touch("job")
 	assert.Equal(t, runnercontract.ReasonJobRan, c.wait().Reason)
 }
@@ -320,7 +332,8 @@ func TestTerminate_WhilePausing(t *testing.T) {
 
 func TestTerminate_JobFinishesInTime(t *testing.T) {
 	t.Parallel()
-	c := newContainer(t, "listen; run build; await end; done Succeeded; exit 0", newService(t, nil)).with(runnercontract.EnvStopTimeout, "10m").start()
+	c := newContainer(t, "listen; run build; await end; done Succeeded; exit 0", newService(t, nil)).with(
+		runnercontract.EnvStopTimeout, "10m").start()
 	c.see("Running job").terminate().see("asked to stop").touch("end")
 	e := c.wait()
 	assert.Equal(t, runnercontract.ReasonJobRan, e.Reason)
@@ -367,7 +380,8 @@ func TestRegistration_Refused(t *testing.T) {
 
 func TestRegistration_ServiceIsDown(t *testing.T) {
 	t.Parallel()
-	c := newContainer(t, "", newService(t, map[string]http.HandlerFunc{runnercontract.PathRegister: status(http.StatusTooManyRequests)}))
+	c := newContainer(t, "", newService(t, map[string]http.HandlerFunc{runnercontract.PathRegister: status(
+		http.StatusTooManyRequests)}))
 	c.setting.Pace = 1000
 	e := c.run()
 	assert.Equal(t, 20, e.code)
@@ -389,7 +403,8 @@ func TestMisconfigured_NamesWhatIsMissing(t *testing.T) {
 	t.Parallel()
 	s := newService(t, nil)
 	for _, name := range []string{
-		runnercontract.EnvContract, runnercontract.EnvRegistrationURL, runnercontract.EnvRegistrationRegion, runnercontract.EnvFleet, runnercontract.EnvJobID,
+		runnercontract.EnvContract, runnercontract.EnvRegistrationURL, runnercontract.EnvRegistrationRegion,
+		runnercontract.EnvFleet, runnercontract.EnvJobID,
 		"AWS_CONTAINER_CREDENTIALS_FULL_URI",
 	} {
 		c := newContainer(t, "listen; hang", s)
@@ -524,8 +539,14 @@ func TestUnderstand(t *testing.T) {
 		{"An error occurred: Runner version v2.1.0 is deprecated and cannot receive messages.", lifecycle.Outdated{}},
 
 		// A job's name is its author's choice.
-		{now + "Running job: Job x completed with result: Succeeded", lifecycle.JobStarted{Job: lifecycle.Job{Name: "Job x completed with result: Succeeded"}}},
-		{now + "Running job: v1 is deprecated and cannot receive messages", lifecycle.JobStarted{Job: lifecycle.Job{Name: "v1 is deprecated and cannot receive messages"}}},
+		{
+			now + "Running job: Job x completed with result: Succeeded",
+			lifecycle.JobStarted{Job: lifecycle.Job{Name: "Job x completed with result: Succeeded"}},
+		},
+		{
+			now + "Running job: v1 is deprecated and cannot receive messages",
+			lifecycle.JobStarted{Job: lifecycle.Job{Name: "v1 is deprecated and cannot receive messages"}},
+		},
 		{"Running job: without a time", nil},
 		{"Listening for Jobs", nil},
 		{"", nil},

@@ -95,7 +95,8 @@ func TestParse_KeepsZerosThatMeanZero(t *testing.T) {
 		"instanceTypes": ["m7i.large"], "warmPool": {"minSize": 0, "maxPreparedCapacity": 0},
 		"agent": {"reservedMemoryMiB": 0, "privileged": false}
 	}`
-	c, err := config.Parse(`{"vpc": null, "cluster": {"sessionManager": false, "defaultCapacity": ` + zeros + `, "capacities": {
+	c, err := config.Parse(`{"vpc": null, "cluster": {"sessionManager": false, "defaultCapacity": ` + zeros +
+		`, "capacities": {
 		"Same": ` + zeros + `,
 		"Spot": {"weight": 1, "spot": {"onDemandBase": 0, "onDemandPercentage": 0}}
 	}}}`)
@@ -109,7 +110,8 @@ func TestParse_KeepsZerosThatMeanZero(t *testing.T) {
 		assert.Equal(t, new(false), capacity.AssociatePublicIPAddress, "the instances would get public addresses")
 		assert.Equal(t, new(0), capacity.WarmPool.MaxPreparedCapacity)
 	}
-	assert.Equal(t, &constructs.SpotOptions{AllocationStrategy: "PRICE_CAPACITY_OPTIMIZED"}, c.Cluster.Capacities["Spot"].Spot)
+	assert.Equal(t, &constructs.SpotOptions{AllocationStrategy: "PRICE_CAPACITY_OPTIMIZED"},
+		c.Cluster.Capacities["Spot"].Spot)
 }
 
 // What must never come back in an error.
@@ -123,28 +125,48 @@ const (
 func TestParse_FailsWithOneLineAProblem(t *testing.T) {
 	const (
 		noSecrets = `cdk.json is committed and the template is readable; put it into AWS Secrets Manager`
-		tag       = ` must be a key of 1 to 128 and a value of up to 256 letters, digits, spaces and +-=._:/@, the key not beginning with aws:, got `
+		tag       = ` must be a key of 1 to 128 and a value of up to 256 letters, digits, spaces and +-=._:/@, the key ` +
+			`not beginning with aws:, got `
 	)
 	stackName := func(got string) string {
-		return `stackName must be at most 128 letters, digits and -, beginning with a letter, but not with aws, ecs or fargate in any case, got "` +
+		return `stackName must be at most 128 letters, digits and -, beginning with a letter, but not with aws, ecs or ` +
+			`fargate in any case, got "` +
 			got + `": ECS refuses capacity providers that CloudFormation names after such a stack`
 	}
 	for name, c := range map[string]struct {
 		value any
 		want  []string
 	}{
-		"not an object":                  {`[1]`, []string{`ecsrunners must be an object, got a list`}},
-		"a text on the command line":     {`"x"`, []string{`ecsrunners must be an object, got "x"`}},
-		"a number in cdk.json":           {7, []string{`ecsrunners must be an object, got 7`}},
-		"a secret in place of an object": {`"` + githubToken + `"`, []string{`ecsrunners has what looks like a secret: cdk.json is committed and the template is readable; put it into AWS Secrets Manager`}},
-		"a misspelled key":               {`{"stackname": "Runners"}`, []string{`stackname is not a known key; did you mean "stackName"?`}},
-		"a key that misses a letter":     {`{"cluster": {"defaultCapacity": {"spot": {"onDemandBas": 1}}}}`, []string{`cluster.defaultCapacity.spot.onDemandBas is not a known key; did you mean "onDemandBase"?`}},
-		"a prop's name":                  {`{"cluster": {"defaultCapacity": {"InstanceTypes": ["m7i.large"]}}}`, []string{`cluster.defaultCapacity.InstanceTypes is not a known key; did you mean "instanceTypes"?`}},
-		"a misspelled key of a capacity": {`{"cluster": {"capacities": {"Arm": {"agent": {"reservedMemory": 1}}}}}`, []string{`cluster.capacities["Arm"].agent.reservedMemory is not a known key; did you mean "reservedMemoryMiB"?`}},
+		"not an object":              {`[1]`, []string{`ecsrunners must be an object, got a list`}},
+		"a text on the command line": {`"x"`, []string{`ecsrunners must be an object, got "x"`}},
+		"a number in cdk.json":       {7, []string{`ecsrunners must be an object, got 7`}},
+		"a secret in place of an object": {
+			`"` + githubToken + `"`,
+			[]string{`ecsrunners has what looks like a secret: cdk.json is committed and the template is readable; put it ` +
+				`into AWS Secrets Manager`},
+		},
+		"a misspelled key": {
+			`{"stackname": "Runners"}`,
+			[]string{`stackname is not a known key; did you mean "stackName"?`},
+		},
+		"a key that misses a letter": {
+			`{"cluster": {"defaultCapacity": {"spot": {"onDemandBas": 1}}}}`,
+			[]string{`cluster.defaultCapacity.spot.onDemandBas is not a known key; did you mean "onDemandBase"?`},
+		},
+		"a prop's name": {
+			`{"cluster": {"defaultCapacity": {"InstanceTypes": ["m7i.large"]}}}`,
+			[]string{`cluster.defaultCapacity.InstanceTypes is not a known key; did you mean "instanceTypes"?`},
+		},
+		"a misspelled key of a capacity": {
+			`{"cluster": {"capacities": {"Arm": {"agent": {"reservedMemory": 1}}}}}`,
+			[]string{`cluster.capacities["Arm"].agent.reservedMemory is not a known key; did you mean "reservedMemoryMiB"?`},
+		},
 		"zones of another region": {`{"account": "111122223333", "region": "eu-central-1", "vpc": {
-			"id": "vpc-01234567", "availabilityZones": ["eu-central-1a", "us-east-1a"], "subnetIds": ["subnet-01234567", "subnet-76543210"]
+			"id": "vpc-01234567", "availabilityZones": ["eu-central-1a", "us-east-1a"], "subnetIds": ["subnet-01234567",
+			"subnet-76543210"]
 		}}`, []string{`vpc.availabilityZones[1] must be a zone of region eu-central-1, got "us-east-1a"`}},
-		"an address with a password": {`{"cluster": {"defaultCapacity": {"agent": {"extra": {"HTTPS_PROXY": "http://user:hunter2@proxy.example.com"}}}}}`, []string{
+		"an address with a password": {`{"cluster": {"defaultCapacity": {"agent": {"extra": {"HTTPS_PROXY": ` +
+			`"http://user:hunter2@proxy.example.com"}}}}}`, []string{
 			`cluster.defaultCapacity.agent.extra["HTTPS_PROXY"] has what looks like a secret: ` + noSecrets,
 		}},
 		"tags that AWS refuses": {`{"tags": {"aws:team": "x", "": "x", "team": "a*b"}}`, []string{
@@ -153,9 +175,12 @@ func TestParse_FailsWithOneLineAProblem(t *testing.T) {
 			`tags["team"]` + tag + `"a*b"`,
 		}},
 		"keys that would break a path": {`{"a.b": 1, "": 2, "c\nd": 3}`, []string{
-			`"" is not a known key; known are account, cluster, fleets, image, region, registration, stackName, tags, vpc, webhook`,
-			`"a.b" is not a known key; known are account, cluster, fleets, image, region, registration, stackName, tags, vpc, webhook`,
-			`"c\nd" is not a known key; known are account, cluster, fleets, image, region, registration, stackName, tags, vpc, webhook`,
+			`"" is not a known key; known are account, cluster, fleets, image, region, registration, stackName, tags, vpc, ` +
+				`webhook`,
+			`"a.b" is not a known key; known are account, cluster, fleets, image, region, registration, stackName, tags, ` +
+				`vpc, webhook`,
+			`"c\nd" is not a known key; known are account, cluster, fleets, image, region, registration, stackName, tags, ` +
+				`vpc, webhook`,
 		}},
 
 		"wrong types": {
@@ -203,7 +228,8 @@ func TestParse_FailsWithOneLineAProblem(t *testing.T) {
 		},
 		"a duration in words": {
 			`{"cluster": {"defaultCapacity": {"agent": {"taskCleanupWait": "ten minutes"}}}}`,
-			[]string{`cluster.defaultCapacity.agent.taskCleanupWait must be a duration such as "90s", "10m" or "168h", got "ten minutes"`},
+			[]string{`cluster.defaultCapacity.agent.taskCleanupWait must be a duration such as "90s", "10m" or "168h", got ` +
+				`"ten minutes"`},
 		},
 		"a wrong type in a list": {
 			`{"cluster": {"defaultCapacity": {"instanceTypes": ["m7i.large", 7, null]}}}`,
@@ -235,8 +261,9 @@ func TestParse_FailsWithOneLineAProblem(t *testing.T) {
 		"secrets in any text": {
 			map[string]any{
 				"stackName": githubToken,
-				"tags":      map[string]any{"token": "Bearer " + fineGrained, "oauth": strings.Replace(githubToken, "ghp", "gho", 1)},
-				"vpc":       map[string]any{"subnetIds": []any{strings.Replace(githubToken, "ghp", "ghs", 1)}},
+				"tags": map[string]any{"token": "Bearer " + fineGrained, "oauth": strings.Replace(githubToken, "ghp",
+					"gho", 1)},
+				"vpc": map[string]any{"subnetIds": []any{strings.Replace(githubToken, "ghp", "ghs", 1)}},
 				"cluster": map[string]any{
 					"defaultCapacity": map[string]any{"agent": map[string]any{"extra": map[string]any{
 						"ECS_X": accessKey, "ECS_Y": strings.Replace(accessKey, "AKIA", "ASIA", 1), "ECS_Z": privateKey,
@@ -255,22 +282,31 @@ func TestParse_FailsWithOneLineAProblem(t *testing.T) {
 		},
 		"secrets in place of other types": {
 			map[string]any{
-				"tags":    githubToken,
-				"cluster": map[string]any{"sessionManager": fineGrained, "defaultCapacity": map[string]any{"maxInstances": accessKey, "instanceTypes": privateKey, "instanceWarmupPeriod": githubToken}},
+				"tags": githubToken,
+				"cluster": map[string]any{"sessionManager": fineGrained, "defaultCapacity": map[string]any{
+					"maxInstances": accessKey, "instanceTypes": privateKey, "instanceWarmupPeriod": githubToken,
+				}},
 			},
 			[]string{
-				`cluster.defaultCapacity.instanceTypes has what looks like a secret: cdk.json is committed and the template is readable; put it into AWS Secrets Manager`,
-				`cluster.defaultCapacity.instanceWarmupPeriod has what looks like a secret: cdk.json is committed and the template is readable; put it into AWS Secrets Manager`,
-				`cluster.defaultCapacity.maxInstances has what looks like a secret: cdk.json is committed and the template is readable; put it into AWS Secrets Manager`,
-				`cluster.sessionManager has what looks like a secret: cdk.json is committed and the template is readable; put it into AWS Secrets Manager`,
-				`tags has what looks like a secret: cdk.json is committed and the template is readable; put it into AWS Secrets Manager`,
+				`cluster.defaultCapacity.instanceTypes has what looks like a secret: cdk.json is committed and the template is ` +
+					`readable; put it into AWS Secrets Manager`,
+				`cluster.defaultCapacity.instanceWarmupPeriod has what looks like a secret: cdk.json is committed and the ` +
+					`template is readable; put it into AWS Secrets Manager`,
+				`cluster.defaultCapacity.maxInstances has what looks like a secret: cdk.json is committed and the template is ` +
+					`readable; put it into AWS Secrets Manager`,
+				`cluster.sessionManager has what looks like a secret: cdk.json is committed and the template is readable; put ` +
+					`it into AWS Secrets Manager`,
+				`tags has what looks like a secret: cdk.json is committed and the template is readable; put it into AWS ` +
+					`Secrets Manager`,
 			},
 		},
 		"secrets in keys": {
 			map[string]any{
 				githubToken: 1,
 				"tags":      map[string]any{fineGrained: "x"},
-				"cluster":   map[string]any{accessKey: true, "capacities": map[string]any{githubToken: map[string]any{"maxInstances": -1}}},
+				"cluster": map[string]any{accessKey: true, "capacities": map[string]any{githubToken: map[string]any{
+					"maxInstances": -1,
+				}}},
 			},
 			[]string{
 				`cluster has what looks like a secret: ` + noSecrets,
@@ -310,15 +346,19 @@ func TestParse_FailsWithOneLineAProblem(t *testing.T) {
 			`{"vpc": {}}`,
 			[]string{
 				`vpc.id must be a VPC such as "vpc-0123456789abcdef0", got ""`,
-				`vpc.subnetIds must be at least one subnet, and one for each of the 0 availabilityZones, in their order, got an empty list`,
+				`vpc.subnetIds must be at least one subnet, and one for each of the 0 availabilityZones, in their order, got ` +
+					`an empty list`,
 			},
 		},
 		"a VPC with a subnet too few": {
-			`{"vpc": {"id": "vpc-01234567", "availabilityZones": ["eu-central-1a", "eu-central-1b"], "subnetIds": ["subnet-01234567"]}}`,
-			[]string{`vpc.subnetIds must be at least one subnet, and one for each of the 2 availabilityZones, in their order, got ["subnet-01234567"]`},
+			`{"vpc": {"id": "vpc-01234567", "availabilityZones": ["eu-central-1a", "eu-central-1b"], "subnetIds": ` +
+				`["subnet-01234567"]}}`,
+			[]string{`vpc.subnetIds must be at least one subnet, and one for each of the 2 availabilityZones, in their ` +
+				`order, got ["subnet-01234567"]`},
 		},
 		"a VPC of other things": {
-			`{"vpc": {"id": "eni-01234567", "availabilityZones": ["eu-central-1"], "subnetIds": ["vpc-01234567"], "public": true}}`,
+			`{"vpc": {"id": "eni-01234567", "availabilityZones": ["eu-central-1"], "subnetIds": ["vpc-01234567"], "public": ` +
+				`true}}`,
 			[]string{
 				`vpc.id must be a VPC such as "vpc-0123456789abcdef0", got "eni-01234567"`,
 				`vpc.subnetIds[0] must be a subnet such as "subnet-0123456789abcdef0", got "vpc-01234567"`,
@@ -329,30 +369,37 @@ func TestParse_FailsWithOneLineAProblem(t *testing.T) {
 		"problems of the cluster under their keys": {
 			`{"cluster": {
 				"containerInsights": "on",
-				"defaultCapacity": {"imageId": "latest", "instanceTypes": ["m7i.large", "m7g.large"], "spot": {"onDemandPercentage": 101}, "agent": {"extra": {"ECS_CLUSTER": "x"}}},
+				"defaultCapacity": {"imageId": "latest", "instanceTypes": ["m7i.large", "m7g.large"],
+				"spot": {"onDemandPercentage": 101}, "agent": {"extra": {"ECS_CLUSTER": "x"}}},
 				"capacities": {"Arm": {"architecture": "arm"}, "a.B": {"associatePublicIpAddress": true, "rootVolumeSizeGiB": 8}}
 			}}`,
 			[]string{
 				`cluster.containerInsights must be disabled, enabled or enhanced, got "on"`,
 				`cluster.defaultCapacity.instanceTypes[1] must be of architecture x64, and this type is arm64, got "m7g.large"`,
 				`cluster.defaultCapacity.spot.onDemandPercentage must be 0 to 100, got 101`,
-				`cluster.defaultCapacity.imageId must be an AMI such as "ami-0123456789abcdef0", or "resolve:ssm:" and the name of a parameter, got "latest"`,
-				`cluster.defaultCapacity.agent.extra["ECS_CLUSTER"] is a variable that ecsrunners writes itself: the capacity's own cluster`,
+				`cluster.defaultCapacity.imageId must be an AMI such as "ami-0123456789abcdef0", or "resolve:ssm:" and the ` +
+					`name of a parameter, got "latest"`,
+				`cluster.defaultCapacity.agent.extra["ECS_CLUSTER"] is a variable that ecsrunners writes itself: the ` +
+					`capacity's own cluster`,
 				`cluster.capacities["Arm"].architecture must be x64 or arm64, got "arm"`,
-				`cluster.capacities must be ids of letters and digits that begin with a letter, other than CapacityProviders, Cluster, DefaultCapacity, InstanceProfile, InstanceRole, SecurityGroup or Vpc, got "a.B"`,
+				`cluster.capacities must be ids of letters and digits that begin with a letter, other than CapacityProviders, ` +
+					`Cluster, DefaultCapacity, InstanceProfile, InstanceRole, SecurityGroup or Vpc, got "a.B"`,
 				`cluster.capacities["a.B"].rootVolumeSizeGiB must be 30 to 16384, got 8`,
 			},
 		},
 		"no weight anywhere": {
 			`{"cluster": {"defaultCapacity": {"weight": 0}, "capacities": {"Arm": {}}}}`,
-			[]string{`cluster.defaultCapacity.weight must be 1 to 1000 here or in one of capacities, got 0: ECS refuses a default strategy without a weight`},
+			[]string{`cluster.defaultCapacity.weight must be 1 to 1000 here or in one of capacities, got 0: ECS refuses a ` +
+				`default strategy without a weight`},
 		},
 		"two bases": {
 			`{"cluster": {"defaultCapacity": {"base": 1}, "capacities": {"Arm": {"base": 1}}}}`,
-			[]string{`cluster.capacities["Arm"].base must be 0, got 1: capacity DefaultCapacity has a base already, and a cluster has one`},
+			[]string{`cluster.capacities["Arm"].base must be 0, got 1: capacity DefaultCapacity has a base already, and a ` +
+				`cluster has one`},
 		},
 		"everything at once": {
-			`{"stackName": "ecs", "account": "1", "vpc": {"id": "x", "subnetIds": ["subnet-01234567"], "availabilityZones": ["eu-central-1a"]}, "cluster": {"clusterName": "a b", "defaultCapacity": {"minInstances": 11}}}`,
+			`{"stackName": "ecs", "account": "1", "vpc": {"id": "x", "subnetIds": ["subnet-01234567"], "availabilityZones": ` +
+				`["eu-central-1a"]}, "cluster": {"clusterName": "a b", "defaultCapacity": {"minInstances": 11}}}`,
 			[]string{
 				stackName("ecs"),
 				`account must be 12 digits, got "1"`,
@@ -376,11 +423,12 @@ func TestParse_FailsWithOneLineAProblem(t *testing.T) {
 
 func TestParse_FailsWhenTheValueIsNotJSON(t *testing.T) {
 	for text, want := range map[string]string{
-		``:                  `reading context key "ecsrunners": decoding JSON: EOF`,
-		`{"stackName": `:    `reading context key "ecsrunners": decoding JSON: unexpected EOF`,
-		`stackName=Runners`: `reading context key "ecsrunners": decoding JSON: invalid character 's' looking for beginning of value`,
-		`{} {}`:             `reading context key "ecsrunners": decoding JSON: more than one value`,
-		`{}]`:               `reading context key "ecsrunners": decoding JSON: more than one value`,
+		``:               `reading context key "ecsrunners": decoding JSON: EOF`,
+		`{"stackName": `: `reading context key "ecsrunners": decoding JSON: unexpected EOF`,
+		`stackName=Runners`: `reading context key "ecsrunners": decoding JSON: invalid character 's' looking for ` +
+			`beginning of value`,
+		`{} {}`: `reading context key "ecsrunners": decoding JSON: more than one value`,
+		`{}]`:   `reading context key "ecsrunners": decoding JSON: more than one value`,
 	} {
 		_, err := config.Parse(text)
 		assert.EqualErrorf(t, err, want, "%s", text)
@@ -391,13 +439,17 @@ func TestParse_FailsWhenTheValueIsNotJSON(t *testing.T) {
 
 func TestParse_AcceptsRegionsAndZonesOfEveryPartition(t *testing.T) {
 	for zone, region := range map[string]string{
-		"us-east-1a": "us-east-1", "ap-southeast-5b": "ap-southeast-5", "us-gov-west-1a": "us-gov-west-1", "cn-north-1a": "cn-north-1",
+		"us-east-1a": "us-east-1", "ap-southeast-5b": "ap-southeast-5", "us-gov-west-1a": "us-gov-west-1",
+		"cn-north-1a":    "cn-north-1",
 		"us-iso-east-1a": "us-iso-east-1", "us-isob-east-1a": "us-isob-east-1", "eusc-de-east-1a": "eusc-de-east-1",
 		"us-west-2-lax-1a": "us-west-2", "us-east-1-wl1-bos-wlz-1": "us-east-1",
 	} {
 		_, err := config.Parse(map[string]any{
 			"account": "012345678901", "region": region,
-			"vpc": map[string]any{"id": "vpc-01234567", "availabilityZones": []string{zone}, "subnetIds": []string{"subnet-01234567"}},
+			"vpc": map[string]any{
+				"id": "vpc-01234567", "availabilityZones": []string{zone},
+				"subnetIds": []string{"subnet-01234567"},
+			},
 		})
 		assert.NoErrorf(t, err, "%s in %s", zone, region)
 	}
@@ -421,11 +473,13 @@ func TestConfig_KeysAreTheNamesOfTheFields(t *testing.T) {
 	check(reflect.TypeFor[config.Config]())
 }
 
-var token = regexp.MustCompile(`gh[pousr]_[A-Za-z0-9]{20,}|github_pat_[A-Za-z0-9_]{20,}|-----BEGIN [A-Z ]*PRIVATE KEY|\bA[KS]IA[A-Z0-9]{16}\b`)
+var token = regexp.MustCompile(`gh[pousr]_[A-Za-z0-9]{20,}|github_pat_[A-Za-z0-9_]{20,}|-----BEGIN [A-Z ]*PRIVATE ` +
+	`KEY|\bA[KS]IA[A-Z0-9]{16}\b`)
 
 func FuzzParse(f *testing.F) {
 	for _, seed := range []string{
-		`null`, `{}`, `[]`, `{"stackName":"Runners","tags":{"a":"b"}}`, `{"stackName":"` + githubToken + `","` + accessKey + `":1}`,
+		`null`, `{}`, `[]`, `{"stackName":"Runners","tags":{"a":"b"}}`, `{"stackName":"` + githubToken + `","` +
+			accessKey + `":1}`,
 		`{"account":"012345678901","region":"eu-central-1","vpc":{"id":"vpc-01234567","availabilityZones":["eu-central-1a"],"subnetIds":["subnet-01234567"]}}`,
 		`{"cluster":{"sessionManager":true,"defaultCapacity":{"weight":0,"spot":{"onDemandBase":2},"instanceWarmupPeriod":"0s"},"capacities":{"A.b":{"base":1},"Arm":{"architecture":"arm64","weight":1}}}}`,
 		`{"cluster":{"defaultCapacity":{"instanceTypes":["m7i.large"],"warmPool":{"maxPreparedCapacity":3},"agent":{"extra":{"ECS_LOGLEVEL":"debug","..":""}}}}}`,

@@ -10,7 +10,8 @@ import (
 
 func TestParse_RefusesFleetsThatCannotRunJobs(t *testing.T) {
 	for name, test := range map[string]struct{ given, want string }{
-		"alone": {`{"fleets": [{"name": "a", "labels": ["x"]}, {"name": "b", "labels": ["y"], "image": "registry.example.com/runner"}]}`, `context key "ecsrunners":
+		"alone": {`{"fleets": [{"name": "a", "labels": ["x"]}, {"name": "b", "labels": ["y"], "image": ` +
+			`"registry.example.com/runner"}]}`, `context key "ecsrunners":
 registration is required: it registers the runners of the fleets
 webhook is required: it starts the tasks of the fleets
 fleets[0].image is required: image.architectures does not have "x64", so none is built`},
@@ -37,9 +38,12 @@ fleets[0].memoryMiB must be at most 7362, or the task never starts, got 8192: m7
 fleets[1].name must be a name that no other fleet has, got "a"
 fleets[1].image is required: image.architectures does not have "arm64", so none is built
 fleets[2].capacity must be Arm or left out for the default capacity, got "Spot"`},
-		"with a zero and a secret": {`{"fleets": [{"name": "a", "labels": ["x"], "logRetentionDays": 0, "environment": {"TOKEN": "` + githubToken + `"}}]}`, `context key "ecsrunners":
+		"with a zero and a secret": {
+			`{"fleets": [{"name": "a", "labels": ["x"], "logRetentionDays": 0, "environment": {"TOKEN": "` + githubToken +
+				`"}}]}`, `context key "ecsrunners":
 fleets[0].environment["TOKEN"] has what looks like a secret: cdk.json is committed and the template is readable; put it into AWS Secrets Manager
-fleets[0].logRetentionDays must not be 0; leave the key out for the default, 30`},
+fleets[0].logRetentionDays must not be 0; leave the key out for the default, 30`,
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := config.Parse(test.given)

@@ -15,7 +15,8 @@ func TestParse_RefusesAnImageThatCannotBe(t *testing.T) {
 		"source": {"folder": {"path": "."}, "gitHub": {"repository": "image", "connectionArn": "x"}}, "maxImageCount": 20000
 	}}`)
 	assert.EqualError(t, err, `context key "ecsrunners":
-stackName must be at most 123 letters, digits and - with an image, whose stack has Image after that name, got "`+strings.Repeat("s", 124)+`"
+stackName must be at most 123 letters, digits and - with an image, whose stack has Image after that name, got "`+
+		strings.Repeat("s", 124)+`"
 image.maxImageCount must be 1 to 10000, got 20000
 image.source must have one source, or none for a new CodeCommit repository, got 2
 image.source.gitHub.repository must be the full name of a repository, such as "my-org/runner-image", got "image"
@@ -34,7 +35,8 @@ image.encryptionKeyArn must be the ARN of a KMS key, got "alias/key"
 image.failureTopicArn must be the ARN of an SNS topic, got "topic"
 image.alarmTopicArn must be the ARN of an SNS topic, got "topic"`)
 
-	for _, vpc := range []string{`null`, `{"id": "vpc-01234567", "availabilityZones": ["eu-central-1a"], "subnetIds": ["subnet-01234567"], "public": true}`} {
+	for _, vpc := range []string{`null`, `{"id": "vpc-01234567", "availabilityZones": ["eu-central-1a"], "subnetIds": ` +
+		`["subnet-01234567"], "public": true}`} {
 		_, err = config.Parse(`{"image": {"buildInVpc": true}, "vpc": ` + vpc + `}`)
 		assert.EqualError(t, err, `context key "ecsrunners":
 image.buildInVpc needs vpc with subnets that are not public: CodeBuild gives builds no public address`)

@@ -111,11 +111,13 @@ type reference struct {
 // Defaults that depend on more than the keys of their object.
 var otherDefaults = map[string]string{
 	"fleets[].name": "required",
-	"cluster.defaultCapacity.imageId": "AWS's parameter for the recommended ECS-optimized Amazon Linux 2023, which EC2 reads at each launch: " +
+	"cluster.defaultCapacity.imageId": "AWS's parameter for the recommended ECS-optimized Amazon Linux 2023, which " +
+		"EC2 reads at each launch: " +
 		"a capacity that starts from zero gets fixes without a deployment",
 	"cluster.defaultCapacity.maximumScalingStepSize": "`maxInstances`",
 	"cluster":                 "`{}`",
-	"cluster.defaultCapacity": "`{}`", "cluster.defaultCapacity.agent": "`{}`", "image.source": "`{}`: a new CodeCommit repository",
+	"cluster.defaultCapacity": "`{}`", "cluster.defaultCapacity.agent": "`{}`",
+	"image.source":       "`{}`: a new CodeCommit repository",
 	"cluster.capacities": "none",
 }
 
@@ -123,7 +125,8 @@ func newReference(t *testing.T) reference {
 	t.Helper()
 	r := reference{complete: reflect.ValueOf(complete()), comments: map[string]string{}}
 	for _, folder := range []string{"constructs", "stacks/config"} {
-		packages, err := parser.ParseDir(token.NewFileSet(), filepath.Join(root, folder), func(file os.FileInfo) bool { //nolint:staticcheck // no types needed
+		//nolint:staticcheck // no types needed
+		packages, err := parser.ParseDir(token.NewFileSet(), filepath.Join(root, folder), func(file os.FileInfo) bool {
 			return !strings.HasSuffix(file.Name(), "_test.go")
 		}, parser.ParseComments)
 		require.NoError(t, err)
@@ -189,8 +192,10 @@ func (r reference) key(t *testing.T, path string, in reflect.Value, field reflec
 	comment := r.comments[name]
 	require.NotEmptyf(t, comment, "%s has no doc comment", name)
 	meaning, fallback, optional := strings.Cut(comment, "\nDefault: ")
-	k := key{path: path, kind: kindOf(t, path, field.Type), of: field.Type, required: strings.Contains(meaning, "Required.")}
-	require.Truef(t, optional || k.required || path == "cluster", "the doc comment of %s must end with its Default, or say that it is Required", name)
+	k := key{path: path, kind: kindOf(t, path, field.Type), of: field.Type, required: strings.Contains(meaning,
+		"Required.")}
+	require.Truef(t, optional || k.required || path == "cluster",
+		"the doc comment of %s must end with its Default, or say that it is Required", name)
 	if tag := field.Tag.Get("enum"); tag != "" {
 		k.choices = strings.Split(tag, ",")
 	}
@@ -228,7 +233,8 @@ func (r reference) fallback(t *testing.T, name, said string, v reflect.Value, k 
 		return r.prose(said, k.choices)
 	}
 	rest, ok := cutValue(said, spelled)
-	require.Truef(t, ok, "the doc comment of %s says that the default is %q, and WithDefaults that it is %q", name, said, spelled)
+	require.Truef(t, ok, "the doc comment of %s says that the default is %q, and WithDefaults that it is %q", name,
+		said, spelled)
 	code, err := json.Marshal(actual)
 	require.NoError(t, err)
 	if rest = r.prose(rest, k.choices); rest != "" && !strings.ContainsAny(rest[:1], ",;.") {
@@ -334,7 +340,10 @@ var properNames = []string{"ARN", "CPU", "CodeCommit", "GitHub", "ID", "VPC"}
 // prose is text with keys in place of the names of fields, and AWS's names in place
 // of the CDK's.
 func (r reference) prose(text string, choices []string) string {
-	fields, members := map[string]bool{}, map[string]string{"X64": "x64", "ARM64": "arm64", "RETAIN": "retain", "DESTROY": "destroy"}
+	fields, members := map[string]bool{}, map[string]string{
+		"X64": "x64", "ARM64": "arm64", "RETAIN": "retain",
+		"DESTROY": "destroy",
+	}
 	for name := range r.comments {
 		if _, field, ok := strings.Cut(name, "."); ok {
 			fields[field] = true
@@ -364,12 +373,15 @@ const introduction = `<!-- Generated from the Go types and their doc comments by
 
 # Configuration
 
-The app reads the object ` + "`ecsrunners`" + ` of the CDK context: from ` + "`cdk.json`" + `, or from the command line as
-` + "`-c ecsrunners='{…}'`" + `. An unknown key, a value of the wrong type or out of range is an error that names the key, the value
+The app reads the object ` + "`ecsrunners`" + ` of the CDK context: from ` + "`cdk.json`" +
+	`, or from the command line as
+` + "`-c ecsrunners='{…}'`" +
+	`. An unknown key, a value of the wrong type or out of range is an error that names the key, the value
 and what is allowed; all problems are reported at once. [cdk.schema.json](../cdk.schema.json) lets editors complete and check
 the same keys.
 
-A duration is text such as ` + "`90s`, `10m` or `168h`" + `. A default in words is what happens when the key is absent. In Go, each
+A duration is text such as ` + "`90s`, `10m` or `168h`" +
+	`. A default in words is what happens when the key is absent. In Go, each
 object is a struct of package ` + "`constructs`" + `, whose fields have the same names with a capital letter.
 `
 
@@ -384,7 +396,8 @@ func (r reference) markdown(t *testing.T) []byte {
 // section writes the table of an object, and then those of the objects in it.
 func (r reference) section(t *testing.T, b *bytes.Buffer, path string, v reflect.Value) {
 	t.Helper()
-	fmt.Fprintf(b, "\n## %s\n\n| Key | Type | Default | Meaning |\n| --- | --- | --- | --- |\n", strings.TrimSuffix("ecsrunners."+path, "."))
+	fmt.Fprintf(b, "\n## %s\n\n| Key | Type | Default | Meaning |\n| --- | --- | --- | --- |\n",
+		strings.TrimSuffix("ecsrunners."+path, "."))
 	prefix := path
 	if prefix != "" {
 		prefix += "."
@@ -481,7 +494,8 @@ func (r reference) property(t *testing.T, definitions map[string]any, k key, v r
 	case "list of objects":
 		return map[string]any{"type": "array", "items": r.define(t, definitions, k.path+"[]", v.Index(0))}
 	case "map of objects":
-		return map[string]any{"type": "object", "additionalProperties": r.define(t, definitions, k.path+"{}", v.MapIndex(reflect.ValueOf(anyKey)))}
+		return map[string]any{"type": "object", "additionalProperties": r.define(t, definitions, k.path+"{}",
+			v.MapIndex(reflect.ValueOf(anyKey)))}
 	case "map of whole numbers":
 		return map[string]any{"type": "object", "additionalProperties": map[string]any{"type": "integer"}}
 	case "map of text":

@@ -25,7 +25,8 @@ func TestConsumer_SynthesizesAClusterOfTheSourcesInThisFolder(t *testing.T) {
 
 	types := resourceTypes(t, m.synthesize(t, "Consumer"))
 	for _, want := range []string{
-		"AWS::ECS::Cluster", "AWS::ECS::CapacityProvider", "AWS::AutoScaling::AutoScalingGroup", "AWS::EC2::LaunchTemplate", "AWS::EC2::VPC",
+		"AWS::ECS::Cluster", "AWS::ECS::CapacityProvider", "AWS::AutoScaling::AutoScalingGroup", "AWS::EC2::LaunchTemplate",
+		"AWS::EC2::VPC",
 	} {
 		assert.Containsf(t, types, want, "who imports the library gets another cluster than its tests see")
 	}
@@ -64,7 +65,8 @@ func newModule(t *testing.T, name string) consumer {
 // at; what the programs that it starts read does not count.
 func (m consumer) dependOnSources(t *testing.T, root string) {
 	t.Helper()
-	const format = `{{$dir := .Dir}}{{range .GoFiles}}{{$dir}}/{{.}}{{"\n"}}{{end}}{{range .EmbedFiles}}{{$dir}}/{{.}}{{"\n"}}{{end}}`
+	const format = `{{$dir := .Dir}}{{range .GoFiles}}{{$dir}}/{{.}}{{"\n"}}{{end}}{{range ` +
+		`.EmbedFiles}}{{$dir}}/{{.}}{{"\n"}}{{end}}`
 	files := m.goCommand(t, "list", "-deps", "-f", format, ".")
 	for file := range strings.Lines(files) {
 		if file = strings.TrimSpace(file); strings.HasPrefix(file, root+string(filepath.Separator)) {

@@ -59,8 +59,10 @@ func TestConsumer_BuildsTheSameProgramInEveryMode(t *testing.T) {
 		t.Logf("%s: program of %d bytes in %s", mode.name, len(binary), filepath.Base(filepath.Dir(built[0])))
 	}
 	for i, mode := range modes[1:] {
-		assert.Equalf(t, string(templates[0]), string(templates[i+1]), "%s: the template tells how the user's app was built", mode.name)
-		assert.Truef(t, bytes.Equal(binaries[0], binaries[i+1]), "%s: another program would be deployed under the same hash", mode.name)
+		assert.Equalf(t, string(templates[0]), string(templates[i+1]), "%s: the template tells how the user's app was built",
+			mode.name)
+		assert.Truef(t, bytes.Equal(binaries[0], binaries[i+1]), "%s: another program would be deployed under the same hash",
+			mode.name)
 	}
 }
 
@@ -193,7 +195,8 @@ func forget(t *testing.T, cache string, version module.Version) {
 	})
 	assert.NoError(t, err)
 	assert.NoError(t, os.RemoveAll(extracted))
-	downloads, err := filepath.Glob(filepath.Join(cache, "cache", "download", filepath.FromSlash(version.Path), "@v", version.Version+".*"))
+	downloads, err := filepath.Glob(filepath.Join(cache, "cache", "download", filepath.FromSlash(version.Path), "@v",
+		version.Version+".*"))
 	assert.NoError(t, err)
 	for _, download := range downloads {
 		assert.NoError(t, os.Remove(download))

@@ -28,7 +28,8 @@ func TestConsumer_TestsItsStackAgainstASnapshot(t *testing.T) {
 	require.NoError(t, err, output)
 	content, err := os.ReadFile(snapshot)
 	require.NoError(t, err)
-	assert.Contains(t, string(content), `"S3Key": "<asset-1>.zip"`, "an upgrade of the library would change the hash of its program, in every snapshot")
+	assert.Contains(t, string(content), `"S3Key": "<asset-1>.zip"`,
+		"an upgrade of the library would change the hash of its program, in every snapshot")
 	assert.NotContains(t, string(content), "CheckBootstrapVersion")
 
 	output, err = m.test(t, "10")

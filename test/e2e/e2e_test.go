@@ -53,7 +53,10 @@ const (
 	nextWebhookSecret = "the-secret-that-replaces-it"
 )
 
-var keys = aws.Credentials{AccessKeyID: "ASIAENDTOEND", SecretAccessKey: "end-to-end-key", SessionToken: "end-to-end-session"}
+var keys = aws.Credentials{
+	AccessKeyID: "ASIAENDTOEND", SecretAccessKey: "end-to-end-key",
+	SessionToken: "end-to-end-session",
+}
 
 // system is everything between GitHub and a container.
 type system struct {
@@ -189,7 +192,10 @@ func TestOneJob(t *testing.T) {
 	})
 	t.Run("the webhook's secret is replaced", func(t *testing.T) {
 		s.t = t
-		_, err := s.secrets.PutSecretValue(ctx, &secretsmanager.PutSecretValueInput{SecretId: aws.String("webhook"), SecretString: aws.String(nextWebhookSecret)})
+		_, err := s.secrets.PutSecretValue(ctx, &secretsmanager.PutSecretValueInput{
+			SecretId:     aws.String("webhook"),
+			SecretString: aws.String(nextWebhookSecret),
+		})
 		require.NoError(t, err)
 		require.Equal(t, 202, s.deliver(ctx, "queued", nextWebhookSecret, "linux"))
 		require.Equal(t, 401, s.deliver(ctx, "queued", webhookSecret, "linux"))
@@ -230,7 +236,8 @@ func newSystem(ctx context.Context, t *testing.T) *system {
 	proxy := httptest.NewServer(http.HandlerFunc(s.asECSWrites))
 	t.Cleanup(proxy.Close)
 	s.proxy = proxy.URL
-	s.events, s.queues, s.secrets = eventbridge.NewFromConfig(cfg), sqs.NewFromConfig(cfg), secretsmanager.NewFromConfig(cfg)
+	s.events, s.queues, s.secrets = eventbridge.NewFromConfig(cfg), sqs.NewFromConfig(cfg),
+		secretsmanager.NewFromConfig(cfg)
 	s.ecs = ecs.NewFromConfig(cfg, func(o *ecs.Options) { o.BaseEndpoint = &s.proxy })
 	s.front = httptest.NewServer(http.HandlerFunc(s.serveURL))
 	t.Cleanup(s.front.Close)
@@ -239,7 +246,10 @@ func newSystem(ctx context.Context, t *testing.T) *system {
 	s.newCluster(ctx)
 	s.startWebhook(ctx)
 	s.newLedger(ctx)
-	for name, pkg := range map[string]string{"supervisor": "runner-image/supervisor", "Runner.Listener": "runner-image/supervisor/testdata/listener"} {
+	for name, pkg := range map[string]string{
+		"supervisor":      "runner-image/supervisor",
+		"Runner.Listener": "runner-image/supervisor/testdata/listener",
+	} {
 		require.NoError(t, lambdatest.Build(ctx, module+"/"+pkg, filepath.Join(s.folder, name)))
 	}
 	require.NoError(t, os.Chmod(s.folder, 0o755)) //nolint:gosec // the runner's user must get through
@@ -249,9 +259,15 @@ func newSystem(ctx context.Context, t *testing.T) *system {
 
 func (s *system) newBus(ctx context.Context) {
 	t := s.t
-	_, err := s.secrets.CreateSecret(ctx, &secretsmanager.CreateSecretInput{Name: aws.String("webhook"), SecretString: aws.String(webhookSecret)})
+	_, err := s.secrets.CreateSecret(ctx, &secretsmanager.CreateSecretInput{
+		Name:         aws.String("webhook"),
+		SecretString: aws.String(webhookSecret),
+	})
 	require.NoError(t, err)
-	_, err = s.secrets.CreateSecret(ctx, &secretsmanager.CreateSecretInput{Name: aws.String("github"), SecretString: aws.String(`{"token":"` + gitHubToken + `"}`)})
+	_, err = s.secrets.CreateSecret(ctx, &secretsmanager.CreateSecretInput{
+		Name:         aws.String("github"),
+		SecretString: aws.String(`{"token":"` + gitHubToken + `"}`),
+	})
 	require.NoError(t, err)
 	_, err = s.events.CreateEventBus(ctx, &eventbridge.CreateEventBusInput{Name: aws.String("bus")})
 	require.NoError(t, err)
@@ -264,13 +280,19 @@ func (s *system) newBus(ctx context.Context) {
 // newQueue makes a rule for a pattern, and a queue of what it lets through.
 func (s *system) newQueue(ctx context.Context, name, pattern string) string {
 	t := s.t
-	_, err := s.events.PutRule(ctx, &eventbridge.PutRuleInput{Name: aws.String(name), EventBusName: aws.String("bus"), EventPattern: aws.String(pattern)})
+	_, err := s.events.PutRule(ctx, &eventbridge.PutRuleInput{
+		Name: aws.String(name), EventBusName: aws.String("bus"),
+		EventPattern: aws.String(pattern),
+	})
 	require.NoError(t, err)
 	queue, err := s.queues.CreateQueue(ctx, &sqs.CreateQueueInput{QueueName: aws.String(name)})
 	require.NoError(t, err)
-	_, err = s.events.PutTargets(ctx, &eventbridge.PutTargetsInput{Rule: aws.String(name), EventBusName: aws.String("bus"), Targets: []eventbridgetypes.Target{
-		{Id: aws.String(name), Arn: aws.String("arn:aws:sqs:" + region + ":123456789012:" + name)},
-	}})
+	_, err = s.events.PutTargets(ctx, &eventbridge.PutTargetsInput{
+		Rule:         aws.String(name),
+		EventBusName: aws.String("bus"), Targets: []eventbridgetypes.Target{
+			{Id: aws.String(name), Arn: aws.String("arn:aws:sqs:" + region + ":123456789012:" + name)},
+		},
+	})
 	require.NoError(t, err)
 	return *queue.QueueUrl
 }
@@ -279,13 +301,17 @@ func (s *system) newQueue(ctx context.Context, name, pattern string) string {
 func (s *system) newCluster(ctx context.Context) {
 	t := s.t
 	// Otherwise each look at a task would bring it nearer to its end.
-	s.postMoto(ctx, "/moto-api/state-manager/set-transition", `{"model_name":"ecs::task","transition":{"progression":"time","seconds":3600}}`, nil)
+	s.postMoto(ctx, "/moto-api/state-manager/set-transition",
+		`{"model_name":"ecs::task","transition":{"progression":"time","seconds":3600}}`, nil)
 	_, err := s.ecs.CreateCluster(ctx, &ecs.CreateClusterInput{ClusterName: aws.String("runners")})
 	require.NoError(t, err)
 	// A task fills its instance, and none of them ends here.
-	answer := s.postMoto(ctx, "/", "Action=RunInstances&Version=2016-11-15&ImageId=ami-12c6146b&InstanceType=m6i.large&MinCount=10&MaxCount=10", map[string]string{
-		"Content-Type": "application/x-www-form-urlencoded", "Authorization": "AWS4-HMAC-SHA256 Credential=test/20260101/" + region + "/ec2/aws4_request, SignedHeaders=host, Signature=0",
-	})
+	answer := s.postMoto(ctx, "/",
+		"Action=RunInstances&Version=2016-11-15&ImageId=ami-12c6146b&InstanceType=m6i.large&MinCount=10&MaxCount=10",
+		map[string]string{
+			"Content-Type": "application/x-www-form-urlencoded", "Authorization": "AWS4-HMAC-SHA256 Credential=test/20260101/" +
+				region + "/ec2/aws4_request, SignedHeaders=host, Signature=0",
+		})
 	instances := regexp.MustCompile(`<instanceId>(i-[0-9a-f]{17})</instanceId>`).FindAllStringSubmatch(answer, -1)
 	require.Len(t, instances, 10, answer)
 	for _, instance := range instances {
@@ -297,7 +323,8 @@ func (s *system) newCluster(ctx context.Context) {
 	_, err = s.ecs.RegisterTaskDefinition(ctx, &ecs.RegisterTaskDefinitionInput{
 		Family: aws.String(s.family()), NetworkMode: ecstypes.NetworkMode(fmt.Sprint(s.definition["NetworkMode"])),
 		ContainerDefinitions: []ecstypes.ContainerDefinition{s.runnerContainer()},
-		TaskRoleArn:          aws.String(fmt.Sprint(s.resolve(s.definition["TaskRoleArn"]))), ExecutionRoleArn: aws.String(fmt.Sprint(s.resolve(s.definition["ExecutionRoleArn"]))),
+		TaskRoleArn:          aws.String(fmt.Sprint(s.resolve(s.definition["TaskRoleArn"]))), ExecutionRoleArn: aws.String(
+			fmt.Sprint(s.resolve(s.definition["ExecutionRoleArn"]))),
 	})
 	require.NoError(t, err)
 }
@@ -320,7 +347,8 @@ func (s *system) postMoto(ctx context.Context, path, body string, header map[str
 }
 
 func (s *system) startWebhook(ctx context.Context) {
-	s.webhook = s.startFunction(ctx, "webhook", s.variables(webhookcontract.EnvSecretID, map[string]string{webhookcontract.EnvSecretTTL: "1s"}), s.moto)
+	s.webhook = s.startFunction(ctx, "webhook", s.variables(webhookcontract.EnvSecretID,
+		map[string]string{webhookcontract.EnvSecretTTL: "1s"}), s.moto)
 }
 
 // newLedger starts the registration with an empty ledger.
@@ -332,7 +360,9 @@ func (s *system) newLedger(ctx context.Context) {
 	s.registration = s.startFunction(ctx, "registration", s.registrationVariables(), s.proxy)
 }
 
-func (s *system) startFunction(ctx context.Context, name string, environment map[string]string, endpoint string) *lambdatest.Runtime {
+func (s *system) startFunction(ctx context.Context, name string, environment map[string]string,
+	endpoint string,
+) *lambdatest.Runtime {
 	t := s.t
 	program := filepath.Join(s.folder, name)
 	if _, err := os.Stat(program); err != nil {
@@ -413,7 +443,8 @@ func (s *system) deliver(ctx context.Context, action, secret string, labels ...s
 	mac.Write(body)
 	event, err := lambdatest.Post(map[string]string{
 		"content-type": "application/json", "x-github-event": contract.DetailTypeWorkflowJob,
-		"x-github-delivery": "72d3162e-cc78-11e3-81ab-4c9367dc0958", "x-hub-signature-256": "sha256=" + hex.EncodeToString(mac.Sum(nil)),
+		"x-github-delivery": "72d3162e-cc78-11e3-81ab-4c9367dc0958", "x-hub-signature-256": "sha256=" + hex.EncodeToString(
+			mac.Sum(nil)),
 	}, body)
 	require.NoError(t, err)
 	answer, err := s.webhook.Invoke(ctx, event)
@@ -433,7 +464,10 @@ func (s *system) receive(ctx context.Context) []map[string]any {
 		var event map[string]any
 		require.NoError(s.t, json.Unmarshal([]byte(*message.Body), &event))
 		events = append(events, event)
-		_, err := s.queues.DeleteMessage(ctx, &sqs.DeleteMessageInput{QueueUrl: &s.queue, ReceiptHandle: message.ReceiptHandle})
+		_, err := s.queues.DeleteMessage(ctx, &sqs.DeleteMessageInput{
+			QueueUrl:      &s.queue,
+			ReceiptHandle: message.ReceiptHandle,
+		})
 		require.NoError(s.t, err)
 	}
 	return events
@@ -481,13 +515,17 @@ func (s *system) start(ctx context.Context, event map[string]any) task {
 	for _, container := range decoded.ContainerOverrides {
 		override := ecstypes.ContainerOverride{Name: aws.String(container.Name)}
 		for _, v := range container.Environment {
-			override.Environment = append(override.Environment, ecstypes.KeyValuePair{Name: aws.String(v.Name), Value: aws.String(v.Value)})
+			override.Environment = append(override.Environment, ecstypes.KeyValuePair{
+				Name:  aws.String(v.Name),
+				Value: aws.String(v.Value),
+			})
 			started.variables[v.Name] = v.Value
 		}
 		overrides.ContainerOverrides = append(overrides.ContainerOverrides, override)
 	}
 	out, err := s.ecs.RunTask(ctx, &ecs.RunTaskInput{
-		Cluster: aws.String("runners"), TaskDefinition: aws.String(s.family()), LaunchType: ecstypes.LaunchTypeEc2, Overrides: &overrides, Count: aws.Int32(1),
+		Cluster: aws.String("runners"), TaskDefinition: aws.String(s.family()), LaunchType: ecstypes.LaunchTypeEc2,
+		Overrides: &overrides, Count: aws.Int32(1),
 	})
 	require.NoError(t, err)
 	require.Len(t, out.Tasks, 1, "%v", out.Failures)
@@ -503,7 +541,8 @@ func (s *system) start(ctx context.Context, event map[string]any) task {
 func (s *system) serveURL(w http.ResponseWriter, r *http.Request) {
 	if id, ok := strings.CutPrefix(r.URL.Path, "/credentials/"); ok {
 		_ = json.NewEncoder(w).Encode(map[string]string{
-			"AccessKeyId": keys.AccessKeyID, "SecretAccessKey": keys.SecretAccessKey, "Token": keys.SessionToken + id, "Expiration": "2099-01-01T00:00:00Z",
+			"AccessKeyId": keys.AccessKeyID, "SecretAccessKey": keys.SecretAccessKey, "Token": keys.SessionToken + id,
+			"Expiration": "2099-01-01T00:00:00Z",
 		})
 		return
 	}
@@ -514,7 +553,8 @@ func (s *system) serveURL(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	event := map[string]any{
-		"version": "2.0", "rawPath": r.URL.Path, "headers": map[string]string{"content-type": r.Header.Get("Content-Type")}, "body": string(body),
+		"version": "2.0", "rawPath": r.URL.Path, "headers": map[string]string{"content-type": r.Header.Get("Content-Type")},
+		"body": string(body),
 		"requestContext": map[string]any{
 			"http": map[string]any{"method": r.Method, "path": r.URL.Path},
 			"authorizer": map[string]any{"iam": map[string]any{
@@ -550,7 +590,8 @@ func (s *system) serveURL(w http.ResponseWriter, r *http.Request) {
 		})
 	}
 	var granted runnercontract.Registration
-	if r.URL.Path == runnercontract.PathRegister && json.Unmarshal([]byte(response.Body), &granted) == nil && granted.ReleaseToken != "" {
+	if r.URL.Path == runnercontract.PathRegister && json.Unmarshal([]byte(response.Body), &granted) == nil &&
+		granted.ReleaseToken != "" {
 		s.github.set(func() { s.tokens = append(s.tokens, granted.ReleaseToken.Reveal()) })
 	}
 	for name, value := range response.Headers {
@@ -560,7 +601,8 @@ func (s *system) serveURL(w http.ResponseWriter, r *http.Request) {
 	_, _ = io.WriteString(w, response.Body)
 }
 
-var authorization = regexp.MustCompile(`^AWS4-HMAC-SHA256 Credential=([^/]+)/[0-9]{8}/` + region + `/lambda/aws4_request, SignedHeaders=([^,]+), Signature=[0-9a-f]{64}$`)
+var authorization = regexp.MustCompile(`^AWS4-HMAC-SHA256 Credential=([^/]+)/[0-9]{8}/` + region +
+	`/lambda/aws4_request, SignedHeaders=([^,]+), Signature=[0-9a-f]{64}$`)
 
 // checkSignature signs a request anew, and returns for which task it was signed if
 // the result is the same.
@@ -586,20 +628,24 @@ func checkSignature(r *http.Request, body []byte) (session string, ok bool) {
 	task := keys
 	task.SessionToken += session
 	hash := sha256.Sum256(body)
-	if err := v4.NewSigner().SignHTTP(r.Context(), task, again, hex.EncodeToString(hash[:]), "lambda", region, at); err != nil {
+	if err := v4.NewSigner().SignHTTP(r.Context(), task, again, hex.EncodeToString(hash[:]), "lambda", region,
+		at); err != nil {
 		return "", false
 	}
 	return session, hmac.Equal([]byte(again.Header.Get("Authorization")), []byte(r.Header.Get("Authorization")))
 }
 
 // call sends a task's request with keys, a body that is signed, and one that is sent.
-func (s *system) call(ctx context.Context, path string, task task, with aws.Credentials, signed, sent string) (int, string) {
+func (s *system) call(ctx context.Context, path string, task task, with aws.Credentials, signed, sent string) (
+	int, string,
+) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodPost, s.front.URL+path, strings.NewReader(signed))
 	require.NoError(s.t, err)
 	request.ContentLength = int64(len(sent))
 	with.SessionToken += task.id
 	hash := sha256.Sum256([]byte(signed))
-	require.NoError(s.t, v4.NewSigner().SignHTTP(ctx, with, request, hex.EncodeToString(hash[:]), "lambda", region, time.Now()))
+	require.NoError(s.t, v4.NewSigner().SignHTTP(ctx, with, request, hex.EncodeToString(hash[:]), "lambda", region,
+		time.Now()))
 	request.Body = io.NopCloser(strings.NewReader(sent))
 	response, err := http.DefaultClient.Do(request)
 	require.NoError(s.t, err)
@@ -644,7 +690,10 @@ func (s *system) launch(ctx context.Context, task task, script string) *containe
 		exec env -i "$@" /opt/ecsrunners/supervisor`
 	hooks, err := filepath.Abs("../../runner-image/supervisor")
 	require.NoError(t, err)
-	environment := []string{"PATH=/usr/local/bin:/usr/bin:/bin", "FAKE_LISTENER=" + script, "AWS_CONTAINER_CREDENTIALS_FULL_URI=" + s.front.URL + "/credentials/" + task.id}
+	environment := []string{
+		"PATH=/usr/local/bin:/usr/bin:/bin", "FAKE_LISTENER=" + script,
+		"AWS_CONTAINER_CREDENTIALS_FULL_URI=" + s.front.URL + "/credentials/" + task.id,
+	}
 	for _, v := range s.runnerContainer().Environment {
 		environment = append(environment, *v.Name+"="+*v.Value)
 	}
@@ -652,7 +701,10 @@ func (s *system) launch(ctx context.Context, task task, script string) *containe
 		environment = append(environment, name+"="+value)
 	}
 	c := &container{s: s, begun: time.Now()}
-	c.cmd = exec.CommandContext(ctx, "unshare", append([]string{"--mount", "--propagation", "private", "sh", "-c", image, "sh", s.folder, hooks}, environment...)...)
+	c.cmd = exec.CommandContext(ctx, "unshare", append([]string{
+		"--mount", "--propagation", "private", "sh", "-c", image,
+		"sh", s.folder, hooks,
+	}, environment...)...)
 	c.cmd.Stdout, c.cmd.Stderr = &c.output, &c.output
 	require.NoError(t, c.cmd.Start())
 	s.say("the container begins")
@@ -665,7 +717,8 @@ func (c *container) wait() ending {
 	_ = c.cmd.Wait()
 	lines := strings.Split(strings.TrimSpace(c.output.String()), "\n")
 	var end ending
-	require.NoErrorf(t, json.Unmarshal([]byte(lines[len(lines)-1]), &end), "the last line is no JSON:\n%s", c.output.String())
+	require.NoErrorf(t, json.Unmarshal([]byte(lines[len(lines)-1]), &end), "the last line is no JSON:\n%s",
+		c.output.String())
 	end.code, end.took = runnercontract.ExitCode(c.cmd.ProcessState.ExitCode()), time.Since(c.begun)
 	c.s.say("the container ends with code %d: %s", end.code, lines[len(lines)-1])
 	c.s.evidence.add(inContainers, c.output.String())

@@ -105,7 +105,9 @@ func (s *system) collect(ctx context.Context) {
 	definitions, err := s.ecs.ListTaskDefinitions(ctx, &ecs.ListTaskDefinitionsInput{})
 	require.NoError(t, err)
 	for _, arn := range definitions.TaskDefinitionArns {
-		definition, err := s.ecs.DescribeTaskDefinition(ctx, &ecs.DescribeTaskDefinitionInput{TaskDefinition: aws.String(arn)})
+		definition, err := s.ecs.DescribeTaskDefinition(ctx, &ecs.DescribeTaskDefinitionInput{
+			TaskDefinition: aws.String(arn),
+		})
 		require.NoError(t, err)
 		s.evidence.add(inDefinitions, definition.TaskDefinition)
 	}
@@ -116,7 +118,10 @@ func (s *system) collect(ctx context.Context) {
 		s.evidence.add(inTasks, task)
 	}
 	for {
-		out, err := s.queues.ReceiveMessage(ctx, &sqs.ReceiveMessageInput{QueueUrl: &s.everything, MaxNumberOfMessages: 10, VisibilityTimeout: 600})
+		out, err := s.queues.ReceiveMessage(ctx, &sqs.ReceiveMessageInput{
+			QueueUrl: &s.everything, MaxNumberOfMessages: 10,
+			VisibilityTimeout: 600,
+		})
 		require.NoError(t, err)
 		if len(out.Messages) == 0 {
 			break
@@ -206,9 +211,11 @@ func (s *system) search(t *testing.T) {
 	t.Logf("%d texts searched", texts)
 
 	for name, secret := range map[string]string{
-		"token of GitHub": gitHubToken, "webhook's secret": webhookSecret, "webhook's next secret": nextWebhookSecret, "key of the task role": keys.SecretAccessKey,
+		"token of GitHub": gitHubToken, "webhook's secret": webhookSecret, "webhook's next secret": nextWebhookSecret,
+		"key of the task role": keys.SecretAccessKey,
 	} {
-		assert.Empty(t, s.evidence.holders([]string{secret, base64.StdEncoding.EncodeToString([]byte(secret))}), "the %s is there", name)
+		assert.Empty(t, s.evidence.holders([]string{secret, base64.StdEncoding.EncodeToString([]byte(secret))}),
+			"the %s is there", name)
 	}
 	// The whole of a configuration, what it holds, and that as the configuration
 	// holds it.
@@ -218,6 +225,7 @@ func (s *system) search(t *testing.T) {
 		assert.Equal(t, []string{environmentOf + listener}, s.evidence.holders(words),
 			"a just-in-time configuration belongs into the listener's environment and nowhere else")
 		require.NotEmpty(t, s.tokens)
-		assert.Empty(t, s.evidence.holders(s.tokens), "a job that has the token of its task's supervisor could be registered again")
+		assert.Empty(t, s.evidence.holders(s.tokens),
+			"a job that has the token of its task's supervisor could be registered again")
 	})
 }

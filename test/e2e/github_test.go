@@ -73,7 +73,10 @@ func (g *gitHub) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		answer(http.StatusUnauthorized, message("Bad credentials"))
 	case scan(path, "/repos/my-org/app/actions/jobs/%s", &id):
 		if j, found := g.jobs[id]; found {
-			answer(http.StatusOK, map[string]any{"id": json.Number(id), "status": j.status, "labels": j.labels, "runner_id": j.runnerID, "runner_name": j.runnerName})
+			answer(http.StatusOK, map[string]any{
+				"id": json.Number(id), "status": j.status, "labels": j.labels,
+				"runner_id": j.runnerID, "runner_name": j.runnerName,
+			})
 			return
 		}
 		answer(http.StatusNotFound, message("Not Found"))
@@ -83,7 +86,10 @@ func (g *gitHub) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		g.next++
 		g.runners[g.next] = asked.Name
 		g.configs = append(g.configs, jitConfig(asked.Name))
-		answer(http.StatusCreated, map[string]any{"runner": map[string]any{"id": g.next, "name": asked.Name}, "encoded_jit_config": g.configs[len(g.configs)-1]})
+		answer(http.StatusCreated, map[string]any{
+			"runner":             map[string]any{"id": g.next, "name": asked.Name},
+			"encoded_jit_config": g.configs[len(g.configs)-1],
+		})
 	case r.Method == http.MethodDelete && scan(path, "/orgs/my-org/actions/runners/%d", &runner):
 		delete(g.runners, runner)
 		answer(http.StatusNoContent, nil)

@@ -149,5 +149,8 @@ func (s *system) runnerContainer() ecstypes.ContainerDefinition {
 
 // registrationVariables are those of the synthesized function for the newest ledger.
 func (s *system) registrationVariables() map[string]string {
-	return s.variables(registrationcontract.EnvScope, map[string]string{registrationcontract.EnvDeployment: "e2e", registrationcontract.EnvGitHubURL: s.github.URL})
+	return s.variables(registrationcontract.EnvScope, map[string]string{
+		registrationcontract.EnvDeployment: "e2e",
+		registrationcontract.EnvGitHubURL:  s.github.URL,
+	})
 }

@@ -65,14 +65,20 @@ func startWebhook(ctx context.Context, t *testing.T) *webhook {
 		events: eventbridge.NewFromConfig(cfg), queues: sqs.NewFromConfig(cfg), secrets: secretsmanager.NewFromConfig(cfg),
 		output: &bytes.Buffer{}, bus: "runners", urls: make(map[string]string),
 	}
-	secret, err := w.secrets.CreateSecret(ctx, &secretsmanager.CreateSecretInput{Name: aws.String("webhook"), SecretString: aws.String(webhookSecret)})
+	secret, err := w.secrets.CreateSecret(ctx, &secretsmanager.CreateSecretInput{
+		Name:         aws.String("webhook"),
+		SecretString: aws.String(webhookSecret),
+	})
 	require.NoError(t, err)
 	bus, err := w.events.CreateEventBus(ctx, &eventbridge.CreateEventBusInput{Name: &w.bus})
 	require.NoError(t, err)
-	settings := webhookcontract.Config{EventBus: *bus.EventBusArn, SecretID: *secret.ARN, Owners: []string{"my-org"}, Routes: []contract.Fleet{
-		{Name: "linux-x64", Labels: []string{"self-hosted", "linux", "x64"}},
-		{Name: "gpu", Labels: []string{"self-hosted", "gpu"}},
-	}}
+	settings := webhookcontract.Config{
+		EventBus: *bus.EventBusArn, SecretID: *secret.ARN, Owners: []string{"my-org"},
+		Routes: []contract.Fleet{
+			{Name: "linux-x64", Labels: []string{"self-hosted", "linux", "x64"}},
+			{Name: "gpu", Labels: []string{"self-hosted", "gpu"}},
+		},
+	}
 	for _, fleet := range settings.Routes {
 		w.addRule(ctx, t, fleet.Name)
 	}
@@ -114,11 +120,17 @@ func (w *webhook) addRule(ctx context.Context, t *testing.T, fleet string) {
 		QueueUrl: queue.QueueUrl, AttributeNames: []sqstypes.QueueAttributeName{sqstypes.QueueAttributeNameQueueArn},
 	})
 	require.NoError(t, err)
-	_, err = w.events.PutRule(ctx, &eventbridge.PutRuleInput{Name: &fleet, EventBusName: &w.bus, EventPattern: pattern(t, fleet)})
+	_, err = w.events.PutRule(ctx, &eventbridge.PutRuleInput{
+		Name: &fleet, EventBusName: &w.bus,
+		EventPattern: pattern(t, fleet),
+	})
 	require.NoError(t, err)
-	_, err = w.events.PutTargets(ctx, &eventbridge.PutTargetsInput{Rule: &fleet, EventBusName: &w.bus, Targets: []eventbridgetypes.Target{
-		{Id: aws.String("queue"), Arn: aws.String(attributes.Attributes["QueueArn"])},
-	}})
+	_, err = w.events.PutTargets(ctx, &eventbridge.PutTargetsInput{
+		Rule: &fleet, EventBusName: &w.bus,
+		Targets: []eventbridgetypes.Target{
+			{Id: aws.String("queue"), Arn: aws.String(attributes.Attributes["QueueArn"])},
+		},
+	})
 	require.NoError(t, err)
 }
 
@@ -158,14 +170,20 @@ type message struct {
 // receive returns what the rule of a fleet has passed on.
 func (w *webhook) receive(ctx context.Context, t *testing.T, fleet string) []message {
 	t.Helper()
-	out, err := w.queues.ReceiveMessage(ctx, &sqs.ReceiveMessageInput{QueueUrl: aws.String(w.urls[fleet]), MaxNumberOfMessages: 10})
+	out, err := w.queues.ReceiveMessage(ctx, &sqs.ReceiveMessageInput{
+		QueueUrl:            aws.String(w.urls[fleet]),
+		MaxNumberOfMessages: 10,
+	})
 	require.NoError(t, err)
 	var messages []message
 	for _, m := range out.Messages {
 		var decoded message
 		require.NoError(t, json.Unmarshal([]byte(*m.Body), &decoded))
 		messages = append(messages, decoded)
-		_, err := w.queues.DeleteMessage(ctx, &sqs.DeleteMessageInput{QueueUrl: aws.String(w.urls[fleet]), ReceiptHandle: m.ReceiptHandle})
+		_, err := w.queues.DeleteMessage(ctx, &sqs.DeleteMessageInput{
+			QueueUrl:      aws.String(w.urls[fleet]),
+			ReceiptHandle: m.ReceiptHandle,
+		})
 		require.NoError(t, err)
 	}
 	return messages
@@ -207,7 +225,8 @@ func TestWebhook_EventsMeetTheRulesOfTheFleets(t *testing.T) {
 		assert.Empty(t, w.receive(ctx, t, "linux-x64"))
 	})
 	t.Run("payload too large for the bus reaches its fleet reduced", func(t *testing.T) {
-		body := bytes.Replace(payload(t, "queued", "gpu"), []byte(`"steps":[]`), []byte(`"steps":["`+string(bytes.Repeat([]byte("x"), 2<<20))+`"]`), 1)
+		body := bytes.Replace(payload(t, "queued", "gpu"), []byte(`"steps":[]`),
+			[]byte(`"steps":["`+string(bytes.Repeat([]byte("x"), 2<<20))+`"]`), 1)
 		require.Equal(t, 202, w.deliver(ctx, t, webhookSecret, body))
 		got := w.receive(ctx, t, "gpu")
 		require.Len(t, got, 1)
@@ -227,10 +246,14 @@ func TestWebhook_EventsMeetTheRulesOfTheFleets(t *testing.T) {
 		}
 	})
 	t.Run("redispatch reaches the fleet", func(t *testing.T) {
-		detail, err := json.Marshal(map[string]any{"dispatch": contract.Dispatch{Fleet: "gpu", JobID: "1", Attempt: "2"}, "action": contract.ActionQueued})
+		detail, err := json.Marshal(map[string]any{
+			"dispatch": contract.Dispatch{Fleet: "gpu", JobID: "1", Attempt: "2"},
+			"action":   contract.ActionQueued,
+		})
 		require.NoError(t, err)
 		_, err = w.events.PutEvents(ctx, &eventbridge.PutEventsInput{Entries: []eventbridgetypes.PutEventsRequestEntry{{
-			EventBusName: &w.bus, Source: aws.String(contract.SourceRedispatch), DetailType: aws.String(contract.DetailTypeWorkflowJob), Detail: aws.String(string(detail)),
+			EventBusName: &w.bus, Source: aws.String(contract.SourceRedispatch),
+			DetailType: aws.String(contract.DetailTypeWorkflowJob), Detail: aws.String(string(detail)),
 		}}})
 		require.NoError(t, err)
 		got := w.receive(ctx, t, "gpu")
@@ -239,7 +262,10 @@ func TestWebhook_EventsMeetTheRulesOfTheFleets(t *testing.T) {
 	})
 	t.Run("secret that was just replaced is read again", func(t *testing.T) {
 		time.Sleep(10 * time.Second) // the least time between two readings
-		_, err := w.secrets.PutSecretValue(ctx, &secretsmanager.PutSecretValueInput{SecretId: aws.String("webhook"), SecretString: aws.String("replaced")})
+		_, err := w.secrets.PutSecretValue(ctx, &secretsmanager.PutSecretValueInput{
+			SecretId:     aws.String("webhook"),
+			SecretString: aws.String("replaced"),
+		})
 		require.NoError(t, err)
 		require.Equal(t, 202, w.deliver(ctx, t, "replaced", payload(t, "queued", "gpu")))
 		require.Equal(t, 401, w.deliver(ctx, t, webhookSecret, payload(t, "queued", "gpu")))
@@ -247,7 +273,10 @@ func TestWebhook_EventsMeetTheRulesOfTheFleets(t *testing.T) {
 	})
 	t.Run("bus that is gone makes the delivery fail", func(t *testing.T) {
 		for fleet := range w.urls {
-			_, err := w.events.RemoveTargets(ctx, &eventbridge.RemoveTargetsInput{Rule: aws.String(fleet), EventBusName: &w.bus, Ids: []string{"queue"}})
+			_, err := w.events.RemoveTargets(ctx, &eventbridge.RemoveTargetsInput{
+				Rule: aws.String(fleet), EventBusName: &w.bus,
+				Ids: []string{"queue"},
+			})
 			require.NoError(t, err)
 			_, err = w.events.DeleteRule(ctx, &eventbridge.DeleteRuleInput{Name: aws.String(fleet), EventBusName: &w.bus})
 			require.NoError(t, err)

@@ -111,7 +111,8 @@ func TestFirewall_KeepsContainersFromTheHostsCredentials(t *testing.T) {
 			if n.ipv6 {
 				wantPort = 2
 			}
-			assert.Equal(t, wantPort, strings.Count(rules, "-A PREROUTING ! -i lo -p tcp -m tcp --dport 51678 -m addrtype --dst-type LOCAL -j DROP"))
+			assert.Equal(t, wantPort, strings.Count(rules, "-A PREROUTING ! -i lo -p tcp -m tcp --dport 51678 -m addrtype "+
+				"--dst-type LOCAL -j DROP"))
 		})
 	}
 }
@@ -233,13 +234,15 @@ func (n *network) startDocker() {
 
 func (n *network) redirectCredentials() {
 	n.t.Helper()
-	n.host("iptables -w -t nat -A PREROUTING -p tcp -d " + credentials + " --dport 80 -j DNAT --to-destination 127.0.0.1:51679")
+	n.host("iptables -w -t nat -A PREROUTING -p tcp -d " + credentials +
+		" --dport 80 -j DNAT --to-destination 127.0.0.1:51679")
 	n.host("iptables -w -t nat -A OUTPUT -p tcp -d " + credentials + " --dport 80 -j REDIRECT --to-ports 51679")
 }
 
 func (n *network) openAgentPort() {
 	n.t.Helper()
-	n.host("iptables -w -t filter -I INPUT --dst 127.0.0.0/8 ! --src 127.0.0.0/8 -m conntrack ! --ctstate RELATED,ESTABLISHED,DNAT -j DROP")
+	n.host("iptables -w -t filter -I INPUT --dst 127.0.0.0/8 ! --src 127.0.0.0/8 -m conntrack ! --ctstate " +
+		"RELATED,ESTABLISHED,DNAT -j DROP")
 	for _, iptables := range n.iptables() {
 		n.host(iptables + " -w -t filter -I INPUT -p tcp ! -i lo --dport 51678 -j DROP")
 		n.host(iptables + " -w -t filter -I INPUT -i docker0 -p tcp --dport 51678 -j ACCEPT")
@@ -365,7 +368,8 @@ func serve(servers []string) error {
 		if err != nil {
 			return fmt.Errorf("listening: %w", err)
 		}
-		go http.Serve(listener, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { //nolint:errcheck,gosec // ends with the process
+		//nolint:errcheck,gosec // ends with the process
+		go http.Serve(listener, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 			fmt.Fprint(w, name)
 		}))
 	}
@@ -434,7 +438,8 @@ func TestUnits_AreWhatSystemdUnderstands(t *testing.T) {
 	systemctl, err := exec.LookPath("systemctl")
 	require.NoError(t, err, "install systemd")
 	// The real one, on the files below root and without a running systemd.
-	stub := fmt.Sprintf("#!/bin/bash\nif [[ $1 == enable ]]; then exec %s --root=%s enable \"${@: -1}\"; fi\n", systemctl, root)
+	stub := fmt.Sprintf("#!/bin/bash\nif [[ $1 == enable ]]; then exec %s --root=%s enable \"${@: -1}\"; fi\n",
+		systemctl, root)
 	require.NoError(t, os.WriteFile(filepath.Join(root, "bin/systemctl"), []byte(stub), 0o755))
 	for name, unit := range map[string]string{
 		"ecs.service":         agentUnit,
@@ -444,7 +449,10 @@ func TestUnits_AreWhatSystemdUnderstands(t *testing.T) {
 		require.NoError(t, os.WriteFile(filepath.Join(units, name), []byte(unit), 0o600))
 	}
 
-	script, err := userdata.Render(userdata.Host{ClusterName: "runners", ReservedMemoryMiB: 256, TaskCleanupWait: 10 * time.Minute, ImagePullBehavior: "default"})
+	script, err := userdata.Render(userdata.Host{
+		ClusterName: "runners", ReservedMemoryMiB: 256,
+		TaskCleanupWait: 10 * time.Minute, ImagePullBehavior: "default",
+	})
 	require.NoError(t, err)
 	script = strings.NewReplacer("/usr/local/", root+"/usr/local/", "/etc/", root+"/etc/").Replace(script)
 	cmd := exec.Command("bash", "-c", script)

@@ -126,7 +126,8 @@ func TestImage(t *testing.T) {
 			t.Logf("layer of %5.1f MB, %6.1f MB unpacked", mb(p), mb(u))
 			packed, unpacked = packed+p, unpacked+u
 		}
-		t.Logf("we add %d layers of %.1f MB, %.1f MB unpacked, without actions/runner itself (its archive here is a stand-in)",
+		t.Logf("we add %d layers of %.1f MB, %.1f MB unpacked, without actions/runner itself (its archive here is a "+
+			"stand-in)",
 			len(layers), mb(packed), mb(unpacked))
 	})
 	t.Run("RunsAJob", func(t *testing.T) {
@@ -136,7 +137,8 @@ func TestImage(t *testing.T) {
 		assert.Contains(t, log, "\nhook of the customer: my-org/app\n")
 		assert.NotContains(t, log, "was not told", "the hook scripts do not reach the supervisor")
 		assert.Contains(t, log, `"reason":"job_ran","exit_code":0`)
-		assert.Contains(t, log, `"job":{"name":"build","repository":"my-org/app","workflow":"ci","run_id":"42","run_attempt":"1","result":"Succeeded"}`)
+		assert.Contains(t, log,
+			`"job":{"name":"build","repository":"my-org/app","workflow":"ci","run_id":"42","run_attempt":"1","result":"Succeeded"}`)
 		assert.Equal(t, []string{"/register", "/started"}, r.asked())
 	})
 	t.Run("StopsWhenAsked", func(t *testing.T) {
@@ -154,7 +156,8 @@ func TestImage(t *testing.T) {
 		assert.NotContains(t, log, "<defunct>")
 	})
 	t.Run("KeepsTheSupervisorFromTheJob", func(t *testing.T) {
-		const script = "listen; run build; shell id -u\n cat /proc/1/environ\n cat /proc/1/mem\n kill -9 1\n echo x >> /opt/ecsrunners/supervisor\n echo x >> /etc/ecsrunners/hooks.d/job-started/10-hello; done Succeeded; exit 0"
+		const script = "listen; run build; shell id -u\n cat /proc/1/environ\n cat /proc/1/mem\n kill -9 1\n echo x >> " +
+			"/opt/ecsrunners/supervisor\n echo x >> /etc/ecsrunners/hooks.d/job-started/10-hello; done Succeeded; exit 0"
 		log := start(t, root, s.inspect(t, image).Env, script).wait(t, 0)
 		for _, denied := range []string{
 			"/proc/1/environ: Permission denied", "/proc/1/mem: Permission denied", "Operation not permitted",
@@ -195,7 +198,10 @@ func newStore(t *testing.T) *store {
 // buildah runs buildah and returns what it prints.
 func (s *store) buildah(t *testing.T, args ...string) string {
 	t.Helper()
-	global := []string{"--root", filepath.Join(s.folder, "store/root"), "--runroot", filepath.Join(s.folder, "store/run"), "--storage-driver", "vfs"}
+	global := []string{
+		"--root", filepath.Join(s.folder, "store/root"), "--runroot", filepath.Join(s.folder, "store/run"),
+		"--storage-driver", "vfs",
+	}
 	cmd := exec.Command("buildah", append(global, args...)...)
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
@@ -217,7 +223,8 @@ func (s *store) makeBase(t *testing.T) string {
 	require.NoError(t, os.RemoveAll(filepath.Join(s.base, "var/cache/apt/archives")))
 
 	folder := t.TempDir()
-	out, err = exec.Command("tar", "--create", "--directory", s.base, "--file", filepath.Join(folder, "root.tar"), ".").CombinedOutput()
+	out, err = exec.Command("tar", "--create", "--directory", s.base, "--file", filepath.Join(folder, "root.tar"),
+		".").CombinedOutput()
 	require.NoError(t, err, string(out))
 	put(t, folder, "Dockerfile", "FROM scratch\nADD root.tar /\n")
 	s.buildah(t, "bud", "--isolation", "chroot", "--format", "docker", "--tag", "localhost/base:bookworm", folder)
@@ -388,7 +395,8 @@ func writable(t *testing.T, root string) []string {
 			return false
 		}
 		mode := info.Mode().Perm()
-		return mode&0o002 != 0 || mode&0o200 != 0 && stat.Uid == runnercontract.UID || mode&0o020 != 0 && stat.Gid == runnercontract.UID
+		return mode&0o002 != 0 || mode&0o200 != 0 && stat.Uid == runnercontract.UID || mode&0o020 != 0 &&
+			stat.Gid == runnercontract.UID
 	})
 }
 
@@ -455,7 +463,8 @@ func start(t *testing.T, root string, env []string, script string) *running {
 	r := &running{}
 	r.server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		if req.URL.Path == "/credentials" {
-			_, _ = io.WriteString(w, `{"AccessKeyId":"AKID","SecretAccessKey":"key","Token":"token","Expiration":"2099-01-01T00:00:00Z"}`)
+			_, _ = io.WriteString(w,
+				`{"AccessKeyId":"AKID","SecretAccessKey":"key","Token":"token","Expiration":"2099-01-01T00:00:00Z"}`)
 			return
 		}
 		r.mu.Lock()
@@ -466,7 +475,10 @@ func start(t *testing.T, root string, env []string, script string) *running {
 			return
 		}
 		config := base64.StdEncoding.EncodeToString([]byte(`{".runner":"e30="}`))
-		_ = json.NewEncoder(w).Encode(runnercontract.Registration{RunnerID: 7, RunnerName: "prod-linux-1-01234567-k3", JITConfig: runnercontract.Secret(config), ReleaseToken: "token"})
+		_ = json.NewEncoder(w).Encode(runnercontract.Registration{
+			RunnerID: 7, RunnerName: "prod-linux-1-01234567-k3",
+			JITConfig: runnercontract.Secret(config), ReleaseToken: "token",
+		})
 	}))
 	t.Cleanup(r.server.Close)
 	require.NoError(t, os.RemoveAll(filepath.Join(root, "home/runner/.starts")))
@@ -475,7 +487,8 @@ func start(t *testing.T, root string, env []string, script string) *running {
 	t.Cleanup(cancel)
 	r.cmd = exec.CommandContext(ctx, "unshare", "--pid", "--fork", "--mount", "--kill-child",
 		"sh", "-c", `mount -t proc proc "$1/proc" && exec chroot "$1" /opt/ecsrunners/supervisor`, "sh", root)
-	r.cmd.Env = append(slices.Clone(env), "FAKE_LISTENER="+script, "AWS_CONTAINER_CREDENTIALS_FULL_URI="+r.server.URL+"/credentials",
+	r.cmd.Env = append(slices.Clone(env), "FAKE_LISTENER="+script, "AWS_CONTAINER_CREDENTIALS_FULL_URI="+r.server.URL+
+		"/credentials",
 		runnercontract.EnvFleet+"=linux", runnercontract.EnvJobID+"=1")
 	variables, err := runnercontract.Config{RegistrationURL: r.server.URL, RegistrationRegion: "eu-west-1"}.Environment()
 	require.NoError(t, err)

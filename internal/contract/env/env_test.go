@@ -29,7 +29,8 @@ func table(c *config) env.Table {
 		{Name: "BUS", Text: "name of the bus", Required: true, Value: env.Text(&c.Bus)},
 		{Name: "COLOR", Text: "a color", Value: env.TextOf(&c.Color, func(s string) bool { return s == "red" }, "red")},
 		{Name: "TTL", Text: "how long", Default: "5m0s", Value: env.Duration(&c.TTL, time.Second)},
-		{Name: "OWNERS", Text: "owners", Required: true, Value: env.List(&c.Owners, func(s string) bool { return len(s) == 1 && s != "," }, "one letter")},
+		{Name: "OWNERS", Text: "owners", Required: true, Value: env.List(&c.Owners,
+			func(s string) bool { return len(s) == 1 && s != "," }, "one letter")},
 		{Name: "PUBLIC", Text: "public", Default: "false", Value: env.Bool(&c.Public)},
 		{Name: "PETS", Text: "pets", Value: env.JSON(&c.Pets, `[{"name":"rex"}]`, func(name string, p pet) error {
 			if p.Name == "" {
@@ -49,18 +50,23 @@ func parse(variables map[string]string) (config, error) {
 
 func TestTable_ParsesWhatItRenders(t *testing.T) {
 	t.Parallel()
-	full := config{Bus: "bus", Color: "red", TTL: 90 * time.Second, Owners: []string{"a", "b"}, Public: true, Pets: []pet{{"rex", 3}, {"minka", 0}}}
+	full := config{
+		Bus: "bus", Color: "red", TTL: 90 * time.Second, Owners: []string{"a", "b"}, Public: true,
+		Pets: []pet{{"rex", 3}, {"minka", 0}},
+	}
 	for name, test := range map[string]struct {
 		given, parsed config
 		rendered      map[string]string
 	}{
 		"everything set": {full, full, map[string]string{
-			"BUS": "bus", "COLOR": "red", "TTL": "1m30s", "OWNERS": "a,b", "PUBLIC": "true", "PETS": `[{"name":"rex","age":3},{"name":"minka"}]`,
+			"BUS": "bus", "COLOR": "red", "TTL": "1m30s", "OWNERS": "a,b", "PUBLIC": "true",
+			"PETS": `[{"name":"rex","age":3},{"name":"minka"}]`,
 		}},
 		"defaults": {
 			config{Bus: "bus", Owners: []string{"a"}},
 			config{Bus: "bus", Owners: []string{"a"}, TTL: 5 * time.Minute},
-			map[string]string{"BUS": "bus", "TTL": "5m0s", "OWNERS": "a", "PUBLIC": "false"}, // those that say nothing take no room
+			// those that say nothing take no room
+			map[string]string{"BUS": "bus", "TTL": "5m0s", "OWNERS": "a", "PUBLIC": "false"},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -117,7 +123,9 @@ func TestUsage(t *testing.T) {
 	t.Parallel()
 	var out strings.Builder
 	table(new(config))[:3].Usage(&out)
-	assert.Equal(t, "  BUS\n    \tname of the bus (required)\n  COLOR\n    \ta color\n  TTL\n    \thow long (default 5m0s)\n", out.String())
+	assert.Equal(t,
+		"  BUS\n    \tname of the bus (required)\n  COLOR\n    \ta color\n  TTL\n    \thow long (default 5m0s)\n",
+		out.String())
 }
 
 func TestRenderFunction_FailsWhenItDoesNotFit(t *testing.T) {

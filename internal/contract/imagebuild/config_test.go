@@ -35,13 +35,25 @@ func TestParse_FailsWhen(t *testing.T) {
 	assert.ErrorContains(t, err, "ECSRUNNERS_IMAGE_PROJECTS[1].tag is required")
 
 	for name, test := range map[string]struct{ value, want string }{
-		"it is missing":            {" ", "reading the environment: ECSRUNNERS_IMAGE_PROJECTS is required"},
-		"it is empty":              {"[]", "reading the environment: ECSRUNNERS_IMAGE_PROJECTS is required"},
-		"it is no JSON":            {"build", `reading the environment: ECSRUNNERS_IMAGE_PROJECTS is not valid: "build", want JSON such as ` + example},
-		"it has more than a list":  {"[] []", `reading the environment: ECSRUNNERS_IMAGE_PROJECTS is not valid: "[] []", want JSON such as ` + example},
-		"a member is not known":    {`[{"url":"x"}]`, `reading the environment: ECSRUNNERS_IMAGE_PROJECTS is not valid: "[{\"url\":\"x\"}]", want JSON such as ` + example},
-		"a project has no tag":     {`[{"project":"p","parameter":"w","repository":"r"}]`, "reading the environment: ECSRUNNERS_IMAGE_PROJECTS[0].tag is required"},
-		"a project has no project": {`[{"parameter":"w","repository":"r","tag":"t"}]`, "reading the environment: ECSRUNNERS_IMAGE_PROJECTS[0].project is required"},
+		"it is missing": {" ", "reading the environment: ECSRUNNERS_IMAGE_PROJECTS is required"},
+		"it is empty":   {"[]", "reading the environment: ECSRUNNERS_IMAGE_PROJECTS is required"},
+		"it is no JSON": {"build", `reading the environment: ECSRUNNERS_IMAGE_PROJECTS is not valid: "build", ` +
+			`want JSON such as ` + example},
+		"it has more than a list": {"[] []", `reading the environment: ECSRUNNERS_IMAGE_PROJECTS is not valid: "[] []", ` +
+			`want JSON such as ` + example},
+		"a member is not known": {
+			`[{"url":"x"}]`,
+			`reading the environment: ECSRUNNERS_IMAGE_PROJECTS is not valid: "[{\"url\":\"x\"}]", want JSON such as ` +
+				example,
+		},
+		"a project has no tag": {
+			`[{"project":"p","parameter":"w","repository":"r"}]`,
+			"reading the environment: ECSRUNNERS_IMAGE_PROJECTS[0].tag is required",
+		},
+		"a project has no project": {
+			`[{"parameter":"w","repository":"r","tag":"t"}]`,
+			"reading the environment: ECSRUNNERS_IMAGE_PROJECTS[0].project is required",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := imagebuildcontract.Parse(lookup(map[string]string{imagebuildcontract.EnvProjects: test.value}))

@@ -20,9 +20,13 @@ func someService() registrationcontract.Config {
 		Ledger:       "ledger",
 		CredentialID: "credential",
 		GitHubURL:    "https://octo.ghe.com",
-		Scope:        registrationcontract.Scope{Kind: registrationcontract.ScopeRepository, Owner: "octo", Repository: "app"},
+		Scope: registrationcontract.Scope{
+			Kind: registrationcontract.ScopeRepository, Owner: "octo",
+			Repository: "app",
+		},
 		Fleets: []registrationcontract.Fleet{{
-			Name: "linux", Labels: []string{"self-hosted"}, RoleID: "AROACKCEVSQ6C2EXAMPLE", Family: "linux", RunnerGroup: "42", LeaseSeconds: 901,
+			Name: "linux", Labels: []string{"self-hosted"}, RoleID: "AROACKCEVSQ6C2EXAMPLE", Family: "linux", RunnerGroup: "42",
+			LeaseSeconds: 901,
 		}},
 	}
 }
@@ -48,11 +52,15 @@ func TestConfig_ReadsWhatItWrites(t *testing.T) {
 func TestParse_NamesEverythingThatIsWrong(t *testing.T) {
 	t.Parallel()
 	_, err := registrationcontract.Parse(lookup(nil))
-	for _, name := range []string{registrationcontract.EnvDeployment, registrationcontract.EnvCluster, registrationcontract.EnvLedger, registrationcontract.EnvCredentialID, registrationcontract.EnvScope} {
+	for _, name := range []string{
+		registrationcontract.EnvDeployment, registrationcontract.EnvCluster,
+		registrationcontract.EnvLedger, registrationcontract.EnvCredentialID, registrationcontract.EnvScope,
+	} {
 		assert.ErrorContains(t, err, name)
 	}
 	_, err = registrationcontract.Parse(lookup(map[string]string{
-		registrationcontract.EnvDeployment: "Farm", registrationcontract.EnvCluster: "c", registrationcontract.EnvLedger: "l", registrationcontract.EnvCredentialID: "s",
+		registrationcontract.EnvDeployment: "Farm", registrationcontract.EnvCluster: "c",
+		registrationcontract.EnvLedger: "l", registrationcontract.EnvCredentialID: "s",
 		registrationcontract.EnvScope: "org/my-org", registrationcontract.EnvGitHubURL: "http://github.example.com",
 		registrationcontract.EnvFleets: `[{"name":"linux","rank":1}]`,
 	}))
@@ -92,7 +100,10 @@ func TestScope(t *testing.T) {
 			assert.Equalf(t, want, scope.Covers(repository), "%s covers %s", text, repository)
 		}
 	}
-	for _, text := range []string{"", "octo", "orgs", "orgs/", "orgs/octo/app", "repos/octo", "repos/octo/", "repos/octo/app/x", "users/octo", "orgs/a b", "repos/../app"} {
+	for _, text := range []string{
+		"", "octo", "orgs", "orgs/", "orgs/octo/app", "repos/octo", "repos/octo/",
+		"repos/octo/app/x", "users/octo", "orgs/a b", "repos/../app",
+	} {
 		_, err := registrationcontract.ParseScope(text)
 		assert.ErrorIsf(t, err, registrationcontract.ErrScope, "%q", text)
 	}
@@ -100,17 +111,24 @@ func TestScope(t *testing.T) {
 
 func TestIsGitHubURL(t *testing.T) {
 	t.Parallel()
-	for _, ok := range []string{"https://github.com", "https://github.com/", "https://octo.ghe.com", "https://github.example.com:8443", "http://127.0.0.1:8080"} {
+	for _, ok := range []string{
+		"https://github.com", "https://github.com/", "https://octo.ghe.com",
+		"https://github.example.com:8443", "http://127.0.0.1:8080",
+	} {
 		assert.True(t, registrationcontract.IsGitHubURL(ok), ok)
 	}
-	for _, odd := range []string{"", "github.com", "http://github.com", "https://u:p@github.com", "https://github.com/api/v3", "https://github.com?a", "https://github.com#a", "ftp://github.com"} {
+	for _, odd := range []string{
+		"", "github.com", "http://github.com", "https://u:p@github.com",
+		"https://github.com/api/v3", "https://github.com?a", "https://github.com#a", "ftp://github.com",
+	} {
 		assert.False(t, registrationcontract.IsGitHubURL(odd), odd)
 	}
 }
 
 func TestLease_OutlastsAWaitingRunner(t *testing.T) {
 	t.Parallel()
-	assert.Equal(t, registrationcontract.MinLease, registrationcontract.Lease(runnercontract.DefaultStartTimeout, runnercontract.DefaultIdleTimeout))
+	assert.Equal(t, registrationcontract.MinLease, registrationcontract.Lease(runnercontract.DefaultStartTimeout,
+		runnercontract.DefaultIdleTimeout))
 	assert.Equal(t, time.Hour+10*time.Minute, registrationcontract.Lease(5*time.Minute, time.Hour))
 	assert.Equal(t, registrationcontract.MinLease, registrationcontract.Fleet{}.Lease())
 	assert.Equal(t, time.Hour, registrationcontract.Fleet{LeaseSeconds: 3600}.Lease())

@@ -24,7 +24,10 @@ func TestRunnerName_IsReadBack(t *testing.T) {
 	name.Task = name.Task[:registrationcontract.TaskIDPart]
 	assert.Equal(t, name, got)
 
-	for _, foreign := range []string{"", "my-laptop", "a-b-c-d-e", "prod-linux-12x-01234567-k3", "prod-linux-12-0123456-k3", "-linux-12-01234567-k3"} {
+	for _, foreign := range []string{
+		"", "my-laptop", "a-b-c-d-e", "prod-linux-12x-01234567-k3",
+		"prod-linux-12-0123456-k3", "-linux-12-01234567-k3",
+	} {
 		_, err := registrationcontract.ParseRunnerName(foreign)
 		assert.ErrorIs(t, err, registrationcontract.ErrRunnerName, "%q must be left alone by clean-up", foreign)
 	}

@@ -46,7 +46,10 @@ func TestParse_NamesEveryVariableThatIsMissingOrWrong(t *testing.T) {
 		}
 	}
 
-	good, err := runnercontract.Config{RegistrationURL: "https://example.org", RegistrationRegion: "eu-west-1"}.Environment()
+	good, err := runnercontract.Config{
+		RegistrationURL:    "https://example.org",
+		RegistrationRegion: "eu-west-1",
+	}.Environment()
 	require.NoError(t, err)
 	good[runnercontract.EnvFleet], good[runnercontract.EnvJobID] = "linux", "1"
 	for name, value := range map[string]string{

@@ -66,19 +66,52 @@ func TestEnvironment_FailsWhen(t *testing.T) {
 		want    error
 		mention string
 	}{
-		"no bus":                       {func(w *webhookcontract.Config) { w.EventBus = "" }, env.ErrMissing, webhookcontract.EnvEventBus},
-		"no secret":                    {func(w *webhookcontract.Config) { w.SecretID = "" }, env.ErrMissing, webhookcontract.EnvSecretID},
-		"no owners":                    {func(w *webhookcontract.Config) { w.Owners = nil }, env.ErrMissing, webhookcontract.EnvAllowedOwners},
-		"owner with a wildcard":        {func(w *webhookcontract.Config) { w.Owners = []string{"*"} }, env.ErrInvalid, `"*"`},
-		"owner with a slash":           {func(w *webhookcontract.Config) { w.Owners = []string{"my-org/app"} }, env.ErrInvalid, "my-org/app"},
-		"empty owner":                  {func(w *webhookcontract.Config) { w.Owners = []string{""} }, env.ErrInvalid, webhookcontract.EnvAllowedOwners},
-		"negative time to live":        {func(w *webhookcontract.Config) { w.SecretTTL = -time.Second }, env.ErrInvalid, webhookcontract.EnvSecretTTL},
-		"time to live in milliseconds": {func(w *webhookcontract.Config) { w.SecretTTL = time.Millisecond }, env.ErrInvalid, webhookcontract.EnvSecretTTL},
-		"repository without owner":     {func(w *webhookcontract.Config) { w.Repositories = []string{"app"} }, env.ErrInvalid, webhookcontract.EnvAllowedRepositories},
-		"malformed pattern":            {func(w *webhookcontract.Config) { w.Repositories = []string{"my-org/[a"} }, env.ErrInvalid, "my-org/[a"},
-		"pattern with a comma":         {func(w *webhookcontract.Config) { w.Repositories = []string{"my-org/a,b"} }, env.ErrInvalid, "my-org/a,b"},
-		"event in capitals":            {func(w *webhookcontract.Config) { w.Events = []string{"Push"} }, env.ErrInvalid, "Push"},
-		"all events and one":           {func(w *webhookcontract.Config) { w.Events = []string{"*", "push"} }, env.ErrInvalid, "* alone"},
+		"no bus": {
+			func(w *webhookcontract.Config) { w.EventBus = "" }, env.ErrMissing,
+			webhookcontract.EnvEventBus,
+		},
+		"no secret": {
+			func(w *webhookcontract.Config) { w.SecretID = "" }, env.ErrMissing,
+			webhookcontract.EnvSecretID,
+		},
+		"no owners": {
+			func(w *webhookcontract.Config) { w.Owners = nil }, env.ErrMissing,
+			webhookcontract.EnvAllowedOwners,
+		},
+		"owner with a wildcard": {func(w *webhookcontract.Config) { w.Owners = []string{"*"} }, env.ErrInvalid, `"*"`},
+		"owner with a slash": {
+			func(w *webhookcontract.Config) { w.Owners = []string{"my-org/app"} },
+			env.ErrInvalid, "my-org/app",
+		},
+		"empty owner": {
+			func(w *webhookcontract.Config) { w.Owners = []string{""} }, env.ErrInvalid,
+			webhookcontract.EnvAllowedOwners,
+		},
+		"negative time to live": {
+			func(w *webhookcontract.Config) { w.SecretTTL = -time.Second }, env.ErrInvalid,
+			webhookcontract.EnvSecretTTL,
+		},
+		"time to live in milliseconds": {
+			func(w *webhookcontract.Config) { w.SecretTTL = time.Millisecond }, env.ErrInvalid,
+			webhookcontract.EnvSecretTTL,
+		},
+		"repository without owner": {
+			func(w *webhookcontract.Config) { w.Repositories = []string{"app"} }, env.ErrInvalid,
+			webhookcontract.EnvAllowedRepositories,
+		},
+		"malformed pattern": {
+			func(w *webhookcontract.Config) { w.Repositories = []string{"my-org/[a"} }, env.ErrInvalid,
+			"my-org/[a",
+		},
+		"pattern with a comma": {
+			func(w *webhookcontract.Config) { w.Repositories = []string{"my-org/a,b"} }, env.ErrInvalid,
+			"my-org/a,b",
+		},
+		"event in capitals": {func(w *webhookcontract.Config) { w.Events = []string{"Push"} }, env.ErrInvalid, "Push"},
+		"all events and one": {
+			func(w *webhookcontract.Config) { w.Events = []string{"*", "push"} }, env.ErrInvalid,
+			"* alone",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := valid()
@@ -96,7 +129,10 @@ func TestEnvironment_FailsWhen(t *testing.T) {
 
 func TestEnvironment_ReportsEverythingAtOnce(t *testing.T) {
 	_, err := webhookcontract.Config{Events: []string{"!"}}.Environment()
-	for _, name := range []string{webhookcontract.EnvEventBus, webhookcontract.EnvSecretID, webhookcontract.EnvAllowedOwners, webhookcontract.EnvAllowedEvents} {
+	for _, name := range []string{
+		webhookcontract.EnvEventBus, webhookcontract.EnvSecretID,
+		webhookcontract.EnvAllowedOwners, webhookcontract.EnvAllowedEvents,
+	} {
 		assert.ErrorContains(t, err, name)
 	}
 }
@@ -104,7 +140,10 @@ func TestEnvironment_ReportsEverythingAtOnce(t *testing.T) {
 func TestEnvironment_FailsWhenItDoesNotFit(t *testing.T) {
 	w := valid()
 	for i := range 60 {
-		w.Routes = append(w.Routes, contract.Fleet{Name: fmt.Sprintf("fleet-%d", i), Labels: []string{"self-hosted", "linux", fmt.Sprintf("label-%d", i)}})
+		w.Routes = append(w.Routes, contract.Fleet{Name: fmt.Sprintf("fleet-%d", i), Labels: []string{
+			"self-hosted", "linux",
+			fmt.Sprintf("label-%d", i),
+		}})
 	}
 	_, err := w.Environment()
 	require.ErrorIs(t, err, env.ErrTooLarge)
@@ -118,7 +157,10 @@ func TestEnvironment_FailsWhenItDoesNotFit(t *testing.T) {
 
 func TestParse_FailsWhenAVariableCannotBeRead(t *testing.T) {
 	given := func() map[string]string {
-		return map[string]string{webhookcontract.EnvEventBus: "bus", webhookcontract.EnvSecretID: "secret", webhookcontract.EnvAllowedOwners: " my-org , ,other"}
+		return map[string]string{
+			webhookcontract.EnvEventBus: "bus", webhookcontract.EnvSecretID: "secret",
+			webhookcontract.EnvAllowedOwners: " my-org , ,other",
+		}
 	}
 	w, err := webhookcontract.Parse(lookup(given()))
 	require.NoError(t, err)

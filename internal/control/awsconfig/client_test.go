@@ -56,7 +56,8 @@ func TestSteadyClient_SendsTheBodyAsItIs(t *testing.T) {
 }
 
 func TestSteadyClient_FailsWhenTheBodyIsShort(t *testing.T) {
-	request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://example.com", strings.NewReader("body"))
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://example.com",
+		strings.NewReader("body"))
 	require.NoError(t, err)
 	request.ContentLength = 5
 	_, err = (&steadyClient{next: &recorder{}}).Do(request)

@@ -68,10 +68,15 @@ func TestHandler_AnswersOKUnlessToldOtherwise(t *testing.T) {
 }
 
 func TestHandler_NamesTheTraceOfTheFunction(t *testing.T) {
-	event, err := json.Marshal(events.LambdaFunctionURLRequest{Headers: map[string]string{"x-amzn-trace-id": "Root=sender"}})
+	event, err := json.Marshal(events.LambdaFunctionURLRequest{Headers: map[string]string{
+		"x-amzn-trace-id": "Root=sender",
+	}})
 	require.NoError(t, err)
 	var got string
-	handler := functionurl.New(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { got = r.Header.Get("X-Amzn-Trace-Id") }))
+	handler := functionurl.New(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		got = r.Header.Get(
+			"X-Amzn-Trace-Id")
+	}))
 	_, err = handler.Invoke(t.Context(), event)
 	require.NoError(t, err)
 	assert.Equal(t, "Root=sender", got)
@@ -82,7 +87,10 @@ func TestHandler_NamesTheTraceOfTheFunction(t *testing.T) {
 }
 
 func TestHandler_FailsWhenTheEventIsNone(t *testing.T) {
-	for _, event := range []string{``, `null`, `[]`, `{}`, `{"headers":{}}`, `{"headers":[],"requestContext":{}}`, `{"Records":[{"body":"{}"}]}`} {
+	for _, event := range []string{
+		``, `null`, `[]`, `{}`, `{"headers":{}}`, `{"headers":[],"requestContext":{}}`,
+		`{"Records":[{"body":"{}"}]}`,
+	} {
 		_, err := functionurl.New(http.NotFoundHandler()).Invoke(t.Context(), []byte(event))
 		assert.Error(t, err, event)
 	}
@@ -90,11 +98,15 @@ func TestHandler_FailsWhenTheEventIsNone(t *testing.T) {
 
 func TestHandler_BodyThatIsNotBase64CannotBeRead(t *testing.T) {
 	for _, body := range []string{"****", "YWJj*", "YWJ", "YWJjZA==YQ"} {
-		event, err := json.Marshal(events.LambdaFunctionURLRequest{Headers: map[string]string{}, Body: body, IsBase64Encoded: true})
+		event, err := json.Marshal(events.LambdaFunctionURLRequest{
+			Headers: map[string]string{}, Body: body,
+			IsBase64Encoded: true,
+		})
 		require.NoError(t, err)
 		invoke(t, event, func(_ http.ResponseWriter, r *http.Request) {
 			_, err := io.ReadAll(r.Body)
-			assert.True(t, errors.As(err, new(base64.CorruptInputError)) || errors.Is(err, io.ErrUnexpectedEOF), "%q: %v", body, err)
+			assert.True(t, errors.As(err, new(base64.CorruptInputError)) || errors.Is(err, io.ErrUnexpectedEOF),
+				"%q: %v", body, err)
 		})
 	}
 }

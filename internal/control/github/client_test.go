@@ -89,7 +89,8 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		reply(http.StatusOK, `{"id":99}`)
 	case strings.HasSuffix(call, "/access_tokens"):
 		s.tokens++
-		reply(http.StatusCreated, fmt.Sprintf(`{"token":"ghs_%d","expires_at":%q}`, s.tokens, time.Now().Add(time.Hour).UTC().Format(time.RFC3339)))
+		reply(http.StatusCreated, fmt.Sprintf(`{"token":"ghs_%d","expires_at":%q}`, s.tokens,
+			time.Now().Add(time.Hour).UTC().Format(time.RFC3339)))
 	case strings.HasSuffix(call, "/generate-jitconfig"):
 		reply(http.StatusCreated, `{"runner":{"id":7,"name":"n"},"encoded_jit_config":"`+jitConfig+`"}`)
 	case strings.HasPrefix(call, http.MethodDelete):
@@ -124,7 +125,8 @@ func (s *server) isJWT(bearer string) bool {
 		Expires  int64  `json:"exp"`
 		Audience any    `json:"aud"`
 	}
-	return err == nil && json.Unmarshal(payload, &claims) == nil && claims.Issuer == "12345" && claims.Expires-claims.Issued <= 600+60
+	return err == nil && json.Unmarshal(payload, &claims) == nil && claims.Issuer == "12345" &&
+		claims.Expires-claims.Issued <= 600+60
 }
 
 func (s *server) app() string {
@@ -193,10 +195,12 @@ func TestClient_RegistersAtEveryLevel(t *testing.T) {
 		id, err := client.Find(t.Context(), "one")
 		require.NoError(t, err)
 		assert.EqualValues(t, 4, id, "the name must be the whole name")
-		assert.Equal(t, []string{"DELETE " + scope.String() + "/actions/runners/7", "GET " + scope.String() + "/actions/runners?per_page=100&name=one"}, s.seen[1:])
+		assert.Equal(t, []string{"DELETE " + scope.String() + "/actions/runners/7", "GET " + scope.String() +
+			"/actions/runners?per_page=100&name=one"}, s.seen[1:])
 		job, err := client.Job(t.Context(), "octo/app", "1")
 		require.NoError(t, err)
-		assert.Equal(t, github.Job{Status: "in_progress", Labels: []string{"self-hosted"}, RunnerID: 8, RunnerName: "eight"}, job)
+		assert.Equal(t, github.Job{Status: "in_progress", Labels: []string{"self-hosted"}, RunnerID: 8, RunnerName: "eight"},
+			job)
 	}
 }
 
@@ -238,7 +242,8 @@ func TestClient_AnAppGetsTokensForThisAndNothingElse(t *testing.T) {
 			_, err := client.Register(t.Context(), "one", []string{"x"}, "")
 			require.NoError(t, err)
 		}
-		assert.Equal(t, []string{"GET " + test.scope.String() + "/installation", "POST app/installations/99/access_tokens"}, s.seen[:2])
+		assert.Equal(t, []string{"GET " + test.scope.String() + "/installation", "POST app/installations/99/access_tokens"},
+			s.seen[:2])
 		assert.Len(t, s.seen, 5, "installation and token are kept")
 		assert.JSONEq(t, test.want, s.bodies[1], "a token that leaks must be worth little")
 		clock.now = clock.now.Add(56 * time.Minute)
@@ -256,7 +261,8 @@ func TestClient_TellsTheLeastOfItsRateLimits(t *testing.T) {
 	s.answer = func(call string) (int, map[string]string, string) {
 		for suffix, remaining := range left {
 			if strings.HasSuffix(call, suffix) {
-				return http.StatusCreated, map[string]string{"X-Ratelimit-Remaining": remaining, "X-Ratelimit-Resource": suffix}, `{"runner":{"id":7},"encoded_jit_config":"c"}`
+				return http.StatusCreated, map[string]string{"X-Ratelimit-Remaining": remaining, "X-Ratelimit-Resource": suffix},
+					`{"runner":{"id":7},"encoded_jit_config":"c"}`
 			}
 		}
 		return 0, nil, ""
@@ -324,32 +330,91 @@ func TestClient_ErrorsSayWhatAnOperatorCanDo(t *testing.T) {
 		want   error
 		text   string
 	}{
-		"no permission":       {scope: org, status: 403, on: "/generate-jitconfig", do: register, want: github.ErrRefused, text: `"Self-hosted runners" (write)`},
-		"no permission, repo": {scope: repository, status: 403, on: "/generate-jitconfig", do: register, want: github.ErrRefused, text: `"Administration" (write)`},
-		"no such scope":       {scope: enterprise, status: 404, on: "/generate-jitconfig", do: register, want: github.ErrRefused, text: "manage_runners:enterprise"},
-		"no group":            {scope: org, status: 404, on: "/generate-jitconfig", do: register, want: github.ErrRefused, text: "a runner group that exists"},
-		"name taken":          {scope: org, status: 409, on: "/generate-jitconfig", do: register, want: github.ErrNameTaken},
-		"bad request":         {scope: org, status: 422, on: "/generate-jitconfig", do: register, want: github.ErrRefused},
-		"out of order":        {scope: org, status: 502, on: "/generate-jitconfig", do: register, want: github.ErrUnavailable, text: "502"},
-		"busy":                {scope: org, status: 422, on: "/actions/runners/7", do: func(c *github.Client) error { _, err := c.Remove(t.Context(), 7); return err }, want: github.ErrBusy},
+		"no permission": {
+			scope: org, status: 403, on: "/generate-jitconfig", do: register, want: github.ErrRefused,
+			text: `"Self-hosted runners" (write)`,
+		},
+		"no permission, repo": {
+			scope: repository, status: 403, on: "/generate-jitconfig", do: register,
+			want: github.ErrRefused, text: `"Administration" (write)`,
+		},
+		"no such scope": {
+			scope: enterprise, status: 404, on: "/generate-jitconfig", do: register, want: github.ErrRefused,
+			text: "manage_runners:enterprise",
+		},
+		"no group": {
+			scope: org, status: 404, on: "/generate-jitconfig", do: register, want: github.ErrRefused,
+			text: "a runner group that exists",
+		},
+		"name taken":  {scope: org, status: 409, on: "/generate-jitconfig", do: register, want: github.ErrNameTaken},
+		"bad request": {scope: org, status: 422, on: "/generate-jitconfig", do: register, want: github.ErrRefused},
+		"out of order": {
+			scope: org, status: 502, on: "/generate-jitconfig", do: register, want: github.ErrUnavailable,
+			text: "502",
+		},
+		"busy": {scope: org, status: 422, on: "/actions/runners/7", do: func(c *github.Client) error {
+			_,
+				err := c.Remove(t.Context(), 7)
+			return err
+		}, want: github.ErrBusy},
 		"gone": {scope: org, status: 404, on: "/actions/runners/7", do: func(c *github.Client) error {
 			removed, err := c.Remove(t.Context(), 7)
 			assert.False(t, removed)
 			return err
 		}},
-		"job not told":        {scope: org, status: 404, on: "/actions/jobs/1", do: func(c *github.Client) error { _, err := c.Job(t.Context(), "octo/app", "1"); return err }, want: github.ErrRefused, text: `"Actions" (read)`},
-		"App not installed":   {scope: org, secret: (*server).app, status: 404, on: "/installation", do: register, want: github.ErrRefused, text: "App 12345 is not installed in orgs/octo"},
-		"permission missing":  {scope: org, secret: (*server).app, status: 422, on: "/access_tokens", do: register, want: github.ErrRefused, text: "accepted where it is installed"},
-		"tokens out of order": {scope: org, secret: (*server).app, status: 503, on: "/access_tokens", do: register, want: github.ErrUnavailable},
-		"key of another App":  {scope: org, secret: func(*server) string { return newServer(t).app() }, do: register, want: github.ErrCredential, text: "does not accept app_id 12345"},
-		"no value":            {scope: org, secret: func(*server) string { return "" }, do: register, want: github.ErrCredential, text: "fill it in"},
-		"no JSON":             {scope: org, secret: func(*server) string { return token }, do: register, want: github.ErrCredential, text: "must be JSON"},
-		"unknown member":      {scope: org, secret: func(*server) string { return `{"tokn":"` + token + `"}` }, do: register, want: github.ErrCredential, text: "must be JSON"},
-		"nothing":             {scope: org, secret: func(*server) string { return `{}` }, do: register, want: github.ErrCredential, text: "neither"},
-		"both":                {scope: org, secret: func(*server) string { return `{"app_id":1,"private_key":"x","token":"` + token + `"}` }, do: register, want: github.ErrCredential, text: "both"},
-		"half":                {scope: org, secret: func(*server) string { return `{"app_id":1}` }, do: register, want: github.ErrCredential, text: "needs both"},
-		"no key":              {scope: org, secret: func(*server) string { return `{"app_id":1,"private_key":"` + token + `"}` }, do: register, want: github.ErrCredential, text: "no RSA key"},
-		"App for enterprise":  {scope: enterprise, secret: (*server).app, do: register, want: github.ErrCredential, text: "enterprise"},
+		"job not told": {scope: org, status: 404, on: "/actions/jobs/1", do: func(c *github.Client) error {
+			_,
+				err := c.Job(t.Context(), "octo/app", "1")
+			return err
+		}, want: github.ErrRefused, text: `"Actions" (read)`},
+		"App not installed": {
+			scope: org, secret: (*server).app, status: 404, on: "/installation", do: register,
+			want: github.ErrRefused, text: "App 12345 is not installed in orgs/octo",
+		},
+		"permission missing": {
+			scope: org, secret: (*server).app, status: 422, on: "/access_tokens", do: register,
+			want: github.ErrRefused, text: "accepted where it is installed",
+		},
+		"tokens out of order": {
+			scope: org, secret: (*server).app, status: 503, on: "/access_tokens", do: register,
+			want: github.ErrUnavailable,
+		},
+		"key of another App": {
+			scope: org, secret: func(*server) string { return newServer(t).app() }, do: register,
+			want: github.ErrCredential, text: "does not accept app_id 12345",
+		},
+		"no value": {
+			scope: org, secret: func(*server) string { return "" }, do: register,
+			want: github.ErrCredential, text: "fill it in",
+		},
+		"no JSON": {
+			scope: org, secret: func(*server) string { return token }, do: register,
+			want: github.ErrCredential, text: "must be JSON",
+		},
+		"unknown member": {
+			scope: org, secret: func(*server) string { return `{"tokn":"` + token + `"}` }, do: register,
+			want: github.ErrCredential, text: "must be JSON",
+		},
+		"nothing": {
+			scope: org, secret: func(*server) string { return `{}` }, do: register,
+			want: github.ErrCredential, text: "neither",
+		},
+		"both": {scope: org, secret: func(*server) string {
+			return `{"app_id":1,"private_key":"x","token":"` +
+				token + `"}`
+		}, do: register, want: github.ErrCredential, text: "both"},
+		"half": {
+			scope: org, secret: func(*server) string { return `{"app_id":1}` }, do: register,
+			want: github.ErrCredential, text: "needs both",
+		},
+		"no key": {scope: org, secret: func(*server) string {
+			return `{"app_id":1,"private_key":"` + token +
+				`"}`
+		}, do: register, want: github.ErrCredential, text: "no RSA key"},
+		"App for enterprise": {
+			scope: enterprise, secret: (*server).app, do: register, want: github.ErrCredential,
+			text: "enterprise",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -388,9 +453,21 @@ func TestClient_LimitsSayWhenToComeBack(t *testing.T) {
 		body   string
 		want   time.Duration
 	}{
-		"primary":           {403, map[string]string{"X-Ratelimit-Remaining": "0", "X-Ratelimit-Limit": "5000", "X-Ratelimit-Reset": fmt.Sprint(reset.Unix())}, `{"message":"API rate limit exceeded"}`, 20 * time.Minute},
-		"secondary":         {403, map[string]string{"Retry-After": "77"}, `{"message":"You have exceeded a secondary rate limit","documentation_url":"https://docs.github.com/rest/overview/rate-limits-for-the-rest-api#about-secondary-rate-limits"}`, 77 * time.Second},
-		"secondary, silent": {403, nil, `{"message":"You have exceeded a secondary rate limit","documentation_url":"https://docs.github.com/rest/overview/rate-limits-for-the-rest-api#about-secondary-rate-limits"}`, time.Minute},
+		"primary": {403, map[string]string{
+			"X-Ratelimit-Remaining": "0", "X-Ratelimit-Limit": "5000",
+			"X-Ratelimit-Reset": fmt.Sprint(reset.Unix()),
+		}, `{"message":"API rate limit exceeded"}`, 20 * time.Minute},
+		"secondary": {
+			403,
+			map[string]string{"Retry-After": "77"},
+			`{"message":"You have exceeded a secondary rate ` +
+				`limit","documentation_url":"https://docs.github.com/rest/overview/rate-limits-for-the-rest-api#about-secondary-rate-limits"}`, 77 * time.Second,
+		},
+		"secondary, silent": {
+			403, nil,
+			`{"message":"You have exceeded a secondary rate ` +
+				`limit","documentation_url":"https://docs.github.com/rest/overview/rate-limits-for-the-rest-api#about-secondary-rate-limits"}`, time.Minute,
+		},
 		"too many requests": {429, map[string]string{"Retry-After": "12"}, `{"message":"slow down"}`, 12 * time.Second},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -100,7 +100,9 @@ func partOf(t *testing.T, whole []byte, path string) []byte {
 	}
 	require.NoError(t, json.Unmarshal(whole, &d))
 	require.Len(t, d.Servers, 1)
-	assert.True(t, strings.HasSuffix(d.Servers[0].URL, path) && strings.HasSuffix(d.Servers[0].URL, "/api/v3") == (path == "/api/v3"), d.Servers[0].URL)
+	server := d.Servers[0].URL
+	assert.True(t, strings.HasSuffix(server, path), server)
+	assert.Equal(t, path == "/api/v3", strings.HasSuffix(server, "/api/v3"), server)
 	maps.DeleteFunc(d.Paths, func(path string, _ json.RawMessage) bool {
 		return !strings.Contains(path, "/actions/") && !strings.Contains(path, "/installation")
 	})
@@ -203,7 +205,8 @@ var calls = map[string]func(t *testing.T, c *github.Client, scope registrationco
 		if scope.Kind != registrationcontract.ScopeRepository {
 			group = "Default"
 		}
-		runner, err := c.Register(t.Context(), "ecsrun-linux-29679449526-01234567-0123456789", []string{"self-hosted", "linux", "x64"}, group)
+		runner, err := c.Register(t.Context(), "ecsrun-linux-29679449526-01234567-0123456789",
+			[]string{"self-hosted", "linux", "x64"}, group)
 		if err == nil {
 			assert.Equal(t, github.Runner{ID: 23, Config: "abc123"}, runner)
 		}
@@ -224,7 +227,10 @@ var calls = map[string]func(t *testing.T, c *github.Client, scope registrationco
 	"Job": func(t *testing.T, c *github.Client, _ registrationcontract.Scope) error {
 		job, err := c.Job(t.Context(), "octo/app", "21")
 		if err == nil {
-			assert.Equal(t, github.Job{Status: "completed", Labels: []string{"self-hosted", "foo", "bar"}, RunnerID: 1, RunnerName: "my runner"}, job)
+			assert.Equal(t, github.Job{
+				Status: "completed", Labels: []string{"self-hosted", "foo", "bar"},
+				RunnerID: 1, RunnerName: "my runner",
+			}, job)
 		}
 		return err
 	},
@@ -275,7 +281,12 @@ func TestClient_AsksWhatGitHubDescribes(t *testing.T) {
 					d.calls()
 				}
 			}
-			for status, want := range map[int]error{http.StatusUnauthorized: github.ErrRefused, http.StatusForbidden: github.ErrRefused, http.StatusNotFound: github.ErrRefused, http.StatusUnprocessableEntity: github.ErrRefused} {
+			for status, want := range map[int]error{
+				http.StatusUnauthorized:        github.ErrRefused,
+				http.StatusForbidden:           github.ErrRefused,
+				http.StatusNotFound:            github.ErrRefused,
+				http.StatusUnprocessableEntity: github.ErrRefused,
+			} {
 				d.answer("/access_tokens", status)
 				c, err := github.New(description.address, org, &secret{value: app}, d, &clock{now: time.Now()})
 				require.NoError(t, err)
@@ -290,17 +301,27 @@ func TestDescribed_RefusesWhatGitHubDoesNotDescribe(t *testing.T) {
 	t.Parallel()
 	d := describe(t, "api.github.com", "")
 	for name, r := range map[string]struct{ method, path, body string }{
-		"no such call":    {http.MethodGet, "/orgs/octo/actions/runnerz", ""},
-		"no such method":  {http.MethodPut, "/orgs/octo/actions/runners", ""},
-		"id as text":      {http.MethodDelete, "/orgs/octo/actions/runners/one", ""},
-		"group as text":   {http.MethodPost, "/orgs/octo/actions/runners/generate-jitconfig", `{"name":"n","runner_group_id":"1","labels":["x"]}`},
-		"no labels":       {http.MethodPost, "/orgs/octo/actions/runners/generate-jitconfig", `{"name":"n","runner_group_id":1,"labels":[]}`},
-		"no name":         {http.MethodPost, "/orgs/octo/actions/runners/generate-jitconfig", `{"runner_group_id":1,"labels":["x"]}`},
+		"no such call":   {http.MethodGet, "/orgs/octo/actions/runnerz", ""},
+		"no such method": {http.MethodPut, "/orgs/octo/actions/runners", ""},
+		"id as text":     {http.MethodDelete, "/orgs/octo/actions/runners/one", ""},
+		"group as text": {
+			http.MethodPost, "/orgs/octo/actions/runners/generate-jitconfig",
+			`{"name":"n","runner_group_id":"1","labels":["x"]}`,
+		},
+		"no labels": {
+			http.MethodPost, "/orgs/octo/actions/runners/generate-jitconfig",
+			`{"name":"n","runner_group_id":1,"labels":[]}`,
+		},
+		"no name": {
+			http.MethodPost, "/orgs/octo/actions/runners/generate-jitconfig",
+			`{"runner_group_id":1,"labels":["x"]}`,
+		},
 		"odd permission":  {http.MethodPost, "/app/installations/99/access_tokens", `{"permissions":{"actions":"all"}}`},
 		"page that is no": {http.MethodGet, "/orgs/octo/actions/runner-groups?page=first", ""},
 	} {
 		seen := &testing.T{}
-		request, err := http.NewRequestWithContext(t.Context(), r.method, "https://api.github.com"+r.path, strings.NewReader(r.body))
+		request, err := http.NewRequestWithContext(t.Context(), r.method,
+			"https://api.github.com"+r.path, strings.NewReader(r.body))
 		require.NoError(t, err)
 		request.Header.Set("Authorization", "Bearer x")
 		request.Header.Set("Content-Type", "application/json")

@@ -80,7 +80,9 @@ func (a *account) handler() *imagebuild.Handler {
 	}
 }
 
-func (a *account) StartBuild(_ context.Context, in *codebuild.StartBuildInput, _ ...func(*codebuild.Options)) (*codebuild.StartBuildOutput, error) {
+func (a *account) StartBuild(_ context.Context, in *codebuild.StartBuildInput, _ ...func(*codebuild.Options)) (
+	*codebuild.StartBuildOutput, error,
+) {
 	if a.panics {
 		panic("a defect")
 	}
@@ -102,7 +104,9 @@ func (a *account) StartBuild(_ context.Context, in *codebuild.StartBuildInput, _
 	return &codebuild.StartBuildOutput{Build: &codebuildtypes.Build{Arn: &id, Id: a.builds[id].Id}}, nil
 }
 
-func (a *account) BatchGetBuilds(_ context.Context, in *codebuild.BatchGetBuildsInput, _ ...func(*codebuild.Options)) (*codebuild.BatchGetBuildsOutput, error) {
+func (a *account) BatchGetBuilds(_ context.Context, in *codebuild.BatchGetBuildsInput, _ ...func(*codebuild.Options)) (
+	*codebuild.BatchGetBuildsOutput, error,
+) {
 	if a.describeErr != nil {
 		return nil, a.describeErr
 	}
@@ -115,21 +119,27 @@ func (a *account) BatchGetBuilds(_ context.Context, in *codebuild.BatchGetBuilds
 	return out, nil
 }
 
-func (a *account) DescribeStacks(_ context.Context, in *cloudformation.DescribeStacksInput, _ ...func(*cloudformation.Options)) (*cloudformation.DescribeStacksOutput, error) {
+func (a *account) DescribeStacks(_ context.Context, in *cloudformation.DescribeStacksInput,
+	_ ...func(*cloudformation.Options),
+) (*cloudformation.DescribeStacksOutput, error) {
 	if a.stackErr != nil || *in.StackName != stackID {
 		return nil, a.stackErr
 	}
 	return &cloudformation.DescribeStacksOutput{Stacks: []cloudformationtypes.Stack{{StackStatus: a.status}}}, nil
 }
 
-func (a *account) GetParameter(context.Context, *ssm.GetParameterInput, ...func(*ssm.Options)) (*ssm.GetParameterOutput, error) {
+func (a *account) GetParameter(context.Context, *ssm.GetParameterInput, ...func(*ssm.Options)) (
+	*ssm.GetParameterOutput, error,
+) {
 	if a.getErr != nil {
 		return nil, a.getErr
 	}
 	return &ssm.GetParameterOutput{Parameter: &ssmtypes.Parameter{Value: &a.parameter}}, nil
 }
 
-func (a *account) PutParameter(_ context.Context, in *ssm.PutParameterInput, _ ...func(*ssm.Options)) (*ssm.PutParameterOutput, error) {
+func (a *account) PutParameter(_ context.Context, in *ssm.PutParameterInput, _ ...func(*ssm.Options)) (
+	*ssm.PutParameterOutput, error,
+) {
 	if a.putErr != nil {
 		return nil, a.putErr
 	}
@@ -140,7 +150,9 @@ func (a *account) PutParameter(_ context.Context, in *ssm.PutParameterInput, _ .
 	return &ssm.PutParameterOutput{}, nil
 }
 
-func (a *account) DescribeImages(_ context.Context, in *ecr.DescribeImagesInput, _ ...func(*ecr.Options)) (*ecr.DescribeImagesOutput, error) {
+func (a *account) DescribeImages(_ context.Context, in *ecr.DescribeImagesInput, _ ...func(*ecr.Options)) (
+	*ecr.DescribeImagesOutput, error,
+) {
 	if a.imageErr != nil {
 		return nil, a.imageErr
 	}
@@ -214,19 +226,24 @@ func request(kind string, changes map[string]any) json.RawMessage {
 }
 
 func properties(library string) map[string]any {
-	return map[string]any{"ServiceToken": "function", "ServiceTimeout": "2880", "Project": "image-build", "Library": library}
+	return map[string]any{
+		"ServiceToken": "function", "ServiceTimeout": "2880", "Project": "image-build",
+		"Library": library,
+	}
 }
 
 func ended(project, id string) json.RawMessage {
 	return json.RawMessage(fmt.Sprintf(`{
 		"version": "0", "source": "aws.codebuild", "detail-type": "CodeBuild Build State Change",
-		"detail": {"build-status": "SUCCEEDED", "project-name": %q, "build-id": %q, "additional-information": {"build-complete": true}}
+		"detail": {"build-status": "SUCCEEDED", "project-name": %q, "build-id": %q,
+		"additional-information": {"build-complete": true}}
 	}`, project, id))
 }
 
 func answer(status, reason, physical string) map[string]any {
 	a := map[string]any{
-		"Status": status, "PhysicalResourceId": physical, "StackId": stackID, "RequestId": "request-1", "LogicalResourceId": "ImageX64", "to": address,
+		"Status": status, "PhysicalResourceId": physical, "StackId": stackID, "RequestId": "request-1",
+		"LogicalResourceId": "ImageX64", "to": address,
 	}
 	if reason != "" {
 		a["Reason"] = reason
@@ -237,9 +254,12 @@ func answer(status, reason, physical string) map[string]any {
 func TestHandler_ADeploymentGoesOnWhenItsBuildHasEnded(t *testing.T) {
 	for status, reason := range map[codebuildtypes.StatusType]string{
 		codebuildtypes.StatusTypeSucceeded: "",
-		codebuildtypes.StatusTypeFailed:    "building the runner image with project image-build ended with FAILED in phase BUILD (COMMAND_EXECUTION_ERROR: exit status 1); its log: " + logURL,
-		codebuildtypes.StatusTypeStopped:   "building the runner image with project image-build ended with STOPPED in phase BUILD (COMMAND_EXECUTION_ERROR: exit status 1); its log: " + logURL,
-		codebuildtypes.StatusTypeTimedOut:  "building the runner image with project image-build ended with TIMED_OUT in phase BUILD (COMMAND_EXECUTION_ERROR: exit status 1); its log: " + logURL,
+		codebuildtypes.StatusTypeFailed: "building the runner image with project image-build ended with FAILED in " +
+			"phase BUILD (COMMAND_EXECUTION_ERROR: exit status 1); its log: " + logURL,
+		codebuildtypes.StatusTypeStopped: "building the runner image with project image-build ended with STOPPED in " +
+			"phase BUILD (COMMAND_EXECUTION_ERROR: exit status 1); its log: " + logURL,
+		codebuildtypes.StatusTypeTimedOut: "building the runner image with project image-build ended with TIMED_OUT in " +
+			"phase BUILD (COMMAND_EXECUTION_ERROR: exit status 1); its log: " + logURL,
 	} {
 		for kind, physical := range map[string]string{"Create": "ImageX64", "Update": "physical"} {
 			t.Run(kind+" "+string(status), func(t *testing.T) {
@@ -256,7 +276,8 @@ func TestHandler_ADeploymentGoesOnWhenItsBuildHasEnded(t *testing.T) {
 					result = "FAILED"
 				}
 				assert.Equal(t, []map[string]any{answer(result, reason, physical)}, a.answers)
-				assert.Equal(t, imagebuildcontract.NotWaiting, a.parameter, "the address of an answer that was given is of use to nobody good")
+				assert.Equal(t, imagebuildcontract.NotWaiting, a.parameter,
+					"the address of an answer that was given is of use to nobody good")
 
 				require.NoError(t, h.Handle(t.Context(), ended("image-build", buildARN+"1")))
 				assert.Len(t, a.answers, 1, "events come twice at times")
@@ -299,12 +320,14 @@ func TestHandler_AnswersAtOnceWhen(t *testing.T) {
 		"no build can be started": {
 			request: request("Create", nil),
 			account: func(a *account) { a.startErr = errors.New("throttled") },
-			want:    answer("FAILED", "starting the build of the runner image: starting a build of project image-build: throttled", "ImageX64"),
+			want: answer("FAILED",
+				"starting the build of the runner image: starting a build of project image-build: throttled", "ImageX64"),
 		},
 		"nobody would know who waits": {
 			request: request("Create", nil),
 			account: func(a *account) { a.putErr = errors.New("access denied") },
-			want:    answer("FAILED", "starting the build of the runner image: noting who waits for the build: access denied", "ImageX64"), builds: 1,
+			want: answer("FAILED", "starting the build of the runner image: noting who waits for the build: access denied",
+				"ImageX64"), builds: 1,
 		},
 		"the program has a defect": {
 			request: request("Create", nil),
@@ -313,11 +336,13 @@ func TestHandler_AnswersAtOnceWhen(t *testing.T) {
 		},
 		"the project is another's": {
 			request: request("Create", map[string]any{"ResourceProperties": map[string]any{"Project": "payroll"}}),
-			want:    answer("FAILED", `starting the build of the runner image: project is not one of this function's: "payroll"`, "ImageX64"),
+			want: answer("FAILED",
+				`starting the build of the runner image: project is not one of this function's: "payroll"`, "ImageX64"),
 		},
 		"the request is of a new kind": {
 			request: request("Import", nil),
-			want:    answer("FAILED", `starting the build of the runner image: event is neither a request of CloudFormation nor of a build that has ended: request type "Import"`, "physical"),
+			want: answer("FAILED", `starting the build of the runner image: event is neither a request of CloudFormation `+
+				`nor of a build that has ended: request type "Import"`, "physical"),
 		},
 		"the build has succeeded already": {
 			request: request("Create", nil),
@@ -327,7 +352,8 @@ func TestHandler_AnswersAtOnceWhen(t *testing.T) {
 		"the build has failed already": {
 			request: request("Create", nil),
 			account: func(a *account) { a.endsAtOnce = codebuildtypes.StatusTypeFault },
-			want: answer("FAILED", "building the runner image with project image-build ended with FAULT in phase BUILD (COMMAND_EXECUTION_ERROR: exit status 1); its log: "+
+			want: answer("FAILED", "building the runner image with project image-build ended with FAULT in phase BUILD "+
+				"(COMMAND_EXECUTION_ERROR: exit status 1); its log: "+
 				logURL, "ImageX64"), builds: 1,
 		},
 	} {
@@ -376,11 +402,19 @@ func TestHandler_IsInvokedAgainWhen(t *testing.T) {
 		account func(*account)
 		want    error
 	}{
-		"CodeBuild does not know of the end yet":  {func(*account) {}, imagebuild.ErrBuild},
-		"CodeBuild does not answer":               {func(a *account) { a.describeErr = io.ErrUnexpectedEOF }, io.ErrUnexpectedEOF},
-		"CodeBuild does not know the build":       {func(a *account) { clear(a.builds) }, imagebuild.ErrBuild},
-		"the parameter cannot be read":            {func(a *account) { a.getErr = io.ErrUnexpectedEOF }, io.ErrUnexpectedEOF},
-		"CloudFormation does not take the answer": {func(a *account) { a.end(buildARN+"1", "SUCCEEDED"); a.refusals = []int{500, 500, 500, 503, 403} }, imagebuild.ErrAnswer},
+		"CodeBuild does not know of the end yet": {func(*account) {}, imagebuild.ErrBuild},
+		"CodeBuild does not answer": {
+			func(a *account) { a.describeErr = io.ErrUnexpectedEOF },
+			io.ErrUnexpectedEOF,
+		},
+		"CodeBuild does not know the build": {func(a *account) { clear(a.builds) }, imagebuild.ErrBuild},
+		"the parameter cannot be read":      {func(a *account) { a.getErr = io.ErrUnexpectedEOF }, io.ErrUnexpectedEOF},
+		"CloudFormation does not take the answer": {func(a *account) {
+			a.end(buildARN+"1", "SUCCEEDED")
+			a.refusals = []int{
+				500, 500, 500, 503, 403,
+			}
+		}, imagebuild.ErrAnswer},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -420,20 +454,25 @@ func TestHandler_MeasuresTheImageWhenABuildHasEnded(t *testing.T) {
 		require.NoError(t, a.handler().Handle(t.Context(), ended("image-build", buildARN+"daily")))
 		assert.JSONEq(t, fmt.Sprintf(`{
 			"_aws": {"Timestamp": %d, "CloudWatchMetrics": [
-				{"Namespace": "ECSRunners/Image", "Dimensions": [["ProjectName"]], "Metrics": [{"Name": "ImageAge", "Unit": "Count"}]}
+				{"Namespace": "ECSRunners/Image", "Dimensions": [["ProjectName"]], "Metrics": [{"Name": "ImageAge",
+				"Unit": "Count"}]}
 			]},
 			"ProjectName": "image-build", "ImageAge": 3
 		}`, time.Now().UnixMilli()), a.metrics.String())
 
 		a.metrics.Reset()
 		a.imageErr = errors.New("ImageNotFoundException")
-		require.NoError(t, a.handler().Handle(t.Context(), ended("image-build", buildARN+"daily")), "the first build may fail")
+		require.NoError(t, a.handler().Handle(t.Context(), ended("image-build", buildARN+"daily")),
+			"the first build may fail")
 		assert.Empty(t, a.metrics.String())
 	})
 }
 
 func TestHandler_RefusesOtherEvents(t *testing.T) {
-	for _, payload := range []string{`{}`, `[]`, `"x"`, `{"RequestType":"Create"}`, `{"detail-type":"CodeBuild Build State Change"}`, `{"detail-type":"Scheduled Event"}`} {
+	for _, payload := range []string{
+		`{}`, `[]`, `"x"`, `{"RequestType":"Create"}`,
+		`{"detail-type":"CodeBuild Build State Change"}`, `{"detail-type":"Scheduled Event"}`,
+	} {
 		a := newAccount()
 		assert.NoError(t, a.handler().Handle(t.Context(), json.RawMessage(payload)), "Lambda would try it twice more")
 		assert.Empty(t, a.answers)
@@ -449,7 +488,8 @@ func TestHandler_AnswersAsTheAddressIsSigned(t *testing.T) {
 	a := newAccount()
 	h := a.handler()
 	h.HTTP = server.Client()
-	require.NoError(t, h.Handle(t.Context(), request("Delete", map[string]any{"ResponseURL": server.URL + "/a%2Fb?X=1%3D"})))
+	require.NoError(t, h.Handle(t.Context(), request("Delete", map[string]any{"ResponseURL": server.URL +
+		"/a%2Fb?X=1%3D"})))
 	require.NotNil(t, got)
 	assert.Equal(t, http.MethodPut, got.Method)
 	assert.Equal(t, "/a%2Fb?X=1%3D", got.RequestURI)

@@ -17,5 +17,6 @@ func TestDocs_AgesOfItems(t *testing.T) {
 	content, err := os.ReadFile("../../../docs/registration.md")
 	require.NoError(t, err)
 	want := fmt.Sprintf("expire after %v hours, all others %v days", ledger.FinalAge.Hours(), ledger.LiveAge.Hours()/24)
-	assert.Truef(t, strings.Contains(strings.Join(strings.Fields(string(content)), " "), want), "docs/registration.md does not say %q", want)
+	assert.Truef(t, strings.Contains(strings.Join(strings.Fields(string(content)), " "), want),
+		"docs/registration.md does not say %q", want)
 }

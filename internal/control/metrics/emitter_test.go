@@ -18,14 +18,18 @@ func TestEmitter_WritesTheEmbeddedMetricFormat(t *testing.T) {
 		var out bytes.Buffer
 		function := metrics.Dimension{Name: "FunctionName", Value: "webhook"}
 		require.NoError(t, metrics.NewEmitter(&out, "Space", clock.System{}).Emit(
-			metrics.Set{Dimensions: []metrics.Dimension{function, {Name: "Outcome", Value: "accepted"}}, Counts: []metrics.Count{{Name: "Deliveries", Value: 1}}},
+			metrics.Set{
+				Dimensions: []metrics.Dimension{function, {Name: "Outcome", Value: "accepted"}},
+				Counts:     []metrics.Count{{Name: "Deliveries", Value: 1}},
+			},
 			metrics.Set{Dimensions: []metrics.Dimension{function}, Counts: []metrics.Count{{Name: "PutFailures", Value: 2}}},
 		))
 		assert.JSONEq(t, `{
 			"_aws": {
 				"Timestamp": 946684800000,
 				"CloudWatchMetrics": [
-					{"Namespace": "Space", "Dimensions": [["FunctionName", "Outcome"]], "Metrics": [{"Name": "Deliveries", "Unit": "Count"}]},
+					{"Namespace": "Space", "Dimensions": [["FunctionName", "Outcome"]], "Metrics": [{"Name": "Deliveries",
+					"Unit": "Count"}]},
 					{"Namespace": "Space", "Dimensions": [["FunctionName"]], "Metrics": [{"Name": "PutFailures", "Unit": "Count"}]}
 				]
 			},

@@ -13,7 +13,8 @@ import (
 )
 
 func TestMembers_ReturnsValuesAsTheyStand(t *testing.T) {
-	text := []byte(" {\"a\" : 1.50e+3 ,\"b\":[1, {\"a\":2}],\"c\":{ \"x\":\"}\\\"\" },\"\\u0064\":null,\"e\":\"\\u00e9\"}\n")
+	text := []byte(" {\"a\" : 1.50e+3 ,\"b\":[1, {\"a\":2}],\"c\":{ \"x\":\"}\\\"\" " +
+		"},\"\\u0064\":null,\"e\":\"\\u00e9\"}\n")
 	values, err := rawjson.Members(text, "a", "b", "c", "d", "e", "f")
 	require.NoError(t, err)
 	var got []string
@@ -62,10 +63,16 @@ func TestMembers_FailsWhenNestedTooDeep(t *testing.T) {
 }
 
 func TestKinds(t *testing.T) {
-	values, err := rawjson.Members([]byte(`{"o":{ },"p":{"a":1},"l":[],"s":"","n":null}`), "o", "p", "l", "s", "n", "absent")
+	values, err := rawjson.Members([]byte(`{"o":{ },"p":{"a":1},"l":[],"s":"","n":null}`), "o", "p", "l", "s",
+		"n", "absent")
 	require.NoError(t, err)
 	for i, want := range []struct{ object, empty, scalar bool }{
-		{true, true, false}, {true, false, false}, {false, false, false}, {false, false, true}, {false, false, true}, {false, false, false},
+		{true, true, false},
+		{true, false, false},
+		{false, false, false},
+		{false, false, true},
+		{false, false, true},
+		{false, false, false},
 	} {
 		assert.Equal(t, want.object, rawjson.IsObject(values[i]), i)
 		assert.Equal(t, want.empty, rawjson.IsEmptyObject(values[i]), i)
@@ -81,7 +88,8 @@ func FuzzMembers(f *testing.F) {
 	for _, text := range []string{
 		`{}`, ` { } `, `{"a":1}`, `{"a":{"a":[1,2,{"b":null}]},"b":"\u00e9\ud83d\ude00"}`, `{"a":1,"a":2}`, `{"A":1}`,
 		`{"a":-0.5e-7,"b":01}`, `{"a":1,}`, `{"a" 1}`, `{"a":tru}`, `{"a":"` + "\x01" + `"}`, `{"a":"\x"}`, `{"a":"\u12g4"}`,
-		`{"b":"\ud800"}`, `{"b":"\ud800\u0041"}`, `{"b":"\udc00\ud800"}`, `[]`, `""`, `{"a":1}}`, `{"\u0061":1}`, "\xff", `{"a":"` + "\xff" + `"}`, `-`, `1.`, `1e`, `{`, `{"`, `{"a`, `{"a"`, `{"a":`, "{\"a\":1\x00}",
+		`{"b":"\ud800"}`, `{"b":"\ud800\u0041"}`, `{"b":"\udc00\ud800"}`, `[]`, `""`, `{"a":1}}`, `{"\u0061":1}`, "\xff",
+		`{"a":"` + "\xff" + `"}`, `-`, `1.`, `1e`, `{`, `{"`, `{"a`, `{"a"`, `{"a":`, "{\"a\":1\x00}",
 	} {
 		f.Add([]byte(text))
 	}

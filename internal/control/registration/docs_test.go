@@ -31,7 +31,8 @@ func TestDocs_NameTestsThatExist(t *testing.T) {
 	named := regexp.MustCompile("`(Test[A-Za-z0-9_]+)`").FindAllStringSubmatch(string(page), -1)
 	require.Greater(t, len(named), 15)
 	for _, name := range named {
-		assert.Contains(t, sources.String(), "func "+name[1]+"(t *testing.T)", "docs/registration.md names a test that is not there")
+		assert.Contains(t, sources.String(), "func "+name[1]+"(t *testing.T)",
+			"docs/registration.md names a test that is not there")
 	}
 }
 
@@ -40,7 +41,8 @@ func TestDocs_Limits(t *testing.T) {
 	content, err := os.ReadFile("../../../docs/registration.md")
 	require.NoError(t, err)
 	want := fmt.Sprintf("looks up at most %d such jobs", registration.Looks)
-	assert.Truef(t, strings.Contains(strings.Join(strings.Fields(string(content)), " "), want), "docs/registration.md does not say %q", want)
+	assert.Truef(t, strings.Contains(strings.Join(strings.Fields(string(content)), " "), want),
+		"docs/registration.md does not say %q", want)
 }
 
 // Each file that the guide names is there.
@@ -50,7 +52,9 @@ func TestDocs_GuideNamesFilesThatExist(t *testing.T) {
 	require.NoError(t, err)
 	var files []string
 	for _, root := range []string{"constructs", "internal", "lambda", "runner-image", "stacks"} {
-		require.NoError(t, filepath.WalkDir(filepath.Join("../../..", root), func(path string, _ os.DirEntry, err error) error {
+		require.NoError(t, filepath.WalkDir(filepath.Join("../../..", root), func(path string, _ os.DirEntry,
+			err error,
+		) error {
 			files = append(files, path)
 			return err
 		}))
@@ -61,6 +65,7 @@ func TestDocs_GuideNamesFilesThatExist(t *testing.T) {
 		if !strings.ContainsAny(name[1], "/.") { // a word, such as the name of a member
 			continue
 		}
-		assert.Truef(t, slices.ContainsFunc(files, func(file string) bool { return strings.HasSuffix(file, "/"+name[1]) }), "docs/guide.md names %s, which is not there", name[1])
+		assert.Truef(t, slices.ContainsFunc(files, func(file string) bool { return strings.HasSuffix(file, "/"+name[1]) }),
+			"docs/guide.md names %s, which is not there", name[1])
 	}
 }

@@ -24,5 +24,6 @@ func TestRegister_ConcurrentClaimsInDynamoDB(t *testing.T) {
 		w.Ledger = w.ledger
 		concurrentClaims(t, w, run)
 	}
-	t.Logf("%d runs of concurrent claims, with the ledger in an emulated DynamoDB, in %s", runs, time.Since(begun).Round(time.Second))
+	t.Logf("%d runs of concurrent claims, with the ledger in an emulated DynamoDB, in %s", runs,
+		time.Since(begun).Round(time.Second))
 }

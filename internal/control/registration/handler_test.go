@@ -42,7 +42,9 @@ type fakeECS struct {
 	asked []*ecs.DescribeTasksInput
 }
 
-func (f *fakeECS) DescribeTasks(_ context.Context, in *ecs.DescribeTasksInput, _ ...func(*ecs.Options)) (*ecs.DescribeTasksOutput, error) {
+func (f *fakeECS) DescribeTasks(_ context.Context, in *ecs.DescribeTasksInput, _ ...func(*ecs.Options)) (
+	*ecs.DescribeTasksOutput, error,
+) {
 	f.asked = append(f.asked, in)
 	if f.err != nil {
 		return nil, f.err
@@ -60,13 +62,19 @@ func ecsTask(id string, change func(*types.Task, map[string]string)) types.Task 
 		TaskDefinitionArn: aws.String("arn:aws:ecs:eu-central-1:111122223333:task-definition/linux-family:7"),
 		LastStatus:        aws.String("RUNNING"), DesiredStatus: aws.String("RUNNING"),
 	}
-	variables := map[string]string{runnercontract.EnvFleet: "linux", runnercontract.EnvJobID: "1", runnercontract.EnvRepository: "octo/app"}
+	variables := map[string]string{
+		runnercontract.EnvFleet: "linux", runnercontract.EnvJobID: "1",
+		runnercontract.EnvRepository: "octo/app",
+	}
 	if change != nil {
 		change(&task, variables)
 	}
 	override := types.ContainerOverride{Name: aws.String("runner")}
 	for name, value := range variables {
-		override.Environment = append(override.Environment, types.KeyValuePair{Name: aws.String(name), Value: aws.String(value)})
+		override.Environment = append(override.Environment, types.KeyValuePair{
+			Name:  aws.String(name),
+			Value: aws.String(value),
+		})
 	}
 	task.Overrides = &types.TaskOverride{ContainerOverrides: []types.ContainerOverride{override}}
 	return task
@@ -92,14 +100,18 @@ func newAPI(t *testing.T) *api {
 	t.Helper()
 	a := &api{world: newWorld(), ecs: &fakeECS{tasks: map[string]types.Task{taskOne: ecsTask(taskOne, nil)}}}
 	arm := registrationcontract.Fleet{Name: "arm", Labels: []string{"arm64"}, RoleID: "AROAARM", Family: "arm-family"}
-	identity, err := registration.NewIdentity(registrationcontract.Config{Cluster: cluster, Scope: a.Scope, Fleets: []registrationcontract.Fleet{linux, arm}}, a.ecs, a.clock)
+	identity, err := registration.NewIdentity(registrationcontract.Config{
+		Cluster: cluster, Scope: a.Scope,
+		Fleets: []registrationcontract.Fleet{linux, arm},
+	}, a.ecs, a.clock)
 	require.NoError(t, err)
 	log := slog.New(slog.NewJSONHandler(&a.log, nil))
 	a.Log = log
 	a.handler = &registration.Handler{
 		Identity: identity, Service: a.Service, Clock: a.clock, Log: log,
 		Metrics: &registration.Metrics{
-			Emitter: metrics.NewEmitter(&a.metrics, registrationcontract.MetricNamespace, a.clock), Function: "register", Log: log,
+			Emitter:  metrics.NewEmitter(&a.metrics, registrationcontract.MetricNamespace, a.clock),
+			Function: "register", Log: log,
 		},
 		Remaining: func() (int, bool) { return 4711, true },
 	}
@@ -109,12 +121,16 @@ func newAPI(t *testing.T) *api {
 
 const goodBody = `{"contract":1}`
 
-func (a *api) post(t *testing.T, path, body string, who *events.LambdaFunctionURLRequestContextAuthorizerIAMDescription) *httptest.ResponseRecorder {
+func (a *api) post(t *testing.T, path, body string,
+	who *events.LambdaFunctionURLRequestContextAuthorizerIAMDescription,
+) *httptest.ResponseRecorder {
 	t.Helper()
 	return a.send(t, http.MethodPost, path, body, who)
 }
 
-func (a *api) send(t *testing.T, method, path, body string, who *events.LambdaFunctionURLRequestContextAuthorizerIAMDescription) *httptest.ResponseRecorder {
+func (a *api) send(t *testing.T, method, path, body string,
+	who *events.LambdaFunctionURLRequestContextAuthorizerIAMDescription,
+) *httptest.ResponseRecorder {
 	t.Helper()
 	request := httptest.NewRequestWithContext(t.Context(), method, path, strings.NewReader(body))
 	if who != nil {
@@ -144,11 +160,15 @@ func TestHandler_ATaskFromItsRegistrationToItsRelease(t *testing.T) {
 	again := a.post(t, "/register", goodBody, who)
 	assert.Equal(t, http.StatusConflict, again.Code)
 	assert.JSONEq(t, `{"error":"the task has a runner that has started"}`, again.Body.String())
-	a.ecs.tasks[taskOne] = ecsTask(taskOne, func(task *types.Task, _ map[string]string) { task.DesiredStatus = aws.String("STOPPED") })
+	a.ecs.tasks[taskOne] = ecsTask(taskOne, func(task *types.Task, _ map[string]string) {
+		task.DesiredStatus = aws.String(
+			"STOPPED")
+	})
 	assert.Equal(t, http.StatusForbidden, a.post(t, "/release", goodBody, who).Code, "a job has the task's role, too")
 	release := fmt.Sprintf(`{"contract":1,"release_token":%q}`, granted.ReleaseToken.Reveal())
 	a.github.online(granted.RunnerID)
-	assert.Equal(t, http.StatusNoContent, a.post(t, "/release", release, who).Code, "a task that is asked to stop gives its runner back")
+	assert.Equal(t, http.StatusNoContent, a.post(t, "/release", release, who).Code,
+		"a task that is asked to stop gives its runner back")
 	assert.NotContains(t, a.log.String(), granted.ReleaseToken.Reveal())
 	a.ecs.tasks[taskOne] = ecsTask(taskOne, nil)
 	assert.Equal(t, http.StatusNoContent, a.post(t, "/register", goodBody, who).Code)
@@ -175,7 +195,9 @@ func TestHandler_RefusesForgers(t *testing.T) {
 		"a session that is no task":  {who: signer("AROALINUX", "operator")},
 		"a session in capitals":      {who: signer("AROALINUX", strings.ToUpper(taskOne))},
 		"a session that is too long": {who: signer("AROALINUX", taskOne+"0")},
-		"a user":                     {who: &events.LambdaFunctionURLRequestContextAuthorizerIAMDescription{AccountID: account, UserID: "AIDAUSER", UserARN: "arn:aws:iam::111122223333:user/AROALINUX"}},
+		"a user": {who: &events.LambdaFunctionURLRequestContextAuthorizerIAMDescription{
+			AccountID: account, UserID: "AIDAUSER", UserARN: "arn:aws:iam::111122223333:user/AROALINUX",
+		}},
 		"another account": {who: func() *events.LambdaFunctionURLRequestContextAuthorizerIAMDescription {
 			s := signer("AROALINUX", taskOne)
 			s.AccountID = "999988887777"
@@ -196,21 +218,37 @@ func TestHandler_RefusesForgers(t *testing.T) {
 			s.CallerID = "AROALINUX:" + other
 			return s
 		}()},
-		"a stopped task":            {who: signer("AROALINUX", taskOne), task: func(task *types.Task, _ map[string]string) { task.LastStatus = aws.String("STOPPED") }},
-		"a task that is to stop":    {who: signer("AROALINUX", taskOne), task: func(task *types.Task, _ map[string]string) { task.DesiredStatus = aws.String("STOPPED") }},
-		"a task of another cluster": {who: signer("AROALINUX", taskOne), task: func(task *types.Task, _ map[string]string) { task.ClusterArn = aws.String(cluster + "2") }},
-		"a neighbour's task id":     {who: signer("AROAARM", taskOne)},
+		"a stopped task": {who: signer("AROALINUX", taskOne), task: func(task *types.Task, _ map[string]string) {
+			task.LastStatus = aws.String("STOPPED")
+		}},
+		"a task that is to stop": {who: signer("AROALINUX", taskOne), task: func(task *types.Task, _ map[string]string) {
+			task.DesiredStatus = aws.String("STOPPED")
+		}},
+		"a task of another cluster": {who: signer("AROALINUX", taskOne), task: func(task *types.Task, _ map[string]string) {
+			task.ClusterArn = aws.String(cluster + "2")
+		}},
+		"a neighbour's task id": {who: signer("AROAARM", taskOne)},
 		"a task of another family": {who: signer("AROALINUX", taskOne), task: func(task *types.Task, _ map[string]string) {
 			task.TaskDefinitionArn = aws.String("arn:aws:ecs:eu-central-1:111122223333:task-definition/other:1")
 		}},
 		"another task in the answer": {who: signer("AROALINUX", taskOne), task: func(task *types.Task, _ map[string]string) {
 			task.TaskArn = aws.String("arn:aws:ecs:eu-central-1:111122223333:task/runners/" + other)
 		}},
-		"a task for another fleet": {who: signer("AROALINUX", taskOne), task: func(_ *types.Task, v map[string]string) { v[runnercontract.EnvFleet] = "arm" }},
-		"a task for no job":        {who: signer("AROALINUX", taskOne), task: func(_ *types.Task, v map[string]string) { delete(v, runnercontract.EnvJobID) }},
-		"a job that is no number":  {who: signer("AROALINUX", taskOne), task: func(_ *types.Task, v map[string]string) { v[runnercontract.EnvJobID] = "1/../2" }},
-		"a repository of somebody": {who: signer("AROALINUX", taskOne), task: func(_ *types.Task, v map[string]string) { v[runnercontract.EnvRepository] = "mallory/app" }},
-		"a repository with a path": {who: signer("AROALINUX", taskOne), task: func(_ *types.Task, v map[string]string) { v[runnercontract.EnvRepository] = "octo/app/../../mallory" }},
+		"a task for another fleet": {who: signer("AROALINUX", taskOne), task: func(_ *types.Task, v map[string]string) {
+			v[runnercontract.EnvFleet] = "arm"
+		}},
+		"a task for no job": {who: signer("AROALINUX", taskOne), task: func(_ *types.Task, v map[string]string) {
+			delete(v, runnercontract.EnvJobID)
+		}},
+		"a job that is no number": {who: signer("AROALINUX", taskOne), task: func(_ *types.Task, v map[string]string) {
+			v[runnercontract.EnvJobID] = "1/../2"
+		}},
+		"a repository of somebody": {who: signer("AROALINUX", taskOne), task: func(_ *types.Task, v map[string]string) {
+			v[runnercontract.EnvRepository] = "mallory/app"
+		}},
+		"a repository with a path": {who: signer("AROALINUX", taskOne), task: func(_ *types.Task, v map[string]string) {
+			v[runnercontract.EnvRepository] = "octo/app/../../mallory"
+		}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -219,7 +257,8 @@ func TestHandler_RefusesForgers(t *testing.T) {
 			for _, path := range []string{"/register", "/started"} {
 				answer := a.post(t, path, goodBody, forge.who)
 				assert.Equal(t, http.StatusForbidden, answer.Code)
-				assert.JSONEq(t, `{"error":"not a task of this fleet"}`, answer.Body.String(), "what we know of tasks is not the caller's business")
+				assert.JSONEq(t, `{"error":"not a task of this fleet"}`, answer.Body.String(),
+					"what we know of tasks is not the caller's business")
 			}
 			assert.Empty(t, a.github.names())
 			assert.Empty(t, a.github.calls, "GitHub was asked for somebody who is nobody")
@@ -235,12 +274,19 @@ func TestHandler_AnswersAsTheContractHasIt(t *testing.T) {
 		status             int
 		text               string
 	}{
-		"a version from the past": {http.MethodPost, "/register", `{"contract":0}`, http.StatusUpgradeRequired, "contract version does not fit: the image speaks version 0, this deployment 1: rebuild the image, or deploy the stacks that belong to it"},
-		"no version":              {http.MethodPost, "/register", `{}`, http.StatusUpgradeRequired, "the image speaks version 0"},
-		"half a body":             {http.MethodPost, "/register", `{"contract":1`, http.StatusBadRequest, "body is not a request"},
-		"a large body":            {http.MethodPost, "/register", `{"contract":1,"x":"` + strings.Repeat("x", 5000) + `"}`, http.StatusBadRequest, "body is not a request"},
-		"a get":                   {http.MethodGet, "/register", goodBody, http.StatusMethodNotAllowed, "method is not POST"},
-		"another path":            {http.MethodPost, "/", goodBody, http.StatusNotFound, "no such path"},
+		"a version from the past": {
+			http.MethodPost, "/register", `{"contract":0}`, http.StatusUpgradeRequired,
+			"contract version does not fit: the image speaks version 0, this deployment 1: rebuild the image, or deploy the " +
+				"stacks that belong to it",
+		},
+		"no version":  {http.MethodPost, "/register", `{}`, http.StatusUpgradeRequired, "the image speaks version 0"},
+		"half a body": {http.MethodPost, "/register", `{"contract":1`, http.StatusBadRequest, "body is not a request"},
+		"a large body": {
+			http.MethodPost, "/register", `{"contract":1,"x":"` + strings.Repeat("x", 5000) + `"}`,
+			http.StatusBadRequest, "body is not a request",
+		},
+		"a get":        {http.MethodGet, "/register", goodBody, http.StatusMethodNotAllowed, "method is not POST"},
+		"another path": {http.MethodPost, "/", goodBody, http.StatusNotFound, "no such path"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -263,8 +309,14 @@ func TestHandler_TellsWhenToAskAgain(t *testing.T) {
 		retryAfter string
 		outcome    string
 	}{
-		"rate limit":  {&github.LimitError{RetryAfter: 90500 * time.Millisecond}, http.StatusTooManyRequests, "91", "throttled"},
-		"refused":     {fmt.Errorf("registering: %w with 403: it needs X", github.ErrRefused), http.StatusServiceUnavailable, "30", "unavailable"},
+		"rate limit": {
+			&github.LimitError{RetryAfter: 90500 * time.Millisecond}, http.StatusTooManyRequests, "91",
+			"throttled",
+		},
+		"refused": {
+			fmt.Errorf("registering: %w with 403: it needs X", github.ErrRefused), http.StatusServiceUnavailable,
+			"30", "unavailable",
+		},
 		"credential":  {github.ErrCredential, http.StatusServiceUnavailable, "30", "unavailable"},
 		"unavailable": {github.ErrUnavailable, http.StatusServiceUnavailable, "3", "unavailable"},
 		"unexpected":  {errors.New("boom"), http.StatusServiceUnavailable, "3", "unavailable"},

@@ -64,12 +64,18 @@ func (m *model) after(d time.Duration, do func()) {
 }
 
 // mixed are the labels of jobs: some runners take jobs that others cannot.
-var mixed = [][]string{{"self-hosted", "linux"}, {"self-hosted", "linux", "x64"}, {"self-hosted", "linux", "x64", "gpu"}, {"gpu"}}
+var mixed = [][]string{{"self-hosted", "linux"}, {"self-hosted", "linux", "x64"}, {
+	"self-hosted", "linux", "x64",
+	"gpu",
+}, {"gpu"}}
 
 // runModel lets n jobs come within a minute, and returns those that never ran.
 func runModel(t *testing.T, n int, seed uint64, obstinate bool) (stranded []string, m *model) {
 	t.Helper()
-	m = &model{world: newWorld(), random: rand.New(rand.NewPCG(seed, 0)), waits: map[int64]*modelTask{}, obstinate: obstinate}
+	m = &model{
+		world: newWorld(), random: rand.New(rand.NewPCG(seed, 0)), waits: map[int64]*modelTask{},
+		obstinate: obstinate,
+	}
 	for i := range n {
 		id := fmt.Sprint(1000 + i)
 		m.jobs = append(m.jobs, id)
@@ -168,7 +174,8 @@ func TestModel_NoJobIsStrandedAndNoRunnerIsLeft(t *testing.T) {
 				require.Emptyf(t, m.github.names(), "seed %d: runners are left", seed)
 				swapped += m.swapped
 			}
-			t.Logf("%d jobs, %d seeds: none stranded, none ran twice, no runner left; %d of %d jobs had to be put back because of swaps", n, seeds, swapped, n*seeds)
+			t.Logf("%d jobs, %d seeds: none stranded, none ran twice, no runner left; %d of %d jobs had to be put back "+
+				"because of swaps", n, seeds, swapped, n*seeds)
 			assert.NotZero(t, swapped, "the model makes no swaps, and so shows nothing")
 		})
 	}
@@ -258,7 +265,8 @@ func concurrentClaims(t *testing.T, w *world, seed uint64) {
 		job := w.job(t, held.Job)
 		require.Truef(t, job.HeldBy(caller.Task), "seed %d: the ledger disagrees with itself: %+v, %+v", seed, job, held)
 		if held.Started {
-			require.Containsf(t, w.github.names(), job.Runner.Name, "seed %d: task %s has started, and its runner is removed", seed, caller.Task)
+			require.Containsf(t, w.github.names(), job.Runner.Name, "seed %d: task %s has started, and its runner is removed",
+				seed, caller.Task)
 		}
 	}
 	configurations := map[string]int{}

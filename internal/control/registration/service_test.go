@@ -27,7 +27,8 @@ func TestRegister_GivesATaskItsOwnJobWithItsLabels(t *testing.T) {
 	assert.Equal(t, "farm-linux-101-00000101-n1", granted.RunnerName)
 	assert.Equal(t, runnercontract.Secret("config-of-"+granted.RunnerName), granted.JITConfig)
 	runner := w.github.runners[granted.RunnerID]
-	assert.Equal(t, []string{"self-hosted", "x64"}, runner.labels, "exactly the job's: with more, the runner would take jobs that need more")
+	assert.Equal(t, []string{"self-hosted", "x64"}, runner.labels,
+		"exactly the job's: with more, the runner would take jobs that need more")
 	assert.Equal(t, "builders", runner.group)
 	held := w.job(t, "101")
 	assert.Equal(t, ledger.Held, held.State)
@@ -89,7 +90,8 @@ func TestRegister_AHolderThatDies_LosesItsJobWithItsLease(t *testing.T) {
 	assert.Equal(t, "1", job)
 	assert.Equal(t, []string{granted.RunnerName}, w.github.names(), "the dead task's configuration could still be used")
 	assert.NotEqual(t, dead.RunnerName, granted.RunnerName)
-	assert.ErrorIs(t, w.Start(t.Context(), task("1")), registration.ErrClaimLost, "it was not dead after all, and must not start")
+	assert.ErrorIs(t, w.Start(t.Context(), task("1")), registration.ErrClaimLost,
+		"it was not dead after all, and must not start")
 }
 
 func TestRegister_AQueuedEventTwiceForOneJob_StartsOneRunner(t *testing.T) {
@@ -206,7 +208,8 @@ func TestRegister_OldestOpenJobFirst(t *testing.T) {
 func TestRegister_AFailedCheckDoesNotStrandTheJob(t *testing.T) {
 	t.Parallel()
 	for name, failure := range map[string]error{
-		"refused": github.ErrRefused, "credential": github.ErrCredential, "unavailable": github.ErrUnavailable, "unknown": errors.New("what is that"),
+		"refused": github.ErrRefused, "credential": github.ErrCredential, "unavailable": github.ErrUnavailable,
+		"unknown": errors.New("what is that"),
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -326,7 +329,8 @@ func TestRelease_IsRepeatable(t *testing.T) {
 	w.github.queue("1", "linux")
 	require.NoError(t, w.Release(t.Context(), task("1"), ""), "a task without a runner has nothing to give back")
 	w.mustRegister(t, task("1"))
-	require.NoError(t, w.Release(t.Context(), task("1"), ""), "before the start there is no job that could ask, and the answer with the token may be lost")
+	require.NoError(t, w.Release(t.Context(), task("1"), ""),
+		"before the start there is no job that could ask, and the answer with the token may be lost")
 	require.NoError(t, w.Release(t.Context(), task("1"), ""))
 	assert.Equal(t, ledger.Open, w.job(t, "1").State)
 	assert.Empty(t, w.github.names())
@@ -453,7 +457,10 @@ func TestRegister_ABacklogOfWhichNothingIsLearnt_EndsTheSearch(t *testing.T) {
 	t.Parallel()
 	w := newWorld()
 	for i := range 30 {
-		job := ledger.Job{ID: fmt.Sprint(100 + i), Fleet: linux.Name, Repository: "octo/app", State: ledger.Open, QueuedAt: start}
+		job := ledger.Job{
+			ID: fmt.Sprint(100 + i), Fleet: linux.Name, Repository: "octo/app", State: ledger.Open,
+			QueuedAt: start,
+		}
 		require.NoError(t, w.ledger.Write(t.Context(), start, &job, nil))
 		w.github.jobs[job.ID] = &gitHubJob{labels: []string{"linux"}, status: "waiting"}
 	}

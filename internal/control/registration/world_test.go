@@ -34,7 +34,8 @@ type world struct {
 var start = time.Date(2026, 11, 27, 9, 0, 0, 0, time.UTC)
 
 var linux = registrationcontract.Fleet{
-	Name: "linux", Labels: []string{"self-hosted", "linux", "x64", "gpu"}, RoleID: "AROALINUX", Family: "linux-family", RunnerGroup: "builders",
+	Name: "linux", Labels: []string{"self-hosted", "linux", "x64", "gpu"}, RoleID: "AROALINUX", Family: "linux-family",
+	RunnerGroup: "builders",
 }
 
 func newWorld() *world {
@@ -181,7 +182,10 @@ func (g *gitHub) fits(id string, runner int64) bool {
 	if job.status != github.StatusQueued || r == nil || !r.online || r.busy {
 		return false
 	}
-	return !slices.ContainsFunc(labels.Normalize(job.labels), func(label string) bool { return !slices.Contains(r.labels, label) })
+	return !slices.ContainsFunc(labels.Normalize(job.labels), func(label string) bool {
+		return !slices.Contains(
+			r.labels, label)
+	})
 }
 
 func (g *gitHub) assign(id string, runner int64) {

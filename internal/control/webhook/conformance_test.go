@@ -30,7 +30,8 @@ func loadExamples(t *testing.T) []example {
 	t.Helper()
 	files, err := filepath.Glob(filepath.Join(examples, "*", "index.json"))
 	require.NoError(t, err)
-	require.NotEmpty(t, files, "the example payloads are missing: run `npm ci` at the root of the repository, as `make test` does")
+	require.NotEmpty(t, files, "the example payloads are missing: run `npm ci` at the root of the repository, as "+
+		"`make test` does")
 	var all []example
 	for _, file := range files {
 		content, err := os.ReadFile(file)
@@ -87,7 +88,10 @@ func TestConformance_EveryExampleWithEverythingAllowed(t *testing.T) {
 	s.Events = []string{webhookcontract.AllEvents}
 	s.Owners = owners(t, all)
 	s.AllowPublic = true
-	s.Routes = []contract.Fleet{{Name: "gpu", Labels: []string{"GPU", "db-app", "dc-03"}}, {Name: "k8s", Labels: []string{"self-hosted", "k8s"}}}
+	s.Routes = []contract.Fleet{
+		{Name: "gpu", Labels: []string{"GPU", "db-app", "dc-03"}},
+		{Name: "k8s", Labels: []string{"self-hosted", "k8s"}},
+	}
 	f := newFixture(t, s)
 	sets := make(map[string]int)
 	accepted, jobs := 0, 0

@@ -64,11 +64,15 @@ func TestFault_PreviousSecretIsAcceptedWhileSecretsAreReplaced(t *testing.T) {
 
 		delete(f.store.secrets, "previous")
 		time.Sleep(webhookcontract.DefaultSecretTTL)
-		assert.Equal(t, http.StatusAccepted, f.deliver(t, delivery{body: usualPayload()}).status, "one secret is enough if it fits")
+		assert.Equal(t, http.StatusAccepted, f.deliver(t, delivery{body: usualPayload()}).status,
+			"one secret is enough if it fits")
 		a := f.deliver(t, delivery{body: usualPayload(), secret: previousSecret})
 		assert.Equal(t, http.StatusServiceUnavailable, a.status, "nobody can tell whether it would have fitted")
 	})
-	assert.Equal(t, http.StatusUnauthorized, newFixture(t, settings()).deliver(t, delivery{body: usualPayload(), secret: previousSecret}).status)
+	assert.Equal(t, http.StatusUnauthorized, newFixture(t, settings()).deliver(t, delivery{
+		body:   usualPayload(),
+		secret: previousSecret,
+	}).status)
 }
 
 func TestFault_SecretsManagerIsDownAtFirst(t *testing.T) {
@@ -85,7 +89,8 @@ func TestFault_SecretsManagerIsDownAtFirst(t *testing.T) {
 			assert.NotEmpty(t, a.log["delivery_id"], "nobody would know which delivery to ask for again")
 		}
 		f.store.err = nil
-		assert.Equal(t, http.StatusAccepted, f.deliver(t, delivery{body: usualPayload()}).status, "the first delivery after that is accepted")
+		assert.Equal(t, http.StatusAccepted, f.deliver(t, delivery{body: usualPayload()}).status,
+			"the first delivery after that is accepted")
 	})
 }
 
@@ -98,7 +103,8 @@ func TestFault_SecretsManagerIsDownWhenASignatureDoesNotFit(t *testing.T) {
 		a := f.deliver(t, delivery{body: usualPayload(), secret: "guess"})
 		assert.Equal(t, http.StatusServiceUnavailable, a.status)
 		assert.Contains(t, a.log["error"], "secrets manager is down")
-		assert.Equal(t, http.StatusAccepted, f.deliver(t, delivery{body: usualPayload()}).status, "the value at hand is still good")
+		assert.Equal(t, http.StatusAccepted, f.deliver(t, delivery{body: usualPayload()}).status,
+			"the value at hand is still good")
 	})
 }
 
@@ -125,7 +131,8 @@ func refusal(status int, code string) error {
 }
 
 // answers returns a put function that gives these results, and success after them.
-func answers(results ...any) func(context.Context, int, types.PutEventsRequestEntry) (*eventbridge.PutEventsOutput, error) {
+func answers(results ...any) func(context.Context, int, types.PutEventsRequestEntry) (*eventbridge.PutEventsOutput,
+	error) {
 	return func(_ context.Context, call int, _ types.PutEventsRequestEntry) (*eventbridge.PutEventsOutput, error) {
 		if call > len(results) {
 			return success(), nil
@@ -190,7 +197,8 @@ func TestFault_BusStaysDown(t *testing.T) {
 				assert.LessOrEqual(t, time.Since(begin), 8*time.Second, "GitHub stops waiting after ten seconds")
 				assert.Greater(t, time.Since(begin), 7*time.Second, "a job is lost that some patience would have saved")
 				assert.EqualValues(t, f.bus.calls, a.metrics[webhookcontract.MetricPutFailures])
-				assert.Regexp(t, "ThrottlingException|InternalException|InternalFailure", a.log["error"], "an operator learns the reason")
+				assert.Regexp(t, "ThrottlingException|InternalException|InternalFailure", a.log["error"],
+					"an operator learns the reason")
 			})
 		})
 	}
@@ -215,7 +223,9 @@ func TestFault_BusIsSlow(t *testing.T) {
 	t.Run("once", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			f := newFixture(t, settings())
-			f.bus.put = func(ctx context.Context, call int, e types.PutEventsRequestEntry) (*eventbridge.PutEventsOutput, error) {
+			f.bus.put = func(ctx context.Context, call int, e types.PutEventsRequestEntry) (*eventbridge.PutEventsOutput,
+				error,
+			) {
 				if call > 1 {
 					return success(), nil
 				}
@@ -273,7 +283,10 @@ func TestFault_BusHasALowerLimit(t *testing.T) {
 }
 
 func TestFault_LargeBodies(t *testing.T) {
-	for megabytes, status := range map[int]int{1: http.StatusAccepted, 6: http.StatusAccepted, 7: http.StatusRequestEntityTooLarge} {
+	for megabytes, status := range map[int]int{
+		1: http.StatusAccepted, 6: http.StatusAccepted,
+		7: http.StatusRequestEntityTooLarge,
+	} {
 		t.Run(fmt.Sprint(megabytes, " MB"), func(t *testing.T) {
 			f := newFixture(t, settings())
 			size := megabytes<<20 - len(usualPayload()) + len(payloadMarker)
@@ -347,7 +360,8 @@ func TestFault_PanicIsAnsweredAndLogged(t *testing.T) {
 			assert.NotContains(t, a.body, "panic")
 
 			f.bus.put = nil
-			assert.Equal(t, http.StatusAccepted, f.deliver(t, delivery{body: usualPayload()}).status, "the next delivery is not affected")
+			assert.Equal(t, http.StatusAccepted, f.deliver(t, delivery{body: usualPayload()}).status,
+				"the next delivery is not affected")
 		})
 	}
 }

@@ -48,7 +48,9 @@ type store struct {
 	reads   int
 }
 
-func (s *store) GetSecretValue(_ context.Context, in *secretsmanager.GetSecretValueInput, _ ...func(*secretsmanager.Options)) (*secretsmanager.GetSecretValueOutput, error) {
+func (s *store) GetSecretValue(_ context.Context, in *secretsmanager.GetSecretValueInput,
+	_ ...func(*secretsmanager.Options),
+) (*secretsmanager.GetSecretValueOutput, error) {
 	s.lock.Lock()
 	defer s.lock.Unlock()
 	s.reads++
@@ -70,7 +72,9 @@ type bus struct {
 	put     func(ctx context.Context, call int, entry types.PutEventsRequestEntry) (*eventbridge.PutEventsOutput, error)
 }
 
-func (b *bus) PutEvents(ctx context.Context, in *eventbridge.PutEventsInput, _ ...func(*eventbridge.Options)) (*eventbridge.PutEventsOutput, error) {
+func (b *bus) PutEvents(ctx context.Context, in *eventbridge.PutEventsInput, _ ...func(*eventbridge.Options)) (
+	*eventbridge.PutEventsOutput, error,
+) {
 	b.lock.Lock()
 	b.calls++
 	call, put := b.calls, b.put
@@ -274,7 +278,8 @@ const payloadMarker = "payload-marker-e77b1c"
 // jobPayload returns a workflow_job payload with the given members of the job.
 func jobPayload(action, job string) string {
 	return `{"action":"` + action + `","workflow_job":` + job +
-		`,"repository":{"id":1,"full_name":"my-org/app","private":true,"owner":{"login":"my-org"},"description":"` + payloadMarker + `"}` +
+		`,"repository":{"id":1,"full_name":"my-org/app","private":true,"owner":{"login":"my-org"},"description":"` +
+		payloadMarker + `"}` +
 		`,"organization":{"login":"my-org"},"sender":{"login":"somebody"},"installation":{"id":2}}`
 }
 

@@ -16,14 +16,18 @@ func FuzzSignature(f *testing.F) {
 	body := usualPayload()
 	right := sign(currentSecret, body)
 	for _, signature := range []string{
-		right, "", "sha256=", "sha1=" + right[7:], strings.ToUpper(right), "sha256=" + strings.ToUpper(right[7:]), right + right,
-		right + "," + right, " " + right, right[:70], right + "0", "sha256=" + strings.Repeat("0", 64), sign("", body), sign(previousSecret, body),
+		right, "", "sha256=", "sha1=" + right[7:], strings.ToUpper(right), "sha256=" + strings.ToUpper(right[7:]),
+		right + right,
+		right + "," + right, " " + right, right[:70], right + "0", "sha256=" + strings.Repeat("0", 64), sign("", body),
+		sign(previousSecret, body),
 	} {
 		f.Add(signature, body)
 	}
 	f.Fuzz(func(t *testing.T, signature, body string) {
 		fixture := newFixture(t, settings())
-		a := fixture.deliver(t, delivery{body: body, base64: true, headers: map[string]string{"x-hub-signature-256": signature}})
+		a := fixture.deliver(t, delivery{body: body, base64: true, headers: map[string]string{
+			"x-hub-signature-256": signature,
+		}})
 		// Hexadecimal digits mean the same in both cases.
 		digits, ok := strings.CutPrefix(signature, "sha256=")
 		if ok && "sha256="+strings.ToLower(digits) == sign(currentSecret, body) {
@@ -55,7 +59,10 @@ func FuzzSplice(f *testing.F) {
 	f.Fuzz(func(t *testing.T, body string) {
 		fixture := newFixture(t, settings())
 		a := fixture.deliver(t, delivery{body: body, base64: true})
-		require.Contains(t, []int{http.StatusOK, http.StatusAccepted, http.StatusBadRequest, http.StatusRequestEntityTooLarge}, a.status)
+		require.Contains(t, []int{
+			http.StatusOK, http.StatusAccepted, http.StatusBadRequest,
+			http.StatusRequestEntityTooLarge,
+		}, a.status)
 		if a.status != http.StatusAccepted {
 			require.Empty(t, fixture.bus.entries)
 			return

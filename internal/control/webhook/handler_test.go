@@ -23,14 +23,31 @@ func TestHandler_RejectsWhatIsNoDelivery(t *testing.T) {
 		"PUT":              {delivery{method: http.MethodPut}, http.StatusMethodNotAllowed},
 		"too large":        {delivery{body: strings.Repeat("x", 6<<20+1)}, http.StatusRequestEntityTooLarge},
 		"too large, coded": {delivery{body: strings.Repeat("x", 6<<20+1), base64: true}, http.StatusRequestEntityTooLarge},
-		"form":             {delivery{headers: map[string]string{"content-type": "application/x-www-form-urlencoded"}}, http.StatusUnsupportedMediaType},
-		"no content type":  {delivery{headers: map[string]string{"content-type": ""}}, http.StatusUnsupportedMediaType},
-		"odd content type": {delivery{headers: map[string]string{"content-type": "application/json; ="}}, http.StatusUnsupportedMediaType},
+		"form": {
+			delivery{headers: map[string]string{"content-type": "application/x-www-form-urlencoded"}},
+			http.StatusUnsupportedMediaType,
+		},
+		"no content type": {delivery{headers: map[string]string{"content-type": ""}}, http.StatusUnsupportedMediaType},
+		"odd content type": {
+			delivery{headers: map[string]string{"content-type": "application/json; ="}},
+			http.StatusUnsupportedMediaType,
+		},
 		// The first of several faults decides: nothing later was looked at.
-		"GET, too large":    {delivery{method: http.MethodGet, body: strings.Repeat("x", 6<<20+1)}, http.StatusMethodNotAllowed},
-		"too large, form":   {delivery{body: strings.Repeat("x", 6<<20+1), headers: map[string]string{"content-type": "text/plain"}}, http.StatusRequestEntityTooLarge},
-		"form, unsigned":    {delivery{headers: map[string]string{"content-type": "text/plain", "x-hub-signature-256": ""}}, http.StatusUnsupportedMediaType},
-		"no JSON, unsigned": {delivery{body: "{", headers: map[string]string{"x-hub-signature-256": ""}}, http.StatusUnauthorized},
+		"GET, too large": {
+			delivery{method: http.MethodGet, body: strings.Repeat("x", 6<<20+1)},
+			http.StatusMethodNotAllowed,
+		},
+		"too large, form": {delivery{body: strings.Repeat("x", 6<<20+1), headers: map[string]string{
+			"content-type": "text/plain",
+		}}, http.StatusRequestEntityTooLarge},
+		"form, unsigned": {
+			delivery{headers: map[string]string{"content-type": "text/plain", "x-hub-signature-256": ""}},
+			http.StatusUnsupportedMediaType,
+		},
+		"no JSON, unsigned": {
+			delivery{body: "{", headers: map[string]string{"x-hub-signature-256": ""}},
+			http.StatusUnauthorized,
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := newFixture(t, settings())
@@ -98,32 +115,34 @@ func TestHandler_RejectsSignedPayloadsItDoesNotUnderstand(t *testing.T) {
 	const repository = `"repository":{"full_name":"my-org/app","private":true}`
 	const job = `"workflow_job":{"id":1,"labels":["x64"]}`
 	for name, body := range map[string]string{
-		"empty":                        ``,
-		"white space":                  ` `,
-		"no JSON":                      `{"action":}`,
-		"cut off":                      usualPayload()[:100],
-		"with something behind":        usualPayload() + `x`,
-		"two objects":                  `{"a":1}{"a":1}`,
-		"a list":                       `[{"action":"queued"}]`,
-		"a string":                     `"queued"`,
-		"null":                         `null`,
-		"empty object":                 ` { } `,
-		"not in UTF-8":                 strings.Replace(usualPayload(), payloadMarker, "\xff", 1),
-		"with a byte order mark":       "\ufeff" + usualPayload(),
-		"nested too deep":              `{"a":` + strings.Repeat("[", 5000) + strings.Repeat("]", 5000) + `}`,
-		"dispatch":                     `{"dispatch":{"fleet":"linux-x64"},` + usualPayload()[1:],
-		"dispatch, null":               `{"dispatch":null,` + usualPayload()[1:],
-		"dispatch, last":               strings.TrimSuffix(usualPayload(), "}") + `,"dispatch":{}}`,
-		"dispatch, escaped":            `{"\u0064ispatch":{},` + usualPayload()[1:],
-		"dispatch, in capitals":        `{"Dispatch":{},` + usualPayload()[1:],
-		"dispatch, folded":             `{"diſpatch":{},` + usualPayload()[1:],
-		"action twice":                 `{"action":"completed",` + usualPayload()[1:],
-		"action in capitals":           `{"Action":"completed",` + usualPayload()[1:],
-		"job twice":                    `{` + job + `,` + usualPayload()[1:],
-		"id twice":                     jobPayload("queued", `{"id":1,"id":2,"labels":["x64"]}`),
-		"Id":                           jobPayload("queued", `{"id":1,"Id":2,"labels":["x64"]}`),
-		"full_name twice":              `{"action":"queued",` + job + `,"repository":{"full_name":"my-org/app","full_name":"evil/app","private":true}}`,
-		"private twice":                `{"action":"queued",` + job + `,"repository":{"full_name":"my-org/app","private":true,"private":false}}`,
+		"empty":                  ``,
+		"white space":            ` `,
+		"no JSON":                `{"action":}`,
+		"cut off":                usualPayload()[:100],
+		"with something behind":  usualPayload() + `x`,
+		"two objects":            `{"a":1}{"a":1}`,
+		"a list":                 `[{"action":"queued"}]`,
+		"a string":               `"queued"`,
+		"null":                   `null`,
+		"empty object":           ` { } `,
+		"not in UTF-8":           strings.Replace(usualPayload(), payloadMarker, "\xff", 1),
+		"with a byte order mark": "\ufeff" + usualPayload(),
+		"nested too deep":        `{"a":` + strings.Repeat("[", 5000) + strings.Repeat("]", 5000) + `}`,
+		"dispatch":               `{"dispatch":{"fleet":"linux-x64"},` + usualPayload()[1:],
+		"dispatch, null":         `{"dispatch":null,` + usualPayload()[1:],
+		"dispatch, last":         strings.TrimSuffix(usualPayload(), "}") + `,"dispatch":{}}`,
+		"dispatch, escaped":      `{"\u0064ispatch":{},` + usualPayload()[1:],
+		"dispatch, in capitals":  `{"Dispatch":{},` + usualPayload()[1:],
+		"dispatch, folded":       `{"diſpatch":{},` + usualPayload()[1:],
+		"action twice":           `{"action":"completed",` + usualPayload()[1:],
+		"action in capitals":     `{"Action":"completed",` + usualPayload()[1:],
+		"job twice":              `{` + job + `,` + usualPayload()[1:],
+		"id twice":               jobPayload("queued", `{"id":1,"id":2,"labels":["x64"]}`),
+		"Id":                     jobPayload("queued", `{"id":1,"Id":2,"labels":["x64"]}`),
+		"full_name twice": `{"action":"queued",` + job +
+			`,"repository":{"full_name":"my-org/app","full_name":"evil/app","private":true}}`,
+		"private twice": `{"action":"queued",` + job +
+			`,"repository":{"full_name":"my-org/app","private":true,"private":false}}`,
 		"no action":                    `{` + job + `,` + repository + `}`,
 		"action of another form":       `{"action":"Queued!",` + job + `,` + repository + `}`,
 		"action not a string":          `{"action":1,` + job + `,` + repository + `}`,
@@ -143,10 +162,12 @@ func TestHandler_RejectsSignedPayloadsItDoesNotUnderstand(t *testing.T) {
 		"repository null":              `{"action":"queued","repository":null,` + job + `}`,
 		"repository without full name": `{"action":"queued","repository":{"private":true},` + job + `}`,
 		"full name without owner":      `{"action":"queued","repository":{"full_name":"app","private":true},` + job + `}`,
-		"full name of three parts":     `{"action":"queued","repository":{"full_name":"my-org/app/x","private":true},` + job + `}`,
-		"full name not a string":       `{"action":"queued","repository":{"full_name":null,"private":true},` + job + `}`,
-		"repository without private":   `{"action":"queued","repository":{"full_name":"my-org/app"},` + job + `}`,
-		"private a string":             `{"action":"queued","repository":{"full_name":"my-org/app","private":"true"},` + job + `}`,
+		"full name of three parts": `{"action":"queued","repository":{"full_name":"my-org/app/x","private":true},` +
+			job + `}`,
+		"full name not a string":     `{"action":"queued","repository":{"full_name":null,"private":true},` + job + `}`,
+		"repository without private": `{"action":"queued","repository":{"full_name":"my-org/app"},` + job + `}`,
+		"private a string": `{"action":"queued","repository":{"full_name":"my-org/app","private":"true"},` + job +
+			`}`,
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := newFixture(t, settings())
@@ -208,22 +229,53 @@ func TestHandler_IgnoresWhatIsNotAllowed(t *testing.T) {
 		delivery delivery
 		reason   string // empty: accepted
 	}{
-		"event not allowed":                {settings(), delivery{event: "push", body: usualPayload()}, "event type is not allowed"},
-		"event of the future":              {settings(), delivery{event: "time_travel", body: `{"when":"then"}`}, "event type is not allowed"},
-		"all events allowed":               {all, delivery{event: "push", body: usualPayload()}, ""},
-		"owner not allowed":                {settings(), delivery{body: from("evil-org/app", true)}, "owner is not allowed"},
-		"owner in another case":            {settings(), delivery{body: from("MY-Org/app", true)}, ""},
-		"owner that begins like another":   {settings(), delivery{body: from("my-org2/app", true)}, "owner is not allowed"},
-		"repository listed":                {listed, delivery{body: from("my-org/Service-a", true)}, ""},
-		"repository not listed":            {listed, delivery{body: from("my-org/app", true)}, "repository is not allowed"},
-		"repository listed, owner not":     {listed, delivery{body: from("evil-org/docs", true)}, "owner is not allowed"},
-		"repository public":                {settings(), delivery{body: from("my-org/app", false)}, "public repositories are not allowed"},
-		"event of an organization":         {all, delivery{event: "organization", body: `{"action":"x","organization":{"login":"my-org"}}`}, ""},
-		"event of another organization":    {all, delivery{event: "organization", body: `{"action":"x","organization":{"login":"evil"}}`}, "owner is not allowed"},
-		"installation":                     {all, delivery{event: "installation", body: `{"action":"created","installation":{"account":{"login":"My-Org"}}}`}, ""},
-		"installation elsewhere":           {all, delivery{event: "installation", body: `{"action":"created","installation":{"account":{"login":"evil"}}}`}, "owner is not allowed"},
-		"event of nobody":                  {all, delivery{event: "security_advisory", body: `{"action":"published"}`}, "owner is not allowed"},
-		"event without repository, listed": {listedAll, delivery{event: "organization", body: `{"organization":{"login":"my-org"}}`}, "repository is not allowed"},
+		"event not allowed": {
+			settings(),
+			delivery{event: "push", body: usualPayload()},
+			"event type is not allowed",
+		},
+		"event of the future": {
+			settings(),
+			delivery{event: "time_travel", body: `{"when":"then"}`},
+			"event type is not allowed",
+		},
+		"all events allowed":             {all, delivery{event: "push", body: usualPayload()}, ""},
+		"owner not allowed":              {settings(), delivery{body: from("evil-org/app", true)}, "owner is not allowed"},
+		"owner in another case":          {settings(), delivery{body: from("MY-Org/app", true)}, ""},
+		"owner that begins like another": {settings(), delivery{body: from("my-org2/app", true)}, "owner is not allowed"},
+		"repository listed":              {listed, delivery{body: from("my-org/Service-a", true)}, ""},
+		"repository not listed":          {listed, delivery{body: from("my-org/app", true)}, "repository is not allowed"},
+		"repository listed, owner not":   {listed, delivery{body: from("evil-org/docs", true)}, "owner is not allowed"},
+		"repository public": {
+			settings(),
+			delivery{body: from("my-org/app", false)},
+			"public repositories are not allowed",
+		},
+		"event of an organization": {all, delivery{
+			event: "organization",
+			body:  `{"action":"x","organization":{"login":"my-org"}}`,
+		}, ""},
+		"event of another organization": {all, delivery{
+			event: "organization",
+			body:  `{"action":"x","organization":{"login":"evil"}}`,
+		}, "owner is not allowed"},
+		"installation": {all, delivery{
+			event: "installation",
+			body:  `{"action":"created","installation":{"account":{"login":"My-Org"}}}`,
+		}, ""},
+		"installation elsewhere": {all, delivery{
+			event: "installation",
+			body:  `{"action":"created","installation":{"account":{"login":"evil"}}}`,
+		}, "owner is not allowed"},
+		"event of nobody": {
+			all,
+			delivery{event: "security_advisory", body: `{"action":"published"}`},
+			"owner is not allowed",
+		},
+		"event without repository, listed": {listedAll, delivery{
+			event: "organization",
+			body:  `{"organization":{"login":"my-org"}}`,
+		}, "repository is not allowed"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := newFixture(t, test.settings)
@@ -259,16 +311,25 @@ func TestHandler_RoutesJobs(t *testing.T) {
 		metric string
 		status int
 	}{
-		"covered":                    {"queued", `"self-hosted","X64","linux"`, "linux-x64", "", "", 202},
-		"covered by the first":       {"queued", `"self-hosted"`, "linux-arm64", "", "", 202},
-		"completed":                  {"completed", `"x64"`, "linux-x64", "", "", 202},
-		"uncovered":                  {"queued", `"self-hosted","windows"`, "", "no fleet covers the labels", uncovered, 202},
-		"uncovered, completed":       {"completed", `"self-hosted","windows"`, "", "no fleet covers the labels", "", 202},
-		"GitHub-hosted":              {"queued", `"ubuntu-latest"`, "", "the labels are those of a GitHub-hosted runner", hosted, 202},
-		"GitHub-hosted, waiting":     {"waiting", `"ubuntu-latest"`, "", "the labels are those of a GitHub-hosted runner", "", 202},
-		"no labels":                  {"queued", ``, "", "job has no labels", uncovered, 200},
-		"no labels, completed":       {"completed", ``, "", "job has no labels", "", 200},
-		"too long":                   {"queued", `"x64",` + long, "", "labels are longer than those of any fleet", uncovered, 200},
+		"covered":              {"queued", `"self-hosted","X64","linux"`, "linux-x64", "", "", 202},
+		"covered by the first": {"queued", `"self-hosted"`, "linux-arm64", "", "", 202},
+		"completed":            {"completed", `"x64"`, "linux-x64", "", "", 202},
+		"uncovered":            {"queued", `"self-hosted","windows"`, "", "no fleet covers the labels", uncovered, 202},
+		"uncovered, completed": {"completed", `"self-hosted","windows"`, "", "no fleet covers the labels", "", 202},
+		"GitHub-hosted": {
+			"queued", `"ubuntu-latest"`, "", "the labels are those of a GitHub-hosted runner",
+			hosted, 202,
+		},
+		"GitHub-hosted, waiting": {
+			"waiting", `"ubuntu-latest"`, "", "the labels are those of a GitHub-hosted runner",
+			"", 202,
+		},
+		"no labels":            {"queued", ``, "", "job has no labels", uncovered, 200},
+		"no labels, completed": {"completed", ``, "", "job has no labels", "", 200},
+		"too long": {
+			"queued", `"x64",` + long, "", "labels are longer than those of any fleet",
+			uncovered, 200,
+		},
 		"long only by repetition":    {"queued", `"x64"` + strings.Repeat(`,"X64"`, 2000), "linux-x64", "", "", 202},
 		"of a public-looking letter": {"queued", `"\u212a"`, "", "no fleet covers the labels", uncovered, 202},
 	} {
@@ -292,7 +353,8 @@ func TestHandler_RoutesJobs(t *testing.T) {
 
 func TestHandler_PutsThePayloadOnTheBusWithDispatchInFront(t *testing.T) {
 	f := newFixture(t, settings())
-	body := " \n{ \"action\" : \"queued\" , \"workflow_job\" : " + usualJob + ", \"n\": 1.50E+2, \"u\": \"\\u00e9é\\/\", \"repository\": {\"full_name\":\"My-Org/app\",\"private\":true} }\r\n"
+	body := " \n{ \"action\" : \"queued\" , \"workflow_job\" : " + usualJob +
+		", \"n\": 1.50E+2, \"u\": \"\\u00e9é\\/\", \"repository\": {\"full_name\":\"My-Org/app\",\"private\":true} }\r\n"
 	a := f.deliver(t, delivery{body: body, headers: map[string]string{
 		"content-type": "application/json; charset=utf-8", "x-amzn-trace-id": "Root=1-5759e988-bd862e3fe1be46a994272793",
 	}})
@@ -342,7 +404,8 @@ func TestHandler_PassesDuplicatesOn(t *testing.T) {
 
 func TestHandler_ReducesWhatIsTooLargeForTheBus(t *testing.T) {
 	fill := func(size int) string {
-		body := jobPayload("queued", `{"id":1,"run_id":7,"status":"queued","conclusion":null,"labels":["x64"],"name":"`+strings.Repeat("n", 2000)+`","steps":["FILL"]}`)
+		body := jobPayload("queued", `{"id":1,"run_id":7,"status":"queued","conclusion":null,"labels":["x64"],"name":"`+
+			strings.Repeat("n", 2000)+`","steps":["FILL"]}`)
 		return strings.Replace(body, "FILL", strings.Repeat("x", size-len(body)+4), 1)
 	}
 	const limit = 1_000_000
@@ -373,7 +436,8 @@ func TestHandler_ReducesWhatIsTooLargeForTheBus(t *testing.T) {
 			}
 			assert.Equal(t, true, a.log["reduced"])
 			assert.JSONEq(t, `{
-				"dispatch": {"fleet":"linux-x64","job_id":"1","repository":"my-org/app","labels":"x64","delivery_id":"`+deliveryID+`","attempt":"1"},
+				"dispatch": {"fleet":"linux-x64","job_id":"1","repository":"my-org/app","labels":"x64","delivery_id":"`+deliveryID+
+				`","attempt":"1"},
 				"reduced": true,
 				"action": "queued",
 				"workflow_job": {"id":1,"run_id":7,"status":"queued","conclusion":null},
@@ -390,7 +454,8 @@ func TestHandler_ActionsOfAnotherFormAreNotLogged(t *testing.T) {
 	all := settings()
 	all.Events = []string{webhookcontract.AllEvents}
 	f := newFixture(t, all)
-	a := f.deliver(t, delivery{event: "repository_dispatch", body: `{"action":"` + payloadMarker + `","repository":{"full_name":"my-org/app","private":true}}`})
+	a := f.deliver(t, delivery{event: "repository_dispatch", body: `{"action":"` + payloadMarker +
+		`","repository":{"full_name":"my-org/app","private":true}}`})
 	assert.Equal(t, http.StatusAccepted, a.status)
 	assert.NotContains(t, a.log, "action")
 	assert.NotContains(t, a.body, payloadMarker)
@@ -400,7 +465,8 @@ func TestHandler_ReducesOtherEventsToo(t *testing.T) {
 	all := settings()
 	all.Events = []string{webhookcontract.AllEvents}
 	f := newFixture(t, all)
-	body := `{"ref":"` + strings.Repeat("x", 1<<20) + `","action":"` + strings.Repeat("y", 2000) + `","repository":{"full_name":"my-org/app","private":true}}`
+	body := `{"ref":"` + strings.Repeat("x", 1<<20) + `","action":"` + strings.Repeat("y", 2000) +
+		`","repository":{"full_name":"my-org/app","private":true}}`
 	a := f.send(t, delivery{event: "push", body: body}.request())
 	require.Equal(t, http.StatusAccepted, a.status)
 	require.Len(t, f.bus.entries, 1)

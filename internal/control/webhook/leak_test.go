@@ -97,5 +97,6 @@ func TestLeak_IsFound(t *testing.T) {
 			assert.NotEmpty(t, leak(line, request, payload))
 		})
 	}
-	assert.Empty(t, leak(`{"event":"workflow_job","action":"queued","repository":"my-org/app","job_id":"29679449526"}`, request, payload))
+	assert.Empty(t, leak(`{"event":"workflow_job","action":"queued","repository":"my-org/app","job_id":"29679449526"}`,
+		request, payload))
 }

@@ -25,12 +25,20 @@ func TestVerifier(t *testing.T) {
 	}{
 		"right":                  {webhook.NewVerifier(fixed("a")), []string{sign("a", body)}, nil},
 		"of the previous secret": {webhook.NewVerifier(fixed("a"), fixed("b")), []string{sign("b", body)}, nil},
-		"wrong":                  {webhook.NewVerifier(fixed("a"), fixed("b")), []string{sign("c", body)}, webhook.ErrSignature},
-		"of an empty secret":     {webhook.NewVerifier(fixed("")), []string{sign("", body)}, webhook.ErrSignature},
-		"none":                   {webhook.NewVerifier(fixed("a")), nil, webhook.ErrNoSignature},
-		"two headers":            {webhook.NewVerifier(fixed("a")), []string{sign("a", body), sign("a", body)}, webhook.ErrSignatureFormat},
-		"too short":              {webhook.NewVerifier(fixed("a")), []string{"sha256=00"}, webhook.ErrSignatureFormat},
-		"malformed":              {webhook.NewVerifier(fixed("a")), []string{"sha256=0"}, webhook.ErrSignatureFormat},
+		"wrong": {
+			webhook.NewVerifier(fixed("a"), fixed("b")),
+			[]string{sign("c", body)},
+			webhook.ErrSignature,
+		},
+		"of an empty secret": {webhook.NewVerifier(fixed("")), []string{sign("", body)}, webhook.ErrSignature},
+		"none":               {webhook.NewVerifier(fixed("a")), nil, webhook.ErrNoSignature},
+		"two headers": {
+			webhook.NewVerifier(fixed("a")),
+			[]string{sign("a", body), sign("a", body)},
+			webhook.ErrSignatureFormat,
+		},
+		"too short": {webhook.NewVerifier(fixed("a")), []string{"sha256=00"}, webhook.ErrSignatureFormat},
+		"malformed": {webhook.NewVerifier(fixed("a")), []string{"sha256=0"}, webhook.ErrSignatureFormat},
 	} {
 		t.Run(name, func(t *testing.T) {
 			require.ErrorIs(t, test.verifier.Verify(t.Context(), test.header, []byte(body)), test.want)

@@ -157,7 +157,11 @@ func TestListenerCode(t *testing.T) {
 		{"0_AfterAJobIsDone", []Event{JobStarted{}, Exited{Code: 0}}, runnercontract.ReasonJobRan, false},
 		{"0_WithoutAJobIsNoSuccess", []Event{Exited{Code: 0}, released}, runnercontract.ReasonListenerFailed, true},
 		{"1_IsAFailure", []Event{Exited{Code: 1}, released}, runnercontract.ReasonListenerFailed, true},
-		{"1_AfterADeprecationMessageIsAStaleImage", []Event{Outdated{}, Exited{Code: 1}, released}, runnercontract.ReasonDeprecated, true},
+		{
+			"1_AfterADeprecationMessageIsAStaleImage",
+			[]Event{Outdated{}, Exited{Code: 1}, released},
+			runnercontract.ReasonDeprecated, true,
+		},
 		{"2_AfterAJobIsNeverRetried", []Event{JobStarted{}, Exited{Code: 2}}, runnercontract.ReasonListenerFailed, false},
 		{"3_UpdatingIsAStaleImage", []Event{Exited{Code: 3}, released}, runnercontract.ReasonDeprecated, true},
 		{"4_RunOnceUpdatingIsAStaleImage", []Event{Exited{Code: 4}, released}, runnercontract.ReasonDeprecated, true},
@@ -165,9 +169,23 @@ func TestListenerCode(t *testing.T) {
 		{"6_AfterAJobIsNeverRetried", []Event{JobStarted{}, Exited{Code: 6}}, runnercontract.ReasonListenerFailed, false},
 		{"7_IsAStaleImage", []Event{Exited{Code: 7}, released}, runnercontract.ReasonDeprecated, true},
 		{"Unknown_IsAFailure", []Event{Exited{Code: 99}, released}, runnercontract.ReasonListenerFailed, true},
-		{"Signal_IsAFailure", []Event{JobStarted{}, Exited{Code: -1, Detail: "killed"}}, runnercontract.ReasonListenerFailed, false},
-		{"NotStarted_IsAFailure", []Event{NotStarted{Detail: "no such file"}, released}, runnercontract.ReasonListenerFailed, true},
-		{"1_AfterTheResultWasReportedIsAJobThatRan", []Event{JobStarted{}, JobCompleted{Result: "Succeeded"}, Exited{Code: 1}}, runnercontract.ReasonJobRan, false},
+		{
+			"Signal_IsAFailure",
+			[]Event{JobStarted{}, Exited{Code: -1, Detail: "killed"}},
+			runnercontract.ReasonListenerFailed,
+			false,
+		},
+		{
+			"NotStarted_IsAFailure",
+			[]Event{NotStarted{Detail: "no such file"}, released},
+			runnercontract.ReasonListenerFailed,
+			true,
+		},
+		{"1_AfterTheResultWasReportedIsAJobThatRan", []Event{
+			JobStarted{},
+			JobCompleted{Result: "Succeeded"},
+			Exited{Code: 1},
+		}, runnercontract.ReasonJobRan, false},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
@@ -210,7 +228,8 @@ func TestIdle_ReleasesBeforeTheListenerEnds(t *testing.T) {
 	p := idling().at(6 * time.Minute)
 	assert.Equal(t, []string{"5m0s Release"}, p.sinceStart(), "until the answer the runner may get a job")
 	p.at(6*time.Minute, Released{Answer: ReleaseDone}).at(6*time.Minute+time.Second, Exited{Code: 0})
-	assert.Equal(t, []string{"5m0s Release", "6m0s Interrupt", "6m1s Register"}, p.sinceStart(), "another job may wait because GitHub gave its runner this one's")
+	assert.Equal(t, []string{"5m0s Release", "6m0s Interrupt", "6m1s Register"}, p.sinceStart(),
+		"another job may wait because GitHub gave its runner this one's")
 	p.at(6*time.Minute+2*time.Second, NotRegistered{Reason: runnercontract.ReasonNoWork})
 	assert.Equal(t, runnercontract.ExitIdle, p.end.ExitCode, "it waited, and found no work")
 	assert.Equal(t, runnercontract.ReasonIdle, p.reason(t))
@@ -223,9 +242,13 @@ func idleAgain() *play {
 
 func TestIdle_AnotherJobRuns(t *testing.T) {
 	t.Parallel()
-	p := idleAgain().at(6*time.Minute, Registered{RunnerName: "second"}, Confirmed{}, Listening{}, JobStarted{Job{Name: "build"}}).
+	p := idleAgain().at(6*time.Minute, Registered{RunnerName: "second"}, Confirmed{}, Listening{},
+		JobStarted{Job{Name: "build"}}).
 		at(10*time.Minute, JobCompleted{Result: "Succeeded"}, Exited{Code: 0})
-	assert.Equal(t, []string{"5m0s Release", "5m0s Interrupt", "5m0s Register", "6m0s Confirm", "6m0s Start", "10m0s End"}, p.sinceStart())
+	assert.Equal(t, []string{
+		"5m0s Release", "5m0s Interrupt", "5m0s Register", "6m0s Confirm", "6m0s Start",
+		"10m0s End",
+	}, p.sinceStart())
 	assert.Equal(t, runnercontract.ReasonJobRan, p.reason(t))
 	assert.Equal(t, "second", p.end.Runner)
 	assert.Equal(t, Seconds(4*time.Minute), p.end.Durations.Job)
@@ -258,7 +281,8 @@ func TestIdle_WaitsAgainWithTheSecondRunner(t *testing.T) {
 
 func TestIdle_StoppedWhileAskingForAnotherJob(t *testing.T) {
 	t.Parallel()
-	p := idleAgain().at(6*time.Minute, Terminate{}, NotRegistered{Reason: runnercontract.ReasonUnreachable}, Released{Answer: ReleaseDone})
+	p := idleAgain().at(6*time.Minute, Terminate{}, NotRegistered{Reason: runnercontract.ReasonUnreachable},
+		Released{Answer: ReleaseDone})
 	assert.Equal(t, []string{"6m0s Cancel", "6m0s Release", "6m0s End"}, p.sinceStart()[3:])
 	assert.Equal(t, runnercontract.ReasonStoppedWithoutJob, p.reason(t))
 }
@@ -282,7 +306,10 @@ func TestRelease_InterruptedJobIsNotIdleness(t *testing.T) {
 		want   runnercontract.Reason
 	}{
 		"interrupted": {[]Event{JobStarted{}, Exited{Code: 0}}, runnercontract.ReasonListenerFailed},
-		"finished":    {[]Event{JobStarted{}, JobCompleted{Result: "Succeeded"}, Exited{Code: 0}}, runnercontract.ReasonJobRan},
+		"finished": {
+			[]Event{JobStarted{}, JobCompleted{Result: "Succeeded"}, Exited{Code: 0}},
+			runnercontract.ReasonJobRan,
+		},
 	} {
 		p := idling().at(5*time.Minute, Released{Answer: ReleaseDone}).at(5*time.Minute+time.Second, tc.events...)
 		assert.Equal(t, tc.want, p.reason(t), name)
@@ -311,7 +338,10 @@ func TestIdle_BusyOrUnansweredReleaseKeepsTheListener(t *testing.T) {
 
 func TestRelease_JobArrivesMeanwhile(t *testing.T) {
 	t.Parallel()
-	for name, answer := range map[string]ReleaseAnswer{"Busy": ReleaseBusy, "Done": ReleaseDone, "Unknown": ReleaseUnknown} {
+	for name, answer := range map[string]ReleaseAnswer{
+		"Busy": ReleaseBusy, "Done": ReleaseDone,
+		"Unknown": ReleaseUnknown,
+	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			p := idling().
@@ -388,7 +418,8 @@ func TestLifetime_AJobOnItsWayHasTimeToShowUp(t *testing.T) {
 		assert.Equal(t, "Canceled", p.end.Job.Result)
 	}
 	done := busy().at(over+time.Second, Released{Answer: ReleaseDone}).at(over+2*time.Second, Exited{Code: 0}).sinceStart()
-	assert.Equal(t, []string{"6h30m0s Release", "6h30m1s Interrupt", "6h30m2s End"}, done[len(done)-3:], "there is nothing to wait for")
+	assert.Equal(t, []string{"6h30m0s Release", "6h30m1s Interrupt", "6h30m2s End"}, done[len(done)-3:],
+		"there is nothing to wait for")
 }
 
 func TestLifetime_InEveryState(t *testing.T) {
@@ -399,9 +430,16 @@ func TestLifetime_InEveryState(t *testing.T) {
 		after  []Event
 		want   []string
 	}{
-		"Registering": {nil, []Event{NotRegistered{Reason: runnercontract.ReasonUnreachable}, Released{}}, []string{"0s Register", "6h30m0s Cancel", "6h30m0s Release", "6h30m0s End"}},
-		"Confirming":  {[]Event{Registered{}}, []Event{Confirmed{}, Released{}}, []string{"0s Register", "0s Confirm", "6h30m0s Cancel", "6h30m0s Release", "6h30m0s End"}},
-		"Unanswered":  {nil, nil, []string{"0s Register", "6h30m0s Cancel", "6h30m30s End"}},
+		"Registering": {
+			nil,
+			[]Event{NotRegistered{Reason: runnercontract.ReasonUnreachable}, Released{}},
+			[]string{"0s Register", "6h30m0s Cancel", "6h30m0s Release", "6h30m0s End"},
+		},
+		"Confirming": {[]Event{Registered{}}, []Event{Confirmed{}, Released{}}, []string{
+			"0s Register", "0s Confirm",
+			"6h30m0s Cancel", "6h30m0s Release", "6h30m0s End",
+		}},
+		"Unanswered": {nil, nil, []string{"0s Register", "6h30m0s Cancel", "6h30m30s End"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -550,7 +588,8 @@ func TestFinish_ListenerThatStaysAfterItsJob(t *testing.T) {
 	t.Parallel()
 	p := idling().at(0, JobStarted{}, JobCompleted{}).at(5*time.Minute+time.Second, Exited{Code: 0})
 	assert.Equal(t, []string{"5m0s Interrupt", "5m1s End"}, p.sinceStart())
-	assert.Equal(t, runnercontract.ReasonListenerFailed, p.reason(t), "only the hook said that the job was over, and a job can fake that")
+	assert.Equal(t, runnercontract.ReasonListenerFailed, p.reason(t),
+		"only the hook said that the job was over, and a job can fake that")
 
 	p = idling().at(0, JobStarted{}, JobCompleted{Result: "Succeeded"}).at(5*time.Minute+time.Second, Exited{Code: 0})
 	assert.Equal(t, []string{"5m0s Interrupt", "5m1s End"}, p.sinceStart())
@@ -559,7 +598,8 @@ func TestFinish_ListenerThatStaysAfterItsJob(t *testing.T) {
 
 func TestHook_CannotOverwriteWhatIsKnown(t *testing.T) {
 	t.Parallel()
-	p := idling().at(0, JobStarted{Job{Name: "build", RunID: "1"}}, JobStarted{Job{Name: "other", RunID: "2"}}, Exited{Code: 0})
+	p := idling().at(0, JobStarted{Job{Name: "build", RunID: "1"}}, JobStarted{Job{Name: "other", RunID: "2"}},
+		Exited{Code: 0})
 	assert.Equal(t, &Job{Name: "build", RunID: "1"}, p.end.Job)
 }
 

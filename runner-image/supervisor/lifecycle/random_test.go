@@ -57,7 +57,8 @@ func TestMachine_UnderRandomEvents(t *testing.T) {
 			w.carryOut(m.Handle(w.now, event))
 		}
 		require.Equal(t, w.end.Reason.ExitCode(), w.end.ExitCode)
-		require.LessOrEqual(t, w.now.Sub(w.begun), limits.Lifetime+ReleaseTimeout+Grace+KillTimeout, "seed %d: it lived too long", seed)
+		require.LessOrEqual(t, w.now.Sub(w.begun), limits.Lifetime+ReleaseTimeout+Grace+KillTimeout,
+			"seed %d: it lived too long", seed)
 		if !w.stopped.IsZero() {
 			require.Less(t, w.now.Sub(w.stopped), limits.Stop, "seed %d: it did not stop in time", seed)
 		}

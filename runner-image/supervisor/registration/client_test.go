@@ -34,7 +34,10 @@ func TestRegister_SignsAndStatesTheContract(t *testing.T) {
 	})
 	registered, err := client.Register(t.Context())
 	require.NoError(t, err)
-	assert.Equal(t, runnercontract.Registration{RunnerID: 7, RunnerName: "prod-linux-1-01234567-k3", JITConfig: "s3cret", ReleaseToken: "t0ken"}, registered)
+	assert.Equal(t, runnercontract.Registration{
+		RunnerID: 7, RunnerName: "prod-linux-1-01234567-k3", JITConfig: "s3cret",
+		ReleaseToken: "t0ken",
+	}, registered)
 
 	assert.Equal(t, http.MethodPost, got.Method)
 	assert.Equal(t, runnercontract.PathRegister, got.URL.Path)
@@ -69,11 +72,20 @@ func TestAnswers(t *testing.T) {
 	}{
 		{runnercontract.PathRegister, 204, "", registration.ErrNoWork, ""},
 		{runnercontract.PathRegister, 400, "", registration.ErrRefused, "400 Bad Request"},
-		{runnercontract.PathRegister, 403, `{"error":"not a task\nof this fleet"}`, registration.ErrRefused, "403 Forbidden: not a task of this fleet"},
+		{
+			runnercontract.PathRegister, 403, `{"error":"not a task\nof this fleet"}`, registration.ErrRefused,
+			"403 Forbidden: not a task of this fleet",
+		},
 		{runnercontract.PathRegister, 404, `<html>`, registration.ErrRefused, "404 Not Found"},
-		{runnercontract.PathRegister, 426, `{"error":"speak 2"}`, registration.ErrRefused, "426 Upgrade Required: speak 2 (this image speaks contract version 1: rebuild it)"},
+		{
+			runnercontract.PathRegister, 426, `{"error":"speak 2"}`, registration.ErrRefused,
+			"426 Upgrade Required: speak 2 (this image speaks contract version 1: rebuild it)",
+		},
 		{runnercontract.PathRegister, 200, `{"runner_name":"r","jit_config":`, registration.ErrRefused, "not a registration"},
-		{runnercontract.PathRegister, 200, `{"runner_name":"r","jit_config":"c"}`, registration.ErrRefused, "not a registration"},
+		{
+			runnercontract.PathRegister, 200, `{"runner_name":"r","jit_config":"c"}`, registration.ErrRefused,
+			"not a registration",
+		},
 		{runnercontract.PathRegister, 200, `{"runner_name":"r"}`, registration.ErrRefused, "not a registration"},
 		{runnercontract.PathStarted, 200, `{}`, nil, ""},
 		{runnercontract.PathStarted, 204, "", nil, ""},
