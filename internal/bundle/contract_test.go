@@ -24,6 +24,7 @@ func TestContract_IsPartOfWhatUsesItAlone(t *testing.T) {
 	deployed := map[string][]string{
 		"internal/contract":              {"lambda/webhook", "lambda/registration"},
 		"internal/contract/env":          {"lambda/webhook", "lambda/registration", "lambda/imagebuild", image},
+		"internal/contract/fleettable":   {"lambda/webhook", "lambda/registration"},
 		"internal/contract/imagebuild":   {"lambda/imagebuild"},
 		"internal/contract/registration": {"lambda/registration"},
 		"internal/contract/runner":       {"lambda/registration", image},
