@@ -953,7 +953,7 @@ Source.CodeCommit.Branch must be the name of a branch, such as "main", got "a b"
 		},
 		{
 			"a source at GitHub is not told", &constructs.RunnerImagePipelineProps{Source: constructs.GitHubSource(nil)},
-			`Source.GitHub.Repository must be the full name of a repository, such as "my-org/runner-image", got ""
+			`Source.GitHub.Repository is required: the full name of a repository, such as "my-org/runner-image"
 Source.GitHub.ConnectionARN must be the ARN of a connection, such as ` + connection + `, got ""`,
 		},
 	} {

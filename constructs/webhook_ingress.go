@@ -210,23 +210,23 @@ func (w *WebhookIngress) GrantPutEvents(grantee awsiam.IGrantable) awsiam.Grant 
 	return w.bus.GrantPutEventsTo(grantee, nil)
 }
 
-// DeliveryOutcome is what became of a delivery of GitHub's.
-type DeliveryOutcome string
+// DeliveryOutcome is one of the values below: what became of a delivery of GitHub's.
+type DeliveryOutcome struct{ name string }
 
 // The outcomes of deliveries, with the status codes that GitHub gets.
-const (
-	DeliveryAccepted     DeliveryOutcome = "accepted"     // 202: on the bus
-	DeliveryPing         DeliveryOutcome = "ping"         // 200: GitHub tried the webhook
-	DeliveryIgnored      DeliveryOutcome = "ignored"      // 200: not allowed, or nothing to do
-	DeliveryUnauthorized DeliveryOutcome = "unauthorized" // 401: not signed by GitHub
-	DeliveryInvalid      DeliveryOutcome = "invalid"      // 400, 405, 413, 415: not a delivery
-	DeliveryUnavailable  DeliveryOutcome = "unavailable"  // 503: to be delivered again
-	DeliveryFailed       DeliveryOutcome = "failed"       // 500: a defect of the program
+var (
+	DeliveryAccepted     = DeliveryOutcome{"accepted"}     // 202: on the bus
+	DeliveryPing         = DeliveryOutcome{"ping"}         // 200: GitHub tried the webhook
+	DeliveryIgnored      = DeliveryOutcome{"ignored"}      // 200: not allowed, or nothing to do
+	DeliveryUnauthorized = DeliveryOutcome{"unauthorized"} // 401: not signed by GitHub
+	DeliveryInvalid      = DeliveryOutcome{"invalid"}      // 400, 405, 413, 415: not a delivery
+	DeliveryUnavailable  = DeliveryOutcome{"unavailable"}  // 503: to be delivered again
+	DeliveryFailed       = DeliveryOutcome{"failed"}       // 500: a defect of the program
 )
 
 // MetricDeliveries is the number of deliveries with an outcome.
 func (w *WebhookIngress) MetricDeliveries(outcome DeliveryOutcome, props *awscloudwatch.MetricOptions) awscloudwatch.Metric {
-	return w.metric(webhookcontract.MetricDeliveries, map[string]*string{contract.DimensionOutcome: jsii.String(string(outcome))}, props)
+	return w.metric(webhookcontract.MetricDeliveries, map[string]*string{contract.DimensionOutcome: &outcome.name}, props)
 }
 
 // MetricPutFailures is the number of failed attempts to put an event on the bus,
