@@ -31,9 +31,9 @@
 //
 // # What is left out
 //
-// A file shows what changes in AWS. Texts of 64 hexadecimal digits, which name the
-// assets, are replaced by <asset-1>, <asset-2> and so on, in the order of their
-// first use: equal ones stay equal. What the CDK adds for itself (the version of the
+// A file shows what changes in AWS. The hashes of the app's assets are replaced by
+// <asset-1>, <asset-2> and so on, in the order of their first use: equal ones stay
+// equal. Other hashes stay, such as the digest of an image. What the CDK adds for itself (the version of the
 // bootstrap stack and its check, and metadata) is dropped. A text of several lines
 // is an object with one member, <lines>, which lists them.
 //

@@ -75,7 +75,9 @@ func TestCompareAssembly_FailsWhenASubtestCompares(t *testing.T) {
 	assert.Contains(t, failures(t, "TestStacks/one", "", map[string]string{"App": `{}`}), "got the subtest TestStacks/one")
 }
 
-func TestTemplates_AreThoseOfStagesAndNestedStacksToo(t *testing.T) {
+func hash(letter string) string { return strings.Repeat(letter, 64) }
+
+func TestReadAssembly_KnowsStagesAndNestedStacksToo(t *testing.T) {
 	folder := t.TempDir()
 	write(t, folder, map[string]string{
 		"manifest.json": `{"artifacts": {
@@ -84,18 +86,51 @@ func TestTemplates_AreThoseOfStagesAndNestedStacksToo(t *testing.T) {
 			"assembly-Prod": {"type": "cdk:cloud-assembly", "properties": {"directoryName": "assembly-Prod"}},
 			"Tree": {"type": "cdk:tree", "properties": {"file": "tree.json"}}}}`,
 		"App.template.json": `1`,
-		"App.assets.json": `{"files": {"a": {"source": {"path": "AppNested.nested.template.json"}}, ` +
-			`"b": {"source": {"path": "asset.b"}}}}`,
+		"App.assets.json": `{"files": {"` + hash("a") + `": {"source": {"path": "AppNested.nested.template.json"}}, "` +
+			hash("b") + `-eu": {"source": {"path": "asset.b"}}, "own": {"source": {}}},
+			"dockerImages": {"` + hash("c") + `": {"source": {"directory": "asset.c"}}}}`,
 		"AppNested.nested.template.json": `2`,
+		"asset." + hash("d") + "/x":      "",
+		"sources." + hash("f") + "/x":    "",
 		"assembly-Prod/manifest.json": `{"artifacts": {"ProdApp": {"type": "aws:cloudformation:stack", ` +
-			`"properties": {"templateFile": "ProdApp.template.json"}}}}`,
+			`"properties": {"templateFile": "ProdApp.template.json"}},
+			"ProdApp.assets": {"type": "cdk:asset-manifest", "properties": {"file": "ProdApp.assets.json"}}}}`,
 		"assembly-Prod/ProdApp.template.json": `3`,
+		"assembly-Prod/ProdApp.assets.json":   `{"files": {"` + hash("e") + `": {}}}`,
 	})
-	got, err := templates(folder)
+	got, err := readAssembly(folder)
 	require.NoError(t, err)
-	assert.ElementsMatch(t, []template{
+	assert.Equal(t, []template{
 		{"App", "App", []byte("1")}, {"App", "AppNested", []byte("2")}, {"ProdApp", "ProdApp", []byte("3")},
-	}, got)
+	}, got.templates)
+	assert.Equal(t, assetIDs{hash("a"): true, hash("b"): true, hash("c"): true, hash("d"): true, hash("e"): true},
+		got.assets)
+}
+
+// What is deployed must be seen to change: a pinned image, a checksum.
+func TestCompareAssembly_MasksTheHashesOfAssetsAlone(t *testing.T) {
+	folder := t.TempDir()
+	write(t, folder, map[string]string{
+		"manifest.json": `{"artifacts": {
+			"App": {"type": "aws:cloudformation:stack", "properties": {"templateFile": "App.template.json"}},
+			"App.assets": {"type": "cdk:asset-manifest", "properties": {"file": "App.assets.json"}}}}`,
+		"App.template.json": `{"Image": "repo@sha256:` + hash("1") + `", "Library": "` + hash("a") + `"}`,
+		"App.assets.json": `{"files": {"` + hash("a") + `": {}, "` + hash("b") + `": {"source": ` +
+			`{"path": "AppNested.nested.template.json"}}}}`,
+		"AppNested.nested.template.json": `{"RUNNER_SHA256": "` + hash("1") + `", "S3Key": "` + hash("a") + `.zip"}`,
+	})
+	inPackage(t, map[string]string{
+		"TestStacks/App.json": "{\n  \"Image\": \"repo@sha256:" + hash("1") + "\",\n  \"Library\": \"<asset-1>\"\n}\n",
+		"TestStacks/AppNested.json": "{\n  \"RUNNER_SHA256\": \"" + hash("1") + "\",\n  \"S3Key\": " +
+			"\"<asset-1>.zip\"\n}\n",
+	})
+	assert.Empty(t, failuresOf(t, "TestStacks", "", folder))
+}
+
+func TestCompareAssembly_ComparesLinesHoweverTheyEnd(t *testing.T) {
+	inPackage(t, map[string]string{"TestStacks/App.json": "{\r\n  \"A\": 1\r\n}\r\n"})
+	assert.Empty(t, failures(t, "TestStacks", "", map[string]string{"App": `{"A":1}`}),
+		"git checks files out so on Windows")
 }
 
 func TestContextOf_IsThatOfTheNextFile(t *testing.T) {
@@ -142,8 +177,14 @@ func failures(t *testing.T, test, name string, assemblies ...map[string]string) 
 	t.Helper()
 	var folders []string
 	for _, stacks := range assemblies {
-		folders = append(folders, assembly(t, stacks))
+		folders = append(folders, synthesized(t, stacks))
 	}
+	return failuresOf(t, test, name, folders...)
+}
+
+// failuresOf is the same for folders with assemblies.
+func failuresOf(t *testing.T, test, name string, folders ...string) string {
+	t.Helper()
 	r := &recorder{TB: t, name: test}
 	done := make(chan struct{})
 	go func() { // FailNow ends the goroutine
@@ -161,8 +202,8 @@ func failures(t *testing.T, test, name string, assemblies ...map[string]string) 
 	return strings.Join(r.failures, "\n")
 }
 
-// assembly is a folder as a synthesis of these stacks would leave it.
-func assembly(t *testing.T, stacks map[string]string) string {
+// synthesized is a folder as a synthesis of these stacks would leave it.
+func synthesized(t *testing.T, stacks map[string]string) string {
 	t.Helper()
 	folder := t.TempDir()
 	var artifacts []string
