@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/jsii-runtime-go"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
@@ -135,12 +137,39 @@ func TestCompareAssembly_ComparesLinesHoweverTheyEnd(t *testing.T) {
 
 func TestContextOf_IsThatOfTheNextFile(t *testing.T) {
 	folder := t.TempDir()
-	write(t, folder, map[string]string{"a/cdk.json": `{"context": {"flag": true}}`, "a/b/c/x": "", "bad/cdk.json": "{"})
-	got, err := contextOf(filepath.Join(folder, "a", "b", "c"))
-	require.NoError(t, err)
-	assert.Equal(t, map[string]any{"flag": true}, got)
-	_, err = contextOf(filepath.Join(folder, "bad"))
-	assert.ErrorContains(t, err, filepath.Join("bad", "cdk.json"))
+	write(t, folder, map[string]string{
+		"a/cdk.json": `{"context": {"flag": true}}`, "a/b/c/x": "",
+		"a/cdk.context.json":   `{"flag": false, "vpc-provider:account=1": {"vpcId": "vpc-1"}}`,
+		"a/b/cdk.context.json": `{"flag": "of no app"}`,
+		"none/cdk.json":        `{"context": null}`, "none/cdk.context.json": "null", "empty/cdk.json": `{}`,
+		"bad/cdk.json": "{", "badcontext/cdk.json": "{}", "badcontext/cdk.context.json": "{",
+	})
+	for name, want := range map[string]map[string]any{
+		"a/b/c": {"flag": true, "vpc-provider:account=1": map[string]any{"vpcId": "vpc-1"}},
+		"none":  {},
+		"empty": {},
+	} {
+		got, err := contextOf(filepath.Join(folder, filepath.FromSlash(name)))
+		require.NoError(t, err, name)
+		assert.Equal(t, want, got, "%s: the CLI would give the app another context", name)
+	}
+	for name, file := range map[string]string{"bad": "cdk.json", "badcontext": "cdk.context.json"} {
+		_, err := contextOf(filepath.Join(folder, name))
+		assert.ErrorContains(t, err, filepath.Join(name, file))
+	}
+}
+
+func TestNewApp_TakesWhatTheCLIHasLookedUp(t *testing.T) {
+	folder := t.TempDir()
+	write(t, folder, map[string]string{
+		"cdk.json":         `{"context": null}`,
+		"cdk.context.json": `{"availability-zones:account=111122223333:region=eu-central-1": ["eu-central-1x"]}`,
+	})
+	t.Chdir(folder)
+	stack := awscdk.NewStack(NewApp(t, nil), jsii.String("Test"), &awscdk.StackProps{
+		Env: &awscdk.Environment{Account: jsii.String("111122223333"), Region: jsii.String("eu-central-1")},
+	})
+	assert.Equal(t, "eu-central-1x", *(*stack.AvailabilityZones())[0], "dummy zones would be compared")
 }
 
 // inPackage makes a package with snapshots, and its folder the working directory.
