@@ -13,16 +13,6 @@ import (
 	awsconstructs "github.com/aws/constructs-go/constructs/v10"
 )
 
-const updateFlag = "update"
-
-func init() {
-	if flag.Lookup(updateFlag) == nil {
-		flag.Bool(updateFlag, false, "rewrite the snapshots of templates instead of comparing with them")
-	}
-}
-
-func updating() bool { return flag.Lookup(updateFlag).Value.String() == "true" }
-
 // Compare synthesizes an app, stage or stack and compares its templates with their
 // snapshots. name tells several comparisons of a test apart, and may be empty when
 // there is one. t must be that of a test, not of a subtest.

@@ -180,6 +180,9 @@ func inPackage(t *testing.T, snapshots map[string]string) {
 		"TestOther(t *testing.T) {}\n"})
 	write(t, filepath.Join(folder, root), snapshots)
 	t.Chdir(folder)
+	if flag.Lookup(updateFlag) == nil { // without -update there is none
+		flag.Bool(updateFlag, false, "")
+	}
 	for name, value := range map[string]string{updateFlag: "false", "test.run": "", "test.skip": ""} {
 		set(t, name, value)
 	}
