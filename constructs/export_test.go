@@ -31,3 +31,6 @@ func SupportsArchitecture(image RunnerImage, architecture Architecture) bool {
 func AddRoute(ingress *WebhookIngress, fleet string, labels []string) {
 	ingress.addRoute(fleet, labels)
 }
+
+// RemoveEmptyAssets gives tests what happens before a program is built.
+var RemoveEmptyAssets = removeEmptyAssets
