@@ -40,3 +40,6 @@ func OutcomeNames[T DeliveryOutcome | RegistrationOutcome](outcomes []T) []strin
 	}
 	return names
 }
+
+// RemoveEmptyAssets gives tests what happens before a program is built.
+var RemoveEmptyAssets = removeEmptyAssets
