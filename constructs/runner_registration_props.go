@@ -52,7 +52,8 @@ type GitHubCredential struct {
 //
 //	{"app_id": 12345, "private_key": "-----BEGIN RSA PRIVATE KEY-----\n…"}
 //
-// where app_id is the App's id or its client id.
+// The app_id is the App's id or its client id.
+//
 // Without a secret an empty one is made, to be filled by
 // [RunnerRegistration.CredentialCommand]; until then runners wait and are refused.
 func GitHubApp(secret awssecretsmanager.ISecret) GitHubCredential {
