@@ -3,6 +3,7 @@ package constructs
 import (
 	"cmp"
 	"regexp"
+	"strconv"
 	"strings"
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
@@ -36,6 +37,31 @@ func Repository(fullName string) RunnerScope {
 // do that: it takes [GitHubToken] with a classic personal access token.
 func Enterprise(slug string) RunnerScope {
 	return RunnerScope{registrationcontract.Scope{Kind: registrationcontract.ScopeEnterprise, Owner: slug}}
+}
+
+// hasOwner reports whether repositories of an owner may be in the scope.
+func (s RunnerScope) hasOwner(owner string) bool {
+	return s.scope.Kind == registrationcontract.ScopeEnterprise || strings.EqualFold(s.scope.Owner, owner)
+}
+
+// mayServe reports whether a pattern of repositories may match one in the scope.
+func (s RunnerScope) mayServe(pattern string) bool {
+	switch s.scope.Kind {
+	case registrationcontract.ScopeEnterprise:
+		return true
+	case registrationcontract.ScopeRepository:
+		return matches(pattern, s.scope.Owner+"/"+s.scope.Repository)
+	default:
+		return matchesOwner(pattern, s.scope.Owner)
+	}
+}
+
+// repositories are those in the scope, in words.
+func (s RunnerScope) repositories() string {
+	if s.scope.Kind == registrationcontract.ScopeRepository {
+		return strconv.Quote(s.scope.Owner + "/" + s.scope.Repository)
+	}
+	return "repositories of " + strconv.Quote(s.scope.Owner)
 }
 
 // GitHubCredential says with what runners are registered. Values are made by

@@ -365,6 +365,9 @@ func (c Config) Validate() error {
 	if c.Registration != nil {
 		l.Under("registration", c.Registration.validate())
 	}
+	if c.Webhook != nil && c.Registration != nil {
+		l.Under("webhook", problem.Of(c.Webhook.ValidateFor(c.Registration.Scope)).JSON())
+	}
 	c.validateFleets(&l)
 	return l.Err()
 }
@@ -472,8 +475,11 @@ func (c Config) validateFleets(l *problem.List) {
 	if c.Registration == nil {
 		l.Required("registration", "it registers the runners of the fleets")
 	}
-	if c.Webhook == nil {
+	switch {
+	case c.Webhook == nil:
 		l.Required("webhook", "it starts the tasks of the fleets")
+	case !c.Webhook.AcceptsJobs():
+		l.Invalid("webhook.events", c.Webhook.Events, `a list with workflow_job, or "*": no job reaches a fleet otherwise`)
 	}
 	for i, fleet := range c.Fleets {
 		path := fmt.Sprintf("fleets[%d]", i)
