@@ -94,6 +94,7 @@ func (p CodeCommitSourceProps) WithDefaults() CodeCommitSourceProps {
 // expects the defaults to be filled in.
 func (p CodeCommitSourceProps) Validate() error {
 	var l problem.List
+	l.Secrets(p)
 	if p.RepositoryName != "" && (!codeCommitName.MatchString(p.RepositoryName) || strings.HasSuffix(p.RepositoryName, ".git")) {
 		l.Invalid("RepositoryName", p.RepositoryName, "at most 100 letters, digits and . _ -, not ending in .git")
 	}
@@ -224,6 +225,7 @@ func (p GitHubSourceProps) WithDefaults() GitHubSourceProps {
 // expects the defaults to be filled in.
 func (p GitHubSourceProps) Validate() error {
 	var l problem.List
+	l.Secrets(p)
 	if !contract.IsRepositoryName(p.Repository) {
 		l.Invalid("Repository", p.Repository, `the full name of a repository, such as "my-org/runner-image"`)
 	}

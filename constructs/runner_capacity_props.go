@@ -381,6 +381,7 @@ var secretAgentVariables = map[string]string{
 func (p RunnerCapacityProps) Validate() error {
 	var l problem.List
 	l.Choices(p)
+	l.Secrets(p)
 	problem.Range(&l, "MaxInstances", p.MaxInstances, 1, 5000)
 	problem.Range(&l, "MinInstances", p.MinInstances, 0, max(p.MaxInstances, 0))
 	p.validateInstanceTypes(&l)

@@ -102,6 +102,7 @@ func (p RunnerClusterProps) WithDefaults() RunnerClusterProps {
 func (p RunnerClusterProps) Validate() error {
 	var l problem.List
 	l.Choices(p)
+	l.Secrets(p)
 	l.Match("ClusterName", p.ClusterName, clusterName, "at most 255 letters, digits, - and _")
 	l.Match("InstanceRoleName", p.InstanceRoleName, iamName, iamNameRule)
 	l.Match("InstanceProfileName", p.InstanceProfileName, iamName, iamNameRule)

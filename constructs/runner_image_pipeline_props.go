@@ -267,6 +267,7 @@ var (
 func (p RunnerImagePipelineProps) Validate() error {
 	var l problem.List
 	l.Choices(p)
+	l.Secrets(p)
 	if p.Source != nil {
 		l.Under("Source", p.Source.validate())
 	}

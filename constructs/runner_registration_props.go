@@ -207,6 +207,7 @@ var tableName = regexp.MustCompile(`^[A-Za-z0-9_.-]{3,255}$`)
 func (p RunnerRegistrationProps) Validate() error {
 	var l problem.List
 	l.Choices(p)
+	l.Secrets(p)
 	p.validateScope(&l)
 	if !problem.Unresolved(p.GitHubURL) && (!registrationcontract.IsGitHubURL(p.GitHubURL) || !strings.HasPrefix(p.GitHubURL, "https://")) {
 		l.Invalid("GitHubURL", p.GitHubURL, `an https address without a path, such as "https://github.com", "https://my-enterprise.ghe.com" or "https://github.example.com"`)

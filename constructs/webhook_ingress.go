@@ -124,6 +124,7 @@ func (w *WebhookIngress) AddFleet(fleet *RunnerFleet) {
 	w.rules[fleet.props.Name] = rule
 	// A job that is routed to a fleet before its rule is there would start nothing.
 	w.function.Node().DefaultChild().Node().AddDependency(rule)
+	awscdk.Annotations_Of(fleet).AcknowledgeWarning(jsii.String(unroutedFleet), jsii.String("an ingress has the fleet"))
 }
 
 // addScope notes where the runners of a fleet are registered.

@@ -193,6 +193,7 @@ const secretNameRule = "at most 512 letters, digits and / _ + = . @ -"
 func (p WebhookIngressProps) Validate() error {
 	var l problem.List
 	l.Choices(p)
+	l.Secrets(p)
 	if len(p.Owners) == 0 {
 		l.Required("Owners", "the organizations and users whose jobs run here, at least one")
 	}

@@ -17,7 +17,8 @@ func (s system) fleetIn(id string, scope constructs.RunnerScope, label string) *
 		Scope: scope, Cluster: s.cluster, Credential: constructs.GitHubToken(nil),
 	})
 	return constructs.NewRunnerFleet(s.stack, id, &constructs.RunnerFleetProps{
-		Registration: registration, Image: constructs.RegistryImage("registry.example.com/runner:stable"), Labels: []string{label},
+		Registration: registration, Image: constructs.RegistryImage("registry.example.com/runner:stable"),
+		Labels: []string{label},
 	})
 }
 
@@ -35,11 +36,14 @@ func TestWebhookIngress_AddFleet_FailsWhenTheFleetCanGetNoJob(t *testing.T) {
 		want  string
 	}{
 		"a typo in the owner": {
-			"Typo", constructs.WebhookIngressProps{Owners: []string{"my-ogr"}}, constructs.Organization("my-org"),
+			"Typo",
+			constructs.WebhookIngressProps{Owners: []string{"my-ogr"}},
+			constructs.Organization("my-org"),
 			`Owners[0] must be "my-org", ` + inMyOrg + `, got "my-ogr"` + refused,
 		},
 		"patterns without the repository": {
-			"Pattern", constructs.WebhookIngressProps{Owners: []string{"my-org"}, Repositories: []string{"my-org/a", "my-org/b-*"}},
+			"Pattern",
+			constructs.WebhookIngressProps{Owners: []string{"my-org"}, Repositories: []string{"my-org/a", "my-org/b-*"}},
 			constructs.Repository("my-org/app"),
 			`Repositories[0] must be a pattern that matches "my-org/app", ` + inMyOrg + `, got "my-org/a"` + refused + "\n" +
 				`Repositories[1] must be a pattern that matches "my-org/app", ` + inMyOrg + `, got "my-org/b-*"` + refused,

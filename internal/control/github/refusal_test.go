@@ -16,8 +16,8 @@ import (
 	"github.com/ecs-github-runners/ecsrunners/internal/control/github"
 )
 
-// calls are all that a Client asks GitHub, each with the call that is answered.
-var calls = map[string]struct {
+// asked is all that a Client asks GitHub, each with the call that is answered.
+var asked = map[string]struct {
 	on  string // the beginning or the end of the call
 	app bool   // with an App's credential
 	do  func(context.Context, *github.Client) error
@@ -120,8 +120,8 @@ func TestClient_ErrorsHaveWhatGitHubSays(t *testing.T) {
 			503, `{"message":"` + strings.Repeat("é", 500) + `"}`, strings.Repeat("é", 400) + "…", "", github.ErrUnavailable,
 		},
 	} {
-		for asked, call := range calls {
-			t.Run(name+", "+asked, func(t *testing.T) {
+		for what, call := range asked {
+			t.Run(name+", "+what, func(t *testing.T) {
 				t.Parallel()
 				s := newServer(t)
 				s.on(call.on, test.status, map[string]string{"X-GitHub-Request-Id": "C0DE:12:3456:7"}, test.body)
@@ -177,25 +177,39 @@ func TestClient_ALimitIsRecognizedInEveryCall(t *testing.T) {
 		body   string
 		want   time.Duration
 	}{
-		"primary, in the headers": {403, map[string]string{"X-Ratelimit-Remaining": "0", "X-Ratelimit-Reset": resets}, ``,
-			20 * time.Minute},
+		"primary, in the headers": {
+			403,
+			map[string]string{"X-Ratelimit-Remaining": "0", "X-Ratelimit-Reset": resets},
+			``,
+			20 * time.Minute,
+		},
 		"primary, in the text": {403, nil, `{"message":"API rate limit exceeded for installation ID 99."}`, time.Minute},
-		"secondary, in the text": {403, map[string]string{"X-Ratelimit-Remaining": "4000", "X-Ratelimit-Reset": resets},
+		"secondary, in the text": {
+			403,
+			map[string]string{"X-Ratelimit-Remaining": "4000", "X-Ratelimit-Reset": resets},
 			`{"message":"You have exceeded a secondary rate limit. Please wait a few minutes before you try again."}`,
-			time.Minute},
+			time.Minute,
+		},
 		"abuse, in the text": {403, nil, `{"message":"You have triggered an abuse detection mechanism."}`, time.Minute},
 		"too fast": {
 			403, nil,
 			`{"message":"Validation Failed","errors":"was submitted too quickly"}`, time.Minute,
 		},
 		"with a time to wait": {403, map[string]string{"Retry-After": "77"}, `{"message":"Wait."}`, 77 * time.Second},
-		"with a date to wait for": {429, map[string]string{"Retry-After": reset.UTC().Format(http.TimeFormat)},
-			`slow down`, 20 * time.Minute},
-		"429 without more": {429, map[string]string{"X-Ratelimit-Remaining": "9", "X-Ratelimit-Reset": resets}, ``,
-			time.Minute},
+		"with a date to wait for": {
+			429,
+			map[string]string{"Retry-After": reset.UTC().Format(http.TimeFormat)},
+			`slow down`, 20 * time.Minute,
+		},
+		"429 without more": {
+			429,
+			map[string]string{"X-Ratelimit-Remaining": "9", "X-Ratelimit-Reset": resets},
+			``,
+			time.Minute,
+		},
 	} {
-		for asked, call := range calls {
-			t.Run(name+", "+asked, func(t *testing.T) {
+		for what, call := range asked {
+			t.Run(name+", "+what, func(t *testing.T) {
 				t.Parallel()
 				s := newServer(t)
 				s.on(call.on, test.status, test.header, test.body)
