@@ -94,6 +94,7 @@ func (p CodeCommitSourceProps) WithDefaults() CodeCommitSourceProps {
 func (p CodeCommitSourceProps) Validate() error {
 	p = p.WithDefaults()
 	var l problem.List
+	l.Secrets(p)
 	if p.RepositoryName != "" && (!codeCommitName.MatchString(p.RepositoryName) || strings.HasSuffix(p.RepositoryName, ".git")) {
 		l.Invalid("RepositoryName", p.RepositoryName, "at most 100 letters, digits and . _ -, not ending in .git")
 	}
@@ -224,6 +225,7 @@ func (p GitHubSourceProps) WithDefaults() GitHubSourceProps {
 func (p GitHubSourceProps) Validate() error {
 	p = p.WithDefaults()
 	var l problem.List
+	l.Secrets(p)
 	if p.Repository == "" {
 		l.Required("Repository", `the full name of a repository, such as "my-org/runner-image"`)
 	} else if !contract.IsRepositoryName(p.Repository) {

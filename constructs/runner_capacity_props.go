@@ -386,6 +386,7 @@ func (p RunnerCapacityProps) Validate() error {
 	p = p.WithDefaults()
 	var l problem.List
 	l.Choices(p)
+	l.Secrets(p)
 	problem.Range(&l, "MaxInstances", p.MaxInstances, 1, 5000)
 	problem.Range(&l, "MinInstances", p.MinInstances, 0, max(p.MaxInstances, 0))
 	p.validateInstanceTypes(&l)

@@ -102,6 +102,7 @@ func (p RunnerClusterProps) Validate() error {
 	p = p.WithDefaults()
 	var l problem.List
 	l.Choices(p)
+	l.Secrets(p)
 	l.Match("ClusterName", p.ClusterName, clusterName, "at most 255 letters, digits, - and _")
 	l.Match("InstanceRoleName", p.InstanceRoleName, iamName, iamNameRule)
 	l.Match("InstanceProfileName", p.InstanceProfileName, iamName, iamNameRule)

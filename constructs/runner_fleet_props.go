@@ -224,11 +224,14 @@ func (p RunnerFleetProps) WithDefaults() RunnerFleetProps {
 
 var (
 	// https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_RegisterTaskDefinition.html
-	taskFamily    = regexp.MustCompile(`^[A-Za-z0-9_-]{1,255}$`)
+	taskFamily    = regexp.MustCompile(fmt.Sprintf(`^[A-Za-z0-9_-]{1,%d}$`, maxFamily))
 	containerName = taskFamily
 	logGroup      = regexp.MustCompile(`^[A-Za-z0-9._/#-]{1,512}$`)
 	variableName  = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
 )
+
+// maxFamily is the most characters that the family of a task definition may have.
+const maxFamily = 255
 
 // https://docs.github.com/en/actions/hosting-your-own-runners/managing-self-hosted-runners/managing-access-to-self-hosted-runners-using-groups
 const maxRunnerGroupName = 128
@@ -239,6 +242,7 @@ func (p RunnerFleetProps) Validate() error {
 	p = p.WithDefaults()
 	var l problem.List
 	l.Choices(p)
+	l.Secrets(p)
 	if p.Name == "" {
 		l.Required("Name", "part of the names of the fleet's runners")
 	} else if !labels.IsFleetName(p.Name) {

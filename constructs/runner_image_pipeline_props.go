@@ -269,6 +269,7 @@ func (p RunnerImagePipelineProps) Validate() error {
 	p = p.WithDefaults()
 	var l problem.List
 	l.Choices(p)
+	l.Secrets(p)
 	if p.Source != nil {
 		l.Under("Source", p.Source.validate())
 	}

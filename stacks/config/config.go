@@ -334,13 +334,14 @@ var (
 	// https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_CreateStack.html
 	stackName = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9-]{0,127}$`)
 	// https://docs.aws.amazon.com/tag-editor/latest/userguide/best-practices-and-strats.html
-	tagText          = regexp.MustCompile(`^[\p{L}\p{Z}\p{N}_.:/=+@-]+$`)
-	reservedTag      = regexp.MustCompile(`(?i)^aws:`)
-	account          = regexp.MustCompile(`^[0-9]{12}$`)
-	region           = regexp.MustCompile(`^[a-z]{2,4}(-[a-z]+)+-[0-9]+$`)
-	vpcID            = regexp.MustCompile(`^vpc-[0-9a-f]{8,17}$`)
-	subnetID         = regexp.MustCompile(`^subnet-[0-9a-f]{8,17}$`)
-	constructID      = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9]*$`)
+	tagText     = regexp.MustCompile(`^[\p{L}\p{Z}\p{N}_.:/=+@-]+$`)
+	reservedTag = regexp.MustCompile(`(?i)^aws:`)
+	account     = regexp.MustCompile(`^[0-9]{12}$`)
+	region      = regexp.MustCompile(`^[a-z]{2,4}(-[a-z]+)+-[0-9]+$`)
+	vpcID       = regexp.MustCompile(`^vpc-[0-9a-f]{8,17}$`)
+	subnetID    = regexp.MustCompile(`^subnet-[0-9a-f]{8,17}$`)
+	// The path of what has such an id is the value of a tag, of at most 256 characters.
+	constructID      = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9]{0,99}$`)
 	keyARN           = regexp.MustCompile(`^arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:key/[A-Za-z0-9-]+$`)
 	topicARN         = regexp.MustCompile(`^arn:aws[a-z-]*:sns:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_-]{1,256}$`)
 	secretARN        = regexp.MustCompile(`^arn:aws[a-z-]*:secretsmanager:[a-z0-9-]+:[0-9]{12}:secret:[A-Za-z0-9/_+=.@-]+-[A-Za-z0-9]{6}$`)
@@ -370,6 +371,9 @@ func (c Config) Validate() error {
 	l.Under("cluster", c.Cluster.validate())
 	if c.Registration != nil {
 		l.Under("registration", c.Registration.validate())
+	}
+	if c.Webhook != nil && c.Registration != nil {
+		l.Under("webhook", problem.Of(c.Webhook.ValidateFor(c.Registration.Scope)).JSON())
 	}
 	c.validateFleets(&l)
 	return l.Err()
@@ -426,7 +430,7 @@ func (c Cluster) validate() (l problem.List) {
 	for _, id := range slices.Sorted(maps.Keys(c.Capacities)) {
 		capacity := c.Capacities[id]
 		if !constructID.MatchString(id) || slices.Contains(clusterIDs, id) {
-			l.Invalid("capacities", id, "ids of letters and digits that begin with a letter, other than "+problem.Or(clusterIDs))
+			l.Invalid("capacities", id, "ids of at most 100 letters and digits that begin with a letter, other than "+problem.Or(clusterIDs))
 		}
 		path := fmt.Sprintf("capacities[%q]", id)
 		l.Under(path, problem.Of(capacity.Validate()).JSON())
@@ -478,8 +482,11 @@ func (c Config) validateFleets(l *problem.List) {
 	if c.Registration == nil {
 		l.Required("registration", "it registers the runners of the fleets")
 	}
-	if c.Webhook == nil {
+	switch {
+	case c.Webhook == nil:
 		l.Required("webhook", "it starts the tasks of the fleets")
+	case !c.Webhook.AcceptsJobs():
+		l.Invalid("webhook.events", c.Webhook.Events, `a list with workflow_job, or "*": no job reaches a fleet otherwise`)
 	}
 	for i, fleet := range c.Fleets {
 		path := fmt.Sprintf("fleets[%d]", i)

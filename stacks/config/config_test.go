@@ -394,10 +394,16 @@ func TestParse_FailsWithOneLineAProblem(t *testing.T) {
 				`cluster.defaultCapacity.agent.extra["ECS_CLUSTER"] is a variable that ecsrunners writes itself: the ` +
 					`capacity's own cluster`,
 				`cluster.capacities["Arm"].architecture must be x64 or arm64, got "arm"`,
-				`cluster.capacities must be ids of letters and digits that begin with a letter, other than CapacityProviders, ` +
-					`Cluster, DefaultCapacity, InstanceProfile, InstanceRole, SecurityGroup or Vpc, got "a.B"`,
+				`cluster.capacities must be ids of at most 100 letters and digits that begin with a letter, other than ` +
+					`CapacityProviders, Cluster, DefaultCapacity, InstanceProfile, InstanceRole, SecurityGroup or Vpc, got "a.B"`,
 				`cluster.capacities["a.B"].rootVolumeSizeGiB must be 30 to 16384, got 8`,
 			},
+		},
+		"an id that is too long for a tag": {
+			`{"cluster": {"capacities": {"` + strings.Repeat("a", 101) + `": {}}}}`,
+			[]string{`cluster.capacities must be ids of at most 100 letters and digits that begin with a letter, other than ` +
+				`CapacityProviders, Cluster, DefaultCapacity, InstanceProfile, InstanceRole, SecurityGroup or Vpc, got "` +
+				strings.Repeat("a", 101) + `"`},
 		},
 		"no weight anywhere": {
 			`{"cluster": {"defaultCapacity": {"weight": 0}, "capacities": {"Arm": {}}}}`,

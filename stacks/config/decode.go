@@ -17,6 +17,7 @@ import (
 	"github.com/agnivade/levenshtein"
 
 	"github.com/ecs-github-runners/ecsrunners/constructs"
+	"github.com/ecs-github-runners/ecsrunners/internal/contract/credential"
 	"github.com/ecs-github-runners/ecsrunners/internal/enum"
 	"github.com/ecs-github-runners/ecsrunners/internal/problem"
 )
@@ -165,7 +166,7 @@ func decodeScalar(from any, to, def reflect.Value, path string, l *problem.List)
 		switch {
 		case !ok:
 			wrong(l, path, from, "text")
-		case looksSecret(text):
+		case credential.In(text):
 			l.Refused(path, noSecrets)
 		case enum.Is(to.Type()):
 			to.SetString(enum.CDK(text))
@@ -201,7 +202,7 @@ func decodeMap(object map[string]any, to, def reflect.Value, path string, l *pro
 		elementDefault = def.MapIndex(reflect.ValueOf(anyKey).Convert(to.Type().Key()))
 	}
 	for _, key := range slices.Sorted(maps.Keys(object)) {
-		if looksSecret(key) {
+		if credential.In(key) {
 			l.Refused(path, noSecrets)
 			continue
 		}
@@ -243,7 +244,7 @@ func fieldsOf(of reflect.Type) map[string]reflect.StructField {
 var plainKey = regexp.MustCompile(`^[A-Za-z0-9_-]+$`)
 
 func unknown(l *problem.List, path, key string, known []string) {
-	if looksSecret(key) {
+	if credential.In(key) {
 		l.Refused(cmp.Or(path, Key), noSecrets)
 		return
 	}
@@ -270,17 +271,11 @@ func join(path, key string) string { return strings.TrimPrefix(path+"."+key, "."
 // What is said of a secret, which is never repeated itself.
 const noSecrets = "has what looks like a secret: cdk.json is committed and the template is readable; put it into AWS Secrets Manager"
 
-// Tokens of GitHub and AWS, private keys, and addresses with a password.
-// https://docs.github.com/en/authentication/keeping-your-account-and-data-secure/about-authentication-to-github#githubs-token-formats
-var secretPattern = regexp.MustCompile(`gh[pousr]_[A-Za-z0-9]{20,}|github_pat_[A-Za-z0-9_]{20,}|-----BEGIN [A-Z ]*PRIVATE KEY|://[^/\s:@]*:[^/\s@]+@|\bA[KS]IA[A-Z0-9]{16}\b`)
-
-func looksSecret(s string) bool { return secretPattern.MatchString(s) }
-
 // wrong reports a value of the wrong type.
 func wrong(l *problem.List, path string, got any, want string) {
 	switch v := got.(type) {
 	case string:
-		if looksSecret(v) {
+		if credential.In(v) {
 			l.Refused(path, noSecrets)
 			return
 		}
