@@ -185,7 +185,12 @@ func (s *service) asked() []string {
 
 // status returns an answer without a body.
 func status(code int) http.HandlerFunc {
-	return func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(code) }
+	return func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(code)
+		if code >= http.StatusBadRequest {
+			_ = json.NewEncoder(w).Encode(runnercontract.Failure{Error: "the service says no"})
+		}
+	}
 }
 
 // silent never answers.
