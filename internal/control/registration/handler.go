@@ -162,7 +162,7 @@ func answerTo(err error) answer {
 	case errors.Is(err, ErrNotATask):
 		a.text = ErrNotATask.Error() // what is known of tasks is for the log
 		return set(http.StatusForbidden, registrationcontract.OutcomeRefused, 0)
-	case errors.Is(err, ErrNotTheSupervisor):
+	case errors.Is(err, ErrNotTheSupervisor), errors.Is(err, ErrOverrides):
 		return set(http.StatusForbidden, registrationcontract.OutcomeRefused, 0)
 	case errors.Is(err, ErrStarted), errors.Is(err, ErrClaimLost):
 		return set(http.StatusConflict, registrationcontract.OutcomeRefused, 0)

@@ -141,6 +141,14 @@ func (a *api) send(t *testing.T, method, path, body string,
 	return recorder
 }
 
+// said is the error in an answer.
+func said(t *testing.T, answer *httptest.ResponseRecorder) string {
+	t.Helper()
+	var failure runnercontract.Failure
+	require.NoError(t, json.Unmarshal(answer.Body.Bytes(), &failure), answer.Body)
+	return failure.Error
+}
+
 func TestHandler_ATaskFromItsRegistrationToItsRelease(t *testing.T) {
 	t.Parallel()
 	a := newAPI(t)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -26,6 +27,8 @@ import (
 var (
 	// ErrNotATask says that a caller is no task of a fleet.
 	ErrNotATask = errors.New("not a task of this fleet")
+	// ErrOverrides says that a task was started with more than the rule sets.
+	ErrOverrides = errors.New("the task was started with more than a fleet's rule sets")
 	// ErrUnknownTask says that ECS does not know a task yet that may just have begun.
 	ErrUnknownTask = errors.New("ECS does not know the task yet")
 	// ErrECS says that ECS gave no usable answer.
@@ -159,22 +162,12 @@ func (i *Identity) check(task types.Task, fleet registrationcontract.Fleet, id s
 	if aws.ToString(task.LastStatus) == taskStopped || !stopping && aws.ToString(task.DesiredStatus) == taskStopped {
 		return refuse("task %s is stopped", id)
 	}
-	caller := Caller{Fleet: fleet, Task: id}
-	var named string
-	if task.Overrides != nil {
-		for _, container := range task.Overrides.ContainerOverrides {
-			for _, variable := range container.Environment {
-				switch value := aws.ToString(variable.Value); aws.ToString(variable.Name) {
-				case runnercontract.EnvJobID:
-					caller.Job = value
-				case runnercontract.EnvRepository:
-					caller.Repository = value
-				case runnercontract.EnvFleet:
-					named = value
-				}
-			}
-		}
+	set, extra := overridden(task)
+	if len(extra) > 0 {
+		return Caller{}, fmt.Errorf("%w: %s", ErrOverrides, strings.Join(extra, ", "))
 	}
+	caller := Caller{Fleet: fleet, Task: id, Job: set[runnercontract.EnvJobID], Repository: set[runnercontract.EnvRepository]}
+	named := set[runnercontract.EnvFleet]
 	switch {
 	case named != fleet.Name:
 		return refuse("task %s was started for fleet %q, its role is that of %s", id, named, fleet.Name)
@@ -184,6 +177,45 @@ func (i *Identity) check(task types.Task, fleet registrationcontract.Fleet, id s
 		return refuse("task %s was started for repository %q, which is not in %s", id, caller.Repository, i.scope)
 	}
 	return caller, nil
+}
+
+// overridden returns the variables that RunTask has set for a task, and names what it
+// has set besides those of a fleet's rule: a variable such as NODE_OPTIONS or another
+// command runs code of whoever called RunTask in somebody's job.
+func overridden(task types.Task) (variables map[string]string, extra []string) {
+	variables = map[string]string{}
+	note := func(what string, is bool) {
+		if is {
+			extra = append(extra, what)
+		}
+	}
+	note("ECS Exec", task.EnableExecuteCommand)
+	o := task.Overrides
+	if o == nil {
+		return variables, extra
+	}
+	note("cpu", aws.ToString(o.Cpu) != "")
+	note("memory", aws.ToString(o.Memory) != "")
+	note("task role", aws.ToString(o.TaskRoleArn) != "")
+	note("execution role", aws.ToString(o.ExecutionRoleArn) != "")
+	note("ephemeral storage", o.EphemeralStorage != nil)
+	note("inference accelerators", len(o.InferenceAcceleratorOverrides) > 0)
+	owner := "" // ECS lists each container, those without overrides too
+	for _, container := range o.ContainerOverrides {
+		name := aws.ToString(container.Name)
+		note("command of "+name, len(container.Command) > 0)
+		note("cpu of "+name, aws.ToInt32(container.Cpu) != 0)
+		note("memory of "+name, aws.ToInt32(container.Memory) != 0 || aws.ToInt32(container.MemoryReservation) != 0)
+		note("environment files of "+name, len(container.EnvironmentFiles) > 0)
+		note("resources of "+name, len(container.ResourceRequirements) > 0)
+		for _, variable := range container.Environment {
+			key := aws.ToString(variable.Name)
+			_, twice := variables[key]
+			note(fmt.Sprintf("variable %q of %s", key, name), twice || owner != "" && owner != name || !slices.Contains(runnercontract.TaskVariables(), key))
+			variables[key], owner = aws.ToString(variable.Value), name
+		}
+	}
+	return variables, extra
 }
 
 // familyOf is the family in arn:aws:ecs:eu-central-1:111122223333:task-definition/FAMILY:REVISION.
