@@ -173,7 +173,7 @@ func answerTo(err error) answer {
 	case errors.Is(err, github.ErrRefused), errors.Is(err, github.ErrCredential):
 		// Somebody may mend it while the task asks again.
 		return set(http.StatusServiceUnavailable, registrationcontract.OutcomeUnavailable, later)
-	case errors.Is(err, ErrUnknownTask), errors.Is(err, ErrContended), errors.Is(err, ErrBacklog), errors.Is(err, ErrECS), errors.Is(err, github.ErrUnavailable):
+	case errors.Is(err, ErrUnknownTask), errors.Is(err, ErrNotPlaced), errors.Is(err, ErrContended), errors.Is(err, ErrBacklog), errors.Is(err, ErrECS), errors.Is(err, github.ErrUnavailable):
 		return set(http.StatusServiceUnavailable, registrationcontract.OutcomeUnavailable, soon)
 	default: // of the ledger, most likely
 		a.text = "the registration function cannot do its work now"

@@ -61,6 +61,7 @@ func ecsTask(id string, change func(*types.Task, map[string]string)) types.Task 
 		TaskArn: aws.String("arn:aws:ecs:eu-central-1:111122223333:task/runners/" + id), ClusterArn: aws.String(cluster),
 		TaskDefinitionArn: aws.String("arn:aws:ecs:eu-central-1:111122223333:task-definition/linux-family:7"),
 		LastStatus:        aws.String("RUNNING"), DesiredStatus: aws.String("RUNNING"),
+		ContainerInstanceArn: aws.String("arn:aws:ecs:eu-central-1:111122223333:container-instance/runners/1"),
 	}
 	variables := map[string]string{
 		runnercontract.EnvFleet: "linux", runnercontract.EnvJobID: "1",

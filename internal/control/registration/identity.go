@@ -31,6 +31,8 @@ var (
 	ErrOverrides = errors.New("the task was started with more than a fleet's rule sets")
 	// ErrUnknownTask says that ECS does not know a task yet that may just have begun.
 	ErrUnknownTask = errors.New("ECS does not know the task yet")
+	// ErrNotPlaced says that a task has no instance yet, so that nothing of it can ask.
+	ErrNotPlaced = errors.New("the task has no instance yet")
 	// ErrECS says that ECS gave no usable answer.
 	ErrECS = errors.New("ECS is not available")
 )
@@ -42,7 +44,8 @@ const (
 	// maxUnknown bounds what is remembered of callers that ECS does not know.
 	maxUnknown = 1000
 
-	taskStopped = "STOPPED"
+	taskProvisioning = "PROVISIONING"
+	taskStopped      = "STOPPED"
 )
 
 // ECS is what Identity asks ECS. An *ecs.Client does it.
@@ -161,6 +164,9 @@ func (i *Identity) check(task types.Task, fleet registrationcontract.Fleet, id s
 	}
 	if aws.ToString(task.LastStatus) == taskStopped || !stopping && aws.ToString(task.DesiredStatus) == taskStopped {
 		return refuse("task %s is stopped", id)
+	}
+	if aws.ToString(task.LastStatus) == taskProvisioning || aws.ToString(task.ContainerInstanceArn) == "" {
+		return Caller{}, ErrNotPlaced
 	}
 	set, extra := overridden(task)
 	if len(extra) > 0 {

@@ -11,6 +11,32 @@ import (
 	runnercontract "github.com/ecs-github-runners/ecsrunners/internal/contract/runner"
 )
 
+// A task that has no instance cannot ask, so somebody else does. It may be that ECS
+// tells a little late.
+func TestPlacement_ATaskWithoutAnInstanceIsToldToAskAgain(t *testing.T) {
+	t.Parallel()
+	for name, unplaced := range map[string]func(*types.Task, map[string]string){
+		"provisioning": func(task *types.Task, _ map[string]string) { task.LastStatus = aws.String("PROVISIONING") },
+		"no instance":  func(task *types.Task, _ map[string]string) { task.ContainerInstanceArn = nil },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			a := newAPI(t)
+			who := signer("AROALINUX", taskOne)
+			a.ecs.tasks[taskOne] = ecsTask(taskOne, unplaced)
+			answer := a.post(t, "/register", goodBody, who)
+			assert.Equal(t, http.StatusServiceUnavailable, answer.Code)
+			assert.Equal(t, "3", answer.Header().Get("Retry-After"))
+			assert.JSONEq(t, `{"error":"the task has no instance yet"}`, answer.Body.String())
+			assert.Empty(t, a.github.calls)
+			a.ecs.tasks[taskOne] = ecsTask(taskOne, func(task *types.Task, _ map[string]string) {
+				task.LastStatus = aws.String("PENDING") // ECS tells late that it runs
+			})
+			assert.Equal(t, http.StatusOK, a.post(t, "/register", goodBody, who).Code)
+		})
+	}
+}
+
 // Whoever may call RunTask does not get his code into a job by the overrides.
 func TestOverrides_MoreThanTheRuleSetsIsRefused(t *testing.T) {
 	t.Parallel()
