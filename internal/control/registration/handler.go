@@ -164,7 +164,7 @@ func answerTo(err error) answer {
 		return set(http.StatusForbidden, registrationcontract.OutcomeRefused, 0)
 	case errors.Is(err, ErrNotTheSupervisor), errors.Is(err, ErrOverrides):
 		return set(http.StatusForbidden, registrationcontract.OutcomeRefused, 0)
-	case errors.Is(err, ErrStarted), errors.Is(err, ErrClaimLost):
+	case errors.Is(err, ErrStarted), errors.Is(err, ErrUsed), errors.Is(err, ErrClaimLost):
 		return set(http.StatusConflict, registrationcontract.OutcomeRefused, 0)
 	case errors.Is(err, github.ErrBusy):
 		return set(http.StatusConflict, registrationcontract.OutcomeBusy, 0)
