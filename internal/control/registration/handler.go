@@ -25,8 +25,8 @@ import (
 const (
 	// budget is the time a request may take: less than a runner waits for an answer.
 	budget = 25 * time.Second
-	// maxBody is more than the one member of a request takes.
-	maxBody = 4 << 10
+	// maxBody is more than a request takes, of which a session token is most.
+	maxBody = 16 << 10
 
 	// When a task is to ask again: soon where something settles by itself, later where
 	// somebody must do something. It does for ten minutes.
@@ -88,11 +88,7 @@ func (h *Handler) serve(ctx context.Context, w http.ResponseWriter, r *http.Requ
 	if err != nil {
 		return caller, answerTo(err)
 	}
-	signer, ok := functionurl.Caller(r.Context())
-	if !ok {
-		return caller, answerTo(fmt.Errorf("%w: the request is not signed", ErrNotATask))
-	}
-	caller, err = h.Identity.Identify(ctx, signer, r.URL.Path == runnercontract.PathRelease)
+	caller, err = h.identify(ctx, r, request)
 	if err != nil {
 		return caller, answerTo(err)
 	}
@@ -107,13 +103,46 @@ func (h *Handler) serve(ctx context.Context, w http.ResponseWriter, r *http.Requ
 		if err := h.Service.Start(ctx, caller); err != nil {
 			return caller, answerTo(err)
 		}
-		return caller, answer{status: http.StatusNoContent, outcome: registrationcontract.OutcomeStarted}
+		return caller, done(r.URL.Path)
 	default:
 		if err := h.Service.Release(ctx, caller, request.ReleaseToken); err != nil {
 			return caller, answerTo(err)
 		}
-		return caller, answer{status: http.StatusNoContent, outcome: registrationcontract.OutcomeReleased}
+		return caller, done(r.URL.Path)
 	}
+}
+
+// done is the answer to a request for which there is nothing more to say.
+func done(path string) answer {
+	outcome := registrationcontract.OutcomeReleased
+	if path == runnercontract.PathStarted {
+		outcome = registrationcontract.OutcomeStarted
+	}
+	return answer{status: http.StatusNoContent, outcome: outcome}
+}
+
+// identify returns which task asks.
+func (h *Handler) identify(ctx context.Context, r *http.Request, body runnercontract.Request) (caller Caller, err error) {
+	transport, ok := functionurl.Caller(r.Context())
+	if !ok {
+		return caller, fmt.Errorf("%w: the request is not signed", ErrNotATask)
+	}
+	// Past its URL the function can be told any host. A proof for another is refused
+	// all the same, unless the same role is known there, too, and it never is: roles
+	// are made for one registration.
+	claim, err := h.Identity.claimed(transport, body.Proof, r.Host)
+	caller = Caller{Fleet: claim.fleet, Task: claim.task} // for the log, until the rest is known
+	if err != nil {
+		return caller, err
+	}
+	if err := h.Identity.verify(ctx, claim); err != nil {
+		return caller, err
+	}
+	known, err := h.Identity.identify(ctx, claim, r.URL.Path == runnercontract.PathRelease)
+	if err == nil {
+		return known, nil
+	}
+	return caller, err
 }
 
 // parseRequest reports what a request lacks, before anybody asks who sends it.
@@ -162,7 +191,7 @@ func answerTo(err error) answer {
 	case errors.Is(err, ErrNotATask):
 		a.text = ErrNotATask.Error() // what is known of tasks is for the log
 		return set(http.StatusForbidden, registrationcontract.OutcomeRefused, 0)
-	case errors.Is(err, ErrNotTheSupervisor), errors.Is(err, ErrOverrides):
+	case errors.Is(err, ErrNotTheSupervisor), errors.Is(err, ErrProof), errors.Is(err, ErrOverrides):
 		return set(http.StatusForbidden, registrationcontract.OutcomeRefused, 0)
 	case errors.Is(err, ErrStarted), errors.Is(err, ErrUsed), errors.Is(err, ErrClaimLost):
 		return set(http.StatusConflict, registrationcontract.OutcomeRefused, 0)
@@ -173,7 +202,7 @@ func answerTo(err error) answer {
 	case errors.Is(err, github.ErrRefused), errors.Is(err, github.ErrCredential):
 		// Somebody may mend it while the task asks again.
 		return set(http.StatusServiceUnavailable, registrationcontract.OutcomeUnavailable, later)
-	case errors.Is(err, ErrUnknownTask), errors.Is(err, ErrNotPlaced), errors.Is(err, ErrContended), errors.Is(err, ErrBacklog), errors.Is(err, ErrECS), errors.Is(err, github.ErrUnavailable):
+	case errors.Is(err, ErrUnknownTask), errors.Is(err, ErrNotPlaced), errors.Is(err, ErrSTS), errors.Is(err, ErrContended), errors.Is(err, ErrBacklog), errors.Is(err, ErrECS), errors.Is(err, github.ErrUnavailable):
 		return set(http.StatusServiceUnavailable, registrationcontract.OutcomeUnavailable, soon)
 	default: // of the ledger, most likely
 		a.text = "the registration function cannot do its work now"

@@ -56,9 +56,12 @@ type ECS interface {
 // Identity finds out which task calls. It believes AWS and nothing that a caller says
 // of itself: the role, by its unique id, is a fleet's; the name of the role's
 // session is the task's id, because only ECS may assume the role; ECS tells for
-// which job it started the task.
+// which job it started the task. Role and session come from Lambda, which has checked
+// the signature of the request, and again from STS, which checks that of a proof:
+// whoever invokes the function past its URL can claim the former.
 type Identity struct {
 	ecs     ECS
+	proofs  *Proofs
 	clock   clock.Clock
 	cluster arn.ARN
 	scope   registrationcontract.Scope
@@ -69,7 +72,7 @@ type Identity struct {
 }
 
 // NewIdentity returns an Identity for the tasks of a service's fleets.
-func NewIdentity(service registrationcontract.Config, client ECS, clock clock.Clock) (*Identity, error) {
+func NewIdentity(service registrationcontract.Config, client ECS, proofs *Proofs, clock clock.Clock) (*Identity, error) {
 	cluster, err := arn.Parse(service.Cluster)
 	if err != nil || cluster.Service != "ecs" {
 		return nil, env.Invalid(registrationcontract.EnvCluster, service.Cluster, "the ARN of an ECS cluster")
@@ -79,31 +82,65 @@ func NewIdentity(service registrationcontract.Config, client ECS, clock clock.Cl
 		fleets[fleet.RoleID] = fleet
 	}
 	return &Identity{
-		ecs: client, clock: clock, cluster: cluster, scope: service.Scope, fleets: fleets, unknown: map[string]time.Time{},
+		ecs: client, proofs: proofs, clock: clock, cluster: cluster, scope: service.Scope, fleets: fleets, unknown: map[string]time.Time{},
 	}, nil
 }
 
 // taskID is the id of a task, as ECS makes it now.
 var taskID = regexp.MustCompile(`^[0-9a-f]{32}$`)
 
-// Identify returns the task that has signed a request. A task that is asked to
-// stop can no longer get a runner, but give one back: with stopping it is accepted too.
-func (i *Identity) Identify(ctx context.Context, signer events.LambdaFunctionURLRequestContextAuthorizerIAMDescription, stopping bool) (Caller, error) {
-	role, session, ok := strings.Cut(signer.UserID, ":")
+// claim is who somebody says to be, with what is to prove it.
+type claim struct {
+	fleet        registrationcontract.Fleet
+	task         string
+	transport    events.LambdaFunctionURLRequestContextAuthorizerIAMDescription
+	proof        runnercontract.Proof
+	registration string // the host that was called
+}
+
+// claimed returns who a request comes from if what it says of itself is true. It asks
+// nobody, and fails with ErrNotATask or ErrProof.
+func (i *Identity) claimed(transport events.LambdaFunctionURLRequestContextAuthorizerIAMDescription, proof runnercontract.Proof, registration string) (claim, error) {
+	role, session, ok := strings.Cut(transport.UserID, ":")
 	fleet, known := i.fleets[role]
 	switch {
 	case !ok || !known:
-		return Caller{}, fmt.Errorf("%w: no fleet has the caller's role", ErrNotATask)
-	case signer.AccountID != i.cluster.AccountID || signer.CallerID != "" && signer.CallerID != signer.UserID || !i.isRoleSession(signer.UserARN, session):
-		return Caller{}, fmt.Errorf("%w: the caller is of another account, or no session of the role", ErrNotATask)
+		return claim{}, fmt.Errorf("%w: no fleet has the caller's role", ErrNotATask)
+	case transport.AccountID != i.cluster.AccountID || transport.CallerID != "" && transport.CallerID != transport.UserID || !i.isRoleSession(transport.UserARN, session):
+		return claim{}, fmt.Errorf("%w: the caller is of another account, or no session of the role", ErrNotATask)
 	case !taskID.MatchString(session):
-		return Caller{}, fmt.Errorf("%w: the name of the session is no task id", ErrNotATask)
+		return claim{}, fmt.Errorf("%w: the name of the session is no task id", ErrNotATask)
 	}
-	task, err := i.describe(ctx, session)
+	c := claim{fleet, session, transport, proof, registration}
+	if err := i.proofs.check(proof); err != nil {
+		return c, err
+	}
+	if proof.AccessKeyID != transport.AccessKey {
+		return c, fmt.Errorf("%w: it was made with other credentials than the request", ErrProof)
+	}
+	return c, nil
+}
+
+// verify lets STS say who has made the proof of a claim.
+func (i *Identity) verify(ctx context.Context, c claim) error {
+	who, err := i.proofs.signer(ctx, c.proof, c.registration)
+	if err != nil {
+		return err
+	}
+	if who.userID != c.transport.UserID || who.account != c.transport.AccountID || who.arn != c.transport.UserARN {
+		return fmt.Errorf("%w: %s has made it, and %s has sent the request", ErrProof, who.userID, c.transport.UserID)
+	}
+	return nil
+}
+
+// identify returns the task that has proved a claim. A task that is asked to stop can
+// no longer get a runner, but give one back: with stopping it is accepted too.
+func (i *Identity) identify(ctx context.Context, c claim, stopping bool) (Caller, error) {
+	task, err := i.describe(ctx, c.task)
 	if err != nil {
 		return Caller{}, err
 	}
-	return i.check(task, fleet, session, stopping)
+	return i.check(task, c.fleet, c.task, stopping)
 }
 
 // isRoleSession reports whether an ARN is arn:aws:sts::111122223333:assumed-role/NAME/SESSION.

@@ -13,6 +13,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"net/http"
+	"net/url"
 	"strconv"
 	"strings"
 	"sync"
@@ -51,6 +52,9 @@ const (
 
 	// smallSkew is a difference of clocks that signatures allow for.
 	smallSkew = time.Minute
+	// proofUse is how long a proof is sent again: the service remembers it, and need not
+	// ask STS.
+	proofUse = time.Minute
 )
 
 // Clock tells the time and waits.
@@ -81,6 +85,9 @@ type Client struct {
 	mu sync.Mutex
 	// skew is how far the clock of AWS is ahead of ours, zero if by little.
 	skew time.Duration
+	// proof is the last one, made at proofAt.
+	proof   runnercontract.Proof
+	proofAt time.Time
 }
 
 // Register asks for a runner. It fails with ErrNoWork, ErrRefused or
@@ -265,7 +272,15 @@ func (c *Client) now() time.Time {
 
 // request returns a signed request.
 func (c *Client) request(ctx context.Context, path string, token runnercontract.Secret) (*http.Request, error) {
-	body, err := json.Marshal(runnercontract.Request{Contract: runnercontract.Version, ReleaseToken: token})
+	credentials, err := c.Credentials.Retrieve(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("getting the credentials of the task role: %w", err)
+	}
+	proof, err := c.prove(ctx, credentials)
+	if err != nil {
+		return nil, err
+	}
+	body, err := json.Marshal(runnercontract.Request{Contract: runnercontract.Version, Proof: proof, ReleaseToken: token})
 	if err != nil {
 		return nil, fmt.Errorf("encoding the request: %w", err)
 	}
@@ -274,15 +289,44 @@ func (c *Client) request(ctx context.Context, path string, token runnercontract.
 		return nil, fmt.Errorf("making the request: %w", err)
 	}
 	req.Header.Set("Content-Type", "application/json")
-	credentials, err := c.Credentials.Retrieve(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("getting the credentials of the task role: %w", err)
-	}
 	hash := sha256.Sum256(body)
 	if err := v4.NewSigner().SignHTTP(ctx, credentials, req, hex.EncodeToString(hash[:]), service, c.Region, c.now()); err != nil {
 		return nil, fmt.Errorf("signing the request: %w", err)
 	}
 	return req, nil
+}
+
+// prove returns a proof that we have the credentials: a question to STS that we only
+// sign, and that the service lets STS answer.
+func (c *Client) prove(ctx context.Context, credentials aws.Credentials) (runnercontract.Proof, error) {
+	now := c.now()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	same := c.proof.AccessKeyID == credentials.AccessKeyID && c.proof.SessionToken.Reveal() == credentials.SessionToken
+	if age := now.Sub(c.proofAt); same && age >= 0 && age < proofUse {
+		return c.proof, nil
+	}
+	base, err := url.Parse(c.URL)
+	if err != nil {
+		return runnercontract.Proof{}, fmt.Errorf("reading the address of the service: %w", err)
+	}
+	question := runnercontract.IdentityRequest(c.Region, base.Host)
+	signed, _, err := v4.NewSigner().PresignHTTP(ctx, credentials, question, runnercontract.EmptyHash, runnercontract.ProofService, c.Region, now)
+	if err != nil {
+		return runnercontract.Proof{}, fmt.Errorf("signing the proof of identity: %w", err)
+	}
+	question.URL, err = url.Parse(signed)
+	if err != nil {
+		return runnercontract.Proof{}, errors.New("reading the signed proof of identity") // the error quotes it
+	}
+	query := question.URL.Query()
+	c.proofAt, c.proof = now, runnercontract.Proof{
+		AccessKeyID:  credentials.AccessKeyID,
+		SessionToken: runnercontract.Secret(credentials.SessionToken),
+		Date:         query.Get("X-Amz-Date"),
+		Signature:    runnercontract.Secret(query.Get("X-Amz-Signature")),
+	}
+	return c.proof, nil
 }
 
 // backoff returns a random pause below a bound that doubles with each attempt.

@@ -8,12 +8,14 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -41,7 +43,9 @@ func TestRegister_SignsAndStatesTheContract(t *testing.T) {
 
 	assert.Equal(t, http.MethodPost, got.Method)
 	assert.Equal(t, runnercontract.PathRegister, got.URL.Path)
-	assert.JSONEq(t, fmt.Sprintf(`{"contract":%d}`, runnercontract.Version), string(body))
+	var request runnercontract.Request
+	require.NoError(t, json.Unmarshal(body, &request))
+	assert.Equal(t, runnercontract.Version, request.Contract)
 	authorization := got.Header.Get("Authorization")
 	assert.Contains(t, authorization, "AWS4-HMAC-SHA256 Credential=AKID/20260101/eu-west-1/lambda/aws4_request")
 	assert.Contains(t, authorization, "content-type;host")
@@ -56,9 +60,67 @@ func TestRelease_SendsTheToken(t *testing.T) {
 		w.WriteHeader(http.StatusNoContent)
 	})
 	require.NoError(t, client.Release(t.Context(), "t0ken"))
-	assert.JSONEq(t, fmt.Sprintf(`{"contract":%d,"release_token":"t0ken"}`, runnercontract.Version), string(body))
+	assert.Contains(t, string(body), `"release_token":"t0ken"`)
 	require.NoError(t, client.Release(t.Context(), ""))
-	assert.JSONEq(t, fmt.Sprintf(`{"contract":%d}`, runnercontract.Version), string(body))
+	assert.NotContains(t, string(body), "release_token")
+}
+
+// Each request has a proof that its sender has the credentials. It is made for this
+// registration, without a call, and sent again for a minute.
+func TestProof_IsThatOfTheCredentials(t *testing.T) {
+	t.Parallel()
+	var proofs []runnercontract.Proof
+	var host string
+	client, clock := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		var body runnercontract.Request
+		assert.NoError(t, json.NewDecoder(r.Body).Decode(&body))
+		proofs, host = append(proofs, body.Proof), r.Host
+		w.WriteHeader(http.StatusNoContent)
+	})
+	key := "ASIAKEY0000000000000"
+	client.Credentials = aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
+		return aws.Credentials{AccessKeyID: key, SecretAccessKey: "key", SessionToken: "token"}, nil
+	})
+	send := func(path string) runnercontract.Proof {
+		t.Helper()
+		require.NoError(t, call(t.Context(), client, path))
+		return proofs[len(proofs)-1]
+	}
+	first := send(runnercontract.PathStarted)
+	signed, _, err := v4.NewSigner().PresignHTTP(t.Context(), aws.Credentials{
+		AccessKeyID: key, SecretAccessKey: "key", SessionToken: "token",
+	}, runnercontract.IdentityRequest("eu-west-1", host), runnercontract.EmptyHash, "sts", "eu-west-1", epoch)
+	require.NoError(t, err)
+	want, err := url.Parse(signed)
+	require.NoError(t, err)
+	assert.Equal(t, want.Query(), first.Request("eu-west-1", host).URL.Query(), "the service makes another request of it")
+	at, ok := first.SignedAt()
+	assert.True(t, ok)
+	assert.Equal(t, epoch, at)
+
+	clock.After(59 * time.Second)
+	assert.Equal(t, first, send(runnercontract.PathRelease))
+	clock.After(time.Second)
+	second := send(runnercontract.PathRelease)
+	assert.Equal(t, "20260101T000100Z", second.Date)
+	key = "ASIAKEY0000000000001"
+	assert.Equal(t, key, send(runnercontract.PathRelease).AccessKeyID, "a proof of credentials that are not in use any more")
+}
+
+// The proof is made with the time of AWS, too.
+func TestProof_HasTheTimeOfTheAnswers(t *testing.T) {
+	t.Parallel()
+	var dates []string
+	client, _ := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		var body runnercontract.Request
+		assert.NoError(t, json.NewDecoder(r.Body).Decode(&body))
+		dates = append(dates, body.Proof.Date)
+		w.Header().Set("Date", epoch.Add(time.Hour).Format(http.TimeFormat))
+		w.WriteHeader(http.StatusNoContent)
+	})
+	require.NoError(t, client.Started(t.Context()))
+	require.NoError(t, client.Started(t.Context()))
+	assert.Equal(t, []string{"20260101T000000Z", "20260101T010000Z"}, dates)
 }
 
 func TestAnswers(t *testing.T) {
@@ -354,8 +416,9 @@ func TestRequests_AreTheSameEachTime(t *testing.T) {
 		w.WriteHeader(status)
 	})
 	require.NoError(t, client.Started(t.Context()))
-	want := runnercontract.Request{Contract: runnercontract.Version}
-	assert.Equal(t, []runnercontract.Request{want, want, want}, bodies)
+	require.Len(t, bodies, 3)
+	assert.NotEmpty(t, bodies[0].Proof.Signature)
+	assert.Equal(t, []runnercontract.Request{bodies[0], bodies[0], bodies[0]}, bodies)
 }
 
 func call(ctx context.Context, c *registration.Client, path string) error {
