@@ -141,7 +141,7 @@ const (
 	RegistrationNoWork      RegistrationOutcome = "no_work"     // 204: the fleet has no open job
 	RegistrationBusy        RegistrationOutcome = "busy"        // 409: the runner has a job
 	RegistrationRefused     RegistrationOutcome = "refused"     // 400 to 426: asking again is of no use
-	RegistrationThrottled   RegistrationOutcome = "throttled"   // 429: GitHub's rate limit
+	RegistrationThrottled   RegistrationOutcome = "throttled"   // 429: GitHub's rate limit, or a task that asks too often
 	RegistrationUnavailable RegistrationOutcome = "unavailable" // 503: the task asks again
 	RegistrationFailed      RegistrationOutcome = "failed"      // 500: a defect of the program
 )

@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"runtime/debug"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/ecs-github-runners/ecsrunners/internal/contract"
@@ -42,6 +43,12 @@ var (
 	ErrContract = errors.New("contract version does not fit")
 )
 
+// TooManyError says that a task asks more often than it has reason to.
+type TooManyError struct{ RetryAfter time.Duration }
+
+// Error implements error.
+func (*TooManyError) Error() string { return "the task asks too often" }
+
 // Handler is the registration API.
 type Handler struct {
 	Identity *Identity
@@ -52,6 +59,9 @@ type Handler struct {
 	// Remaining tells what is left of GitHub's rate limit, and false if that is not
 	// known.
 	Remaining func() (int, bool)
+
+	once sync.Once
+	gate *gate
 }
 
 // answer is what becomes of a request.
@@ -88,9 +98,12 @@ func (h *Handler) serve(ctx context.Context, w http.ResponseWriter, r *http.Requ
 	if err != nil {
 		return caller, answerTo(err)
 	}
-	caller, err = h.identify(ctx, r, request)
+	caller, settled, err := h.identify(ctx, r, request)
 	if err != nil {
 		return caller, answerTo(err)
+	}
+	if settled {
+		return caller, done(r.URL.Path)
 	}
 	switch r.URL.Path {
 	case runnercontract.PathRegister:
@@ -121,11 +134,14 @@ func done(path string) answer {
 	return answer{status: http.StatusNoContent, outcome: outcome}
 }
 
-// identify returns which task asks.
-func (h *Handler) identify(ctx context.Context, r *http.Request, body runnercontract.Request) (caller Caller, err error) {
+// identify returns which task asks, or true if the request needs no answer but the
+// plainest. What costs nothing comes first, and what others must share last: STS and
+// ECS limit the calls of an account, and a job could use them up by asking in a loop.
+func (h *Handler) identify(ctx context.Context, r *http.Request, body runnercontract.Request) (caller Caller, settled bool, err error) {
+	h.once.Do(func() { h.gate = newGate() })
 	transport, ok := functionurl.Caller(r.Context())
 	if !ok {
-		return caller, fmt.Errorf("%w: the request is not signed", ErrNotATask)
+		return caller, false, fmt.Errorf("%w: the request is not signed", ErrNotATask)
 	}
 	// Past its URL the function can be told any host. A proof for another is refused
 	// all the same, unless the same role is known there, too, and it never is: roles
@@ -133,16 +149,31 @@ func (h *Handler) identify(ctx context.Context, r *http.Request, body runnercont
 	claim, err := h.Identity.claimed(transport, body.Proof, r.Host)
 	caller = Caller{Fleet: claim.fleet, Task: claim.task} // for the log, until the rest is known
 	if err != nil {
-		return caller, err
+		return caller, false, err
+	}
+	now := h.Clock.Now()
+	asked := request{claim.sender(), r.URL.Path}
+	if err, found := h.gate.refused.get(asked, now); found {
+		return caller, false, err
+	}
+	if wait := h.gate.take(asked.sender, now); wait > 0 {
+		return caller, false, &TooManyError{wait}
+	}
+	if settled, err := h.Service.settled(ctx, r.URL.Path, claim.task, body.ReleaseToken); err != nil || settled {
+		return caller, settled, err
 	}
 	if err := h.Identity.verify(ctx, claim); err != nil {
-		return caller, err
+		return caller, false, err
 	}
 	known, err := h.Identity.identify(ctx, claim, r.URL.Path == runnercontract.PathRelease)
 	if err == nil {
-		return known, nil
+		return known, false, nil
 	}
-	return caller, err
+	// Only who has proved to be the sender can have it refused.
+	if errors.Is(err, ErrNotATask) || errors.Is(err, ErrOverrides) {
+		h.gate.refused.put(asked, err, now, now.Add(rememberedFor))
+	}
+	return caller, false, err
 }
 
 // parseRequest reports what a request lacks, before anybody asks who sends it.
@@ -173,6 +204,7 @@ func parseRequest(w http.ResponseWriter, r *http.Request) (runnercontract.Reques
 func answerTo(err error) answer {
 	a := answer{err: err, text: err.Error()}
 	var limit *github.LimitError
+	var often *TooManyError
 	set := func(status int, outcome registrationcontract.Outcome, retry time.Duration) answer {
 		a.status, a.outcome, a.retry = status, outcome, retry
 		return a
@@ -197,6 +229,8 @@ func answerTo(err error) answer {
 		return set(http.StatusConflict, registrationcontract.OutcomeRefused, 0)
 	case errors.Is(err, github.ErrBusy):
 		return set(http.StatusConflict, registrationcontract.OutcomeBusy, 0)
+	case errors.As(err, &often):
+		return set(http.StatusTooManyRequests, registrationcontract.OutcomeThrottled, often.RetryAfter)
 	case errors.As(err, &limit):
 		return set(http.StatusTooManyRequests, registrationcontract.OutcomeThrottled, limit.RetryAfter)
 	case errors.Is(err, github.ErrRefused), errors.Is(err, github.ErrCredential):

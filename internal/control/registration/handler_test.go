@@ -377,6 +377,7 @@ func TestHandler_AYoungTaskThatECSDoesNotKnowYetIsAskedToComeAgain(t *testing.T)
 	a.clock.set(start.Add(time.Minute))
 	assert.Equal(t, http.StatusForbidden, a.post(t, "/register", goodBody, who).Code)
 	a.ecs.tasks[taskOne] = ecsTask(taskOne, nil)
+	a.clock.set(start.Add(2 * time.Minute)) // a refusal is remembered for a minute
 	assert.Equal(t, http.StatusOK, a.post(t, "/register", goodBody, who).Code)
 	a.ecs.err = errors.New("throttled")
 	answer := a.post(t, "/started", goodBody, who)

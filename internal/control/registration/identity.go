@@ -121,6 +121,9 @@ func (i *Identity) claimed(transport events.LambdaFunctionURLRequestContextAutho
 	return c, nil
 }
 
+// sender is whose requests are counted together.
+func (c claim) sender() sender { return sender{c.task, c.proof.AccessKeyID} }
+
 // verify lets STS say who has made the proof of a claim.
 func (i *Identity) verify(ctx context.Context, c claim) error {
 	who, err := i.proofs.signer(ctx, c.proof, c.registration)

@@ -66,3 +66,11 @@ func (m *memory[K, V]) keep(key K, value V, now, until time.Time) {
 	}
 	m.kept[key] = remembered[V]{value, until}
 }
+
+// update replaces a value by what change makes of it.
+func (m *memory[K, V]) update(key K, now time.Time, change func(value V, found bool) (V, time.Time)) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	value, until := change(m.find(key, now))
+	m.keep(key, value, now, until)
+}

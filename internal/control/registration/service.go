@@ -174,6 +174,24 @@ func releasable(task ledger.Task, token runnercontract.Secret) error {
 	return nil
 }
 
+// settled reports whether there is nothing to do for a request, or why it is refused,
+// by what the ledger has of the task and without asking anybody else. It is for
+// callers that have not proved who they are: it changes nothing.
+func (s *Service) settled(ctx context.Context, path, id string, token runnercontract.Secret) (bool, error) {
+	task, err := s.Ledger.Task(ctx, id)
+	if err != nil {
+		return false, err
+	}
+	switch path {
+	case runnercontract.PathRegister:
+		return false, registrable(task)
+	case runnercontract.PathStarted:
+		return task.Started, startable(task)
+	default:
+		return task.Job == "", releasable(task, token)
+	}
+}
+
 // undo takes back what an earlier request of the task has done: its runner, which
 // nobody may have seen, and its claim. A runner that had an id and is gone has been
 // used, and the task gets no other. It is not gone if it was removed by us.
