@@ -28,8 +28,9 @@ import (
 // in which the function keeps who works on which job, and the credential for
 // GitHub, which nothing but the function can read.
 //
-// A task proves who it is by its role and the name of its session, both of which
-// AWS vouches for. It gets a just-in-time configuration: a runner that takes one
+// A task proves who it is by its role and the name of its session. AWS vouches for
+// both twice: Lambda, which checks the signature of the request, and STS, which
+// answers a request that the task has presigned. It gets a just-in-time configuration: a runner that takes one
 // job.
 type RunnerRegistration struct {
 	constructs.Construct // filled by NewConstruct_Override

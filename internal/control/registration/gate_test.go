@@ -127,7 +127,8 @@ func TestLoop_ATaskIsBounded(t *testing.T) {
 		"another task is held back")
 	for n := range 100 {
 		a.clock.set(start.Add(time.Duration(n+1) * 2 * time.Second))
-		assert.Equal(t, http.StatusServiceUnavailable, a.post(t, "/register", goodBody, who).Code, "as often as a supervisor asks")
+		assert.Equal(t, http.StatusServiceUnavailable, a.post(t, "/register", goodBody, who).Code,
+			"as often as a supervisor asks")
 	}
 }
 

@@ -130,7 +130,7 @@ func (i *Identity) verify(ctx context.Context, c claim) error {
 	if err != nil {
 		return err
 	}
-	if who.userID != c.transport.UserID || who.account != c.transport.AccountID || who.arn != c.transport.UserARN {
+	if who.userID != c.transport.UserID || who.account != c.transport.AccountID {
 		return fmt.Errorf("%w: %s has made it, and %s has sent the request", ErrProof, who.userID, c.transport.UserID)
 	}
 	return nil
@@ -245,7 +245,6 @@ func overridden(task types.Task) (variables map[string]string, extra []string) {
 	note("task role", aws.ToString(o.TaskRoleArn) != "")
 	note("execution role", aws.ToString(o.ExecutionRoleArn) != "")
 	note("ephemeral storage", o.EphemeralStorage != nil)
-	note("inference accelerators", len(o.InferenceAcceleratorOverrides) > 0)
 	owner := "" // ECS lists each container, those without overrides too
 	for _, container := range o.ContainerOverrides {
 		name := aws.ToString(container.Name)

@@ -47,7 +47,9 @@ func TestOverrides_MoreThanTheRuleSetsIsRefused(t *testing.T) {
 	}{
 		"another variable": {func(task *types.Task) {
 			c := first(task)
-			c.Environment = append(c.Environment, types.KeyValuePair{Name: aws.String("NODE_OPTIONS"), Value: aws.String("-r /x")})
+			c.Environment = append(c.Environment, types.KeyValuePair{
+				Name: aws.String("NODE_OPTIONS"), Value: aws.String("-r /x"),
+			})
 		}, `variable "NODE_OPTIONS" of runner`},
 		"a variable of the task definition": {func(task *types.Task) {
 			c := first(task)
@@ -77,7 +79,6 @@ func TestOverrides_MoreThanTheRuleSetsIsRefused(t *testing.T) {
 		"its role":          {func(task *types.Task) { task.Overrides.TaskRoleArn = aws.String("arn:x") }, "task role"},
 		"its agent's role":  {func(task *types.Task) { task.Overrides.ExecutionRoleArn = aws.String("arn:x") }, "execution role"},
 		"its storage":       {func(task *types.Task) { task.Overrides.EphemeralStorage = &types.EphemeralStorage{} }, "storage"},
-		"its accelerators":  {accelerators, "inference accelerators"},
 		"a shell, ECS Exec": {func(task *types.Task) { task.EnableExecuteCommand = true }, "ECS Exec"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -101,10 +102,6 @@ func sidecar(task *types.Task) *types.ContainerOverride {
 	return &o.ContainerOverrides[len(o.ContainerOverrides)-1]
 }
 
-func accelerators(task *types.Task) {
-	task.Overrides.InferenceAcceleratorOverrides = []types.InferenceAcceleratorOverride{{}}
-}
-
 // ECS lists containers without overrides, and members that are empty.
 func TestOverrides_ThoseOfTheRuleAreAccepted(t *testing.T) {
 	t.Parallel()
@@ -113,7 +110,6 @@ func TestOverrides_ThoseOfTheRuleAreAccepted(t *testing.T) {
 		v[runnercontract.EnvAttempt], v[runnercontract.EnvDeliveryID] = "1", "72d3162e"
 	})
 	sidecar(&task).Command = []string{}
-	task.Overrides.InferenceAcceleratorOverrides = []types.InferenceAcceleratorOverride{}
 	a.ecs.tasks[taskOne] = task
 	answer := a.post(t, "/register", goodBody, signer("AROALINUX", taskOne))
 	assert.Equal(t, http.StatusOK, answer.Code, answer.Body)

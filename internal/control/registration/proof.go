@@ -36,7 +36,7 @@ const (
 )
 
 // signer is who has signed a request, as STS tells.
-type signer struct{ account, arn, userID string }
+type signer struct{ account, userID string }
 
 // verdict is what STS has said of a proof.
 type verdict struct {
@@ -121,7 +121,6 @@ func (p *Proofs) signer(ctx context.Context, proof runnercontract.Proof, registr
 type stsAnswer struct {
 	XMLName xml.Name
 	Result  struct {
-		ARN     string `xml:"Arn"`
 		UserID  string `xml:"UserId"`
 		Account string `xml:"Account"`
 	} `xml:"GetCallerIdentityResult"`
@@ -153,7 +152,7 @@ func (p *Proofs) ask(ctx context.Context, r *http.Request) (signer, error) {
 	parsed := xml.Unmarshal(body, &answer)
 	switch {
 	case response.StatusCode == http.StatusOK && parsed == nil && answer.XMLName.Local == "GetCallerIdentityResponse" && answer.Result.UserID != "":
-		return signer{account: answer.Result.Account, arn: answer.Result.ARN, userID: answer.Result.UserID}, nil
+		return signer{account: answer.Result.Account, userID: answer.Result.UserID}, nil
 	case response.StatusCode < 400 || response.StatusCode >= 500 || parsed != nil || answer.Error.Code == "" || busy(response.StatusCode, answer.Error.Code):
 		return signer{}, fmt.Errorf("%w: it answers %s%s", ErrSTS, response.Status, quoted(answer))
 	default:

@@ -88,7 +88,7 @@ func (a *api) proven(t *testing.T, body string,
 // with adds a proof to a body.
 func with(t *testing.T, body string, proof runnercontract.Proof) string {
 	t.Helper()
-	encoded, err := json.Marshal(proof)
+	encoded, err := json.Marshal(proof) //nolint:gosec // the service is to get it
 	require.NoError(t, err)
 	return strings.TrimSuffix(body, "}") + `,"proof":` + string(encoded) + "}"
 }
@@ -281,7 +281,8 @@ func TestProof_STSThatDoesNotAnswer(t *testing.T) {
 	failure := func(status int, code, message string) http.HandlerFunc {
 		return func(w http.ResponseWriter, _ *http.Request) {
 			w.WriteHeader(status)
-			_, _ = fmt.Fprintf(w, "<ErrorResponse><Error><Code>%s</Code><Message>%s</Message></Error></ErrorResponse>", code, message)
+			_, _ = fmt.Fprintf(w, "<ErrorResponse><Error><Code>%s</Code><Message>%s</Message></Error></ErrorResponse>",
+				code, message)
 		}
 	}
 	for name, test := range map[string]struct {
@@ -293,7 +294,7 @@ func TestProof_STSThatDoesNotAnswer(t *testing.T) {
 		"throttled":        {failure(400, "Throttling", "Rate exceeded"), http.StatusServiceUnavailable, "Rate exceeded"},
 		"too many":         {failure(429, "TooMany", ""), http.StatusServiceUnavailable, "429"},
 		"not active":       {failure(403, "RegionDisabledException", "STS is not activated"), 503, "STS is not activated"},
-		"a page":           {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(403) }, 503, "403 Forbidden"},
+		"a page":           {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusForbidden) }, 503, "403 Forbidden"},
 		"another answer":   {func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("<a/>")) }, 503, "200 OK"},
 		"a redirect":       {http.RedirectHandler("https://mallory.example/", http.StatusFound).ServeHTTP, 503, "302 Found"},
 		"an expired token": {failure(403, "ExpiredToken", "It has expired"), http.StatusForbidden, "ExpiredToken: It has expired"},

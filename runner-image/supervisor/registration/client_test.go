@@ -104,7 +104,7 @@ func TestProof_IsThatOfTheCredentials(t *testing.T) {
 	second := send(runnercontract.PathRelease)
 	assert.Equal(t, "20260101T000100Z", second.Date)
 	key = "ASIAKEY0000000000001"
-	assert.Equal(t, key, send(runnercontract.PathRelease).AccessKeyID, "a proof of credentials that are not in use any more")
+	assert.Equal(t, key, send(runnercontract.PathRelease).AccessKeyID, "a proof of earlier credentials")
 }
 
 // The proof is made with the time of AWS, too.
