@@ -143,9 +143,9 @@ func (h *Handler) identify(ctx context.Context, r *http.Request, body runnercont
 	if !ok {
 		return caller, false, fmt.Errorf("%w: the request is not signed", ErrNotATask)
 	}
-	// Past its URL the function can be told any host. A proof for another is refused
-	// all the same, unless the same role is known there, too, and it never is: roles
-	// are made for one registration.
+	// Past its URL the function can be told any host. That gains nothing: a role is made
+	// for one registration, and a task that an override makes sign for another host is
+	// refused for the override.
 	claim, err := h.Identity.claimed(transport, body.Proof, r.Host)
 	caller = Caller{Fleet: claim.fleet, Task: claim.task} // for the log, until the rest is known
 	if err != nil {

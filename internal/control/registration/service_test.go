@@ -620,6 +620,10 @@ func TestRegister_ARunnerThatIsGoneBeforeItsStart_IsUsed(t *testing.T) {
 			w := newWorld()
 			w.github.queue("1", "linux")
 			w.github.queue("2", "linux")
+			job := ledger.Job{ // to be had
+				ID: "2", Fleet: "linux", Repository: "octo/app", Labels: []string{"linux"}, State: ledger.Open, QueuedAt: start,
+			}
+			require.NoError(t, w.ledger.Write(t.Context(), start, &job, nil))
 			granted, _ := w.mustRegister(t, task("1"))
 			w.github.online(granted.RunnerID)
 			w.github.give(t, "1", granted.RunnerID)
@@ -634,8 +638,8 @@ func TestRegister_ARunnerThatIsGoneBeforeItsStart_IsUsed(t *testing.T) {
 				require.ErrorIs(t, err, registration.ErrNoWork)
 			}
 			assert.Empty(t, w.github.names(), "a task whose runner was used got another")
-			_, job := w.mustRegister(t, task("2"))
-			assert.Equal(t, "2", job)
+			_, claimed := w.mustRegister(t, task("2"))
+			assert.Equal(t, "2", claimed)
 		})
 	}
 }
