@@ -19,7 +19,7 @@ import (
 // task. The registration believes two things of a call: that AWS has checked the
 // role, which holds only for calls through its URL, and that the name of the
 // session is the id of a task, which holds only while nobody but ECS can assume
-// the role.
+// the role. For the first there is a second line: each call needs a proof, too.
 type identityValidation struct{ registration *RunnerRegistration }
 
 // Validate implements constructs.IValidation.

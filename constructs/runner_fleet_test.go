@@ -132,7 +132,7 @@ func TestRunnerFleet_ByDefaultRunsOneUnprivilegedJobAnInstance(t *testing.T) {
 		{"Secrets", nil, "nothing here needs a secret"},
 	})
 	assert.Equal(t, map[string]string{
-		runnercontract.EnvContract:           "1",
+		runnercontract.EnvContract:           "2",
 		runnercontract.EnvRegistrationURL:    fmt.Sprint(resolved(s.stack, s.registration.URL())),
 		runnercontract.EnvRegistrationRegion: fmt.Sprint(resolved(s.stack, s.stack.Region())),
 		runnercontract.EnvIdleTimeout:        "5m0s",

@@ -31,8 +31,9 @@ import (
 // in which the function keeps who works on which job, and the credential for
 // GitHub, which nothing but the function can read.
 //
-// A task proves who it is by its role and the name of its session, both of which
-// AWS vouches for. It gets a just-in-time configuration: a runner that takes one
+// A task proves who it is by its role and the name of its session. AWS vouches for
+// both twice: Lambda, which checks the signature of the request, and STS, which
+// answers a request that the task has presigned. It gets a just-in-time configuration: a runner that takes one
 // job.
 type RunnerRegistration struct {
 	constructs.Construct // filled by NewConstruct_Override
@@ -148,7 +149,7 @@ var (
 	RegistrationNoWork      = RegistrationOutcome{"no_work"}     // 204: the fleet has no open job
 	RegistrationBusy        = RegistrationOutcome{"busy"}        // 409: the runner has a job
 	RegistrationRefused     = RegistrationOutcome{"refused"}     // 400 to 426: asking again is of no use
-	RegistrationThrottled   = RegistrationOutcome{"throttled"}   // 429: GitHub's rate limit
+	RegistrationThrottled   = RegistrationOutcome{"throttled"}   // 429: GitHub's rate limit, or a task that asks too often
 	RegistrationUnavailable = RegistrationOutcome{"unavailable"} // 503: the task asks again
 	RegistrationFailed      = RegistrationOutcome{"failed"}      // 500: a defect of the program
 )

@@ -65,12 +65,16 @@ func newHandler(ctx context.Context, lookup func(string) (string, bool), stdout 
 		return nil, err
 	}
 	var system clock.System
-	identity, err := registration.NewIdentity(service, ecs.NewFromConfig(aws), system)
+	proofs, err := registration.NewProofs(aws.Region, stsEndpoint(lookup), outbound(), system)
+	if err != nil {
+		return nil, err
+	}
+	identity, err := registration.NewIdentity(service, ecs.NewFromConfig(aws), proofs, system)
 	if err != nil {
 		return nil, err
 	}
 	secret := secrets.New(secretsmanager.NewFromConfig(aws), service.CredentialID, credentialTTL, system)
-	client, err := github.New(service.GitHubURL, service.Scope, secret, gitHubTransport(), system)
+	client, err := github.New(service.GitHubURL, service.Scope, secret, outbound(), system)
 	if err != nil {
 		return nil, err
 	}
@@ -116,8 +120,19 @@ func checkFleets(fleets []registrationcontract.Fleet) error {
 	return nil
 }
 
-// gitHubTransport leaves GitHub less time than a request has.
-func gitHubTransport() http.RoundTripper {
+// stsEndpoint is where STS is reached if not at its own address: what the SDKs read,
+// too. Nobody but who configures the function can set it.
+func stsEndpoint(lookup func(string) (string, bool)) string {
+	for _, name := range []string{"AWS_ENDPOINT_URL_STS", "AWS_ENDPOINT_URL"} {
+		if endpoint, _ := lookup(name); endpoint != "" {
+			return endpoint
+		}
+	}
+	return ""
+}
+
+// outbound leaves GitHub and STS less time than a request has.
+func outbound() http.RoundTripper {
 	return &http.Transport{
 		Proxy:                 http.ProxyFromEnvironment,
 		DialContext:           (&net.Dialer{Timeout: 3 * time.Second}).DialContext,

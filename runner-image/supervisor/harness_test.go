@@ -12,6 +12,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -185,7 +186,12 @@ func (s *service) asked() []string {
 
 // status returns an answer without a body.
 func status(code int) http.HandlerFunc {
-	return func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(code) }
+	return func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(code)
+		if code >= http.StatusBadRequest {
+			_ = json.NewEncoder(w).Encode(runnercontract.Failure{Error: "the service says no"})
+		}
+	}
 }
 
 // silent never answers.
@@ -224,7 +230,7 @@ func newContainer(t *testing.T, script string, s *service) *container {
 		env: map[string]string{
 			"FAKE_LISTENER":                      script,
 			"AWS_CONTAINER_CREDENTIALS_FULL_URI": s.URL + "/credentials",
-			runnercontract.EnvContract:           "1",
+			runnercontract.EnvContract:           strconv.Itoa(runnercontract.Version),
 			runnercontract.EnvRegistrationURL:    s.URL,
 			runnercontract.EnvRegistrationRegion: "eu-west-1",
 			runnercontract.EnvFleet:              "linux",

@@ -427,7 +427,7 @@ func TestMisconfigured_NotRoot(t *testing.T) {
 
 func TestMisconfigured_OtherContract(t *testing.T) {
 	t.Parallel()
-	e := newContainer(t, "", newService(t, nil)).with(runnercontract.EnvContract, "2").run()
+	e := newContainer(t, "", newService(t, nil)).with(runnercontract.EnvContract, "1").run()
 	assert.Equal(t, runnercontract.ExitMisconfigured, e.ExitCode)
 	assert.Contains(t, e.Detail, "rebuild the image")
 }

@@ -14,6 +14,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -54,7 +55,7 @@ const (
 )
 
 var keys = aws.Credentials{
-	AccessKeyID: "ASIAENDTOEND", SecretAccessKey: "end-to-end-key",
+	AccessKeyID: "ASIAENDTOENDEXAMPLE0", SecretAccessKey: "end-to-end-key",
 	SessionToken: "end-to-end-session",
 }
 
@@ -81,10 +82,13 @@ type system struct {
 	tasks      []string // their ARNs
 	ledgers    []string // their names
 	tokens     []string // with which supervisors give their runners back
+	proofs     []string // the signatures of those that tasks have sent
 
 	folder       string
 	registration *lambdatest.Runtime
 	front        *httptest.Server
+	sts          *lambdatest.STS
+	stsServer    *httptest.Server
 }
 
 // output is what the functions write.
@@ -134,9 +138,10 @@ func TestOneJob(t *testing.T) {
 		// ECS does not know yet that the task has ended, and the job has taken the
 		// credentials of the task's role along.
 		s.enqueue("29679449527")
-		status, _ := s.call(ctx, runnercontract.PathRelease, task, keys, `{"contract":1}`, `{"contract":1}`)
+		proven := s.proven(ctx, task)
+		status, _ := s.call(ctx, runnercontract.PathRelease, task, keys, proven, proven)
 		assert.Equal(t, http.StatusForbidden, status, "a job gives its runner back")
-		status, answer := s.call(ctx, runnercontract.PathRegister, task, keys, `{"contract":1}`, `{"contract":1}`)
+		status, answer := s.call(ctx, runnercontract.PathRegister, task, keys, proven, proven)
 		assert.Equal(t, http.StatusConflict, status, "a job has its task registered for another job: %s", answer)
 		s.github.set(func() { delete(s.github.jobs, "29679449527") })
 	})
@@ -209,12 +214,44 @@ func TestOneJob(t *testing.T) {
 		s.receive(ctx)
 		forged := keys
 		forged.SecretAccessKey = "another key"
-		status, _ := s.call(ctx, runnercontract.PathRegister, task, forged, `{"contract":1}`, `{"contract":1}`)
+		proven := s.proven(ctx, task)
+		status, _ := s.call(ctx, runnercontract.PathRegister, task, forged, proven, proven)
 		assert.Equal(t, http.StatusForbidden, status, "signed with another key")
-		status, _ = s.call(ctx, runnercontract.PathRegister, task, keys, `{"contract":1}`, `{"contract":1,"job":"2"}`)
+		status, _ = s.call(ctx, runnercontract.PathRegister, task, keys, proven, strings.Replace(proven, "{", `{"job":"2",`, 1))
 		assert.Equal(t, http.StatusForbidden, status, "the body was edited after signing")
-		status, _ = s.call(ctx, runnercontract.PathRegister, task, keys, `{"contract":1}`, `{"contract":1}`)
+		status, _ = s.call(ctx, runnercontract.PathRegister, task, keys, proven, proven)
 		assert.Equal(t, http.StatusOK, status)
+	})
+	t.Run("a forged invocation is refused", func(t *testing.T) {
+		s.t = t
+		s.newLedger(ctx)
+		s.enqueue("29679449526")
+		require.Equal(t, 202, s.deliver(ctx, "queued", nextWebhookSecret, "linux"))
+		victim := s.start(ctx, s.event(ctx))
+		another := task{id: strings.Repeat("0", 32)}
+		stolen := keys
+		stolen.SecretAccessKey = "another key"
+		asked := s.sts.Calls()
+		old := s.proof(ctx, victim, keys, s.address())
+		old.Date = time.Now().Add(-6 * time.Minute).UTC().Format(runnercontract.ProofDate)
+		for name, body := range map[string]string{
+			"without a proof":                      s.body(runnercontract.Proof{}),
+			"with an old proof":                    s.body(old),
+			"with that of another task":            s.body(s.proof(ctx, another, keys, s.address())),
+			"with that for another registration":   s.body(s.proof(ctx, victim, keys, "another.lambda-url.eu-central-1.on.aws")),
+			"with a proof signed with another key": s.body(s.proof(ctx, victim, stolen, s.address())),
+		} {
+			status, answer := s.forge(ctx, runnercontract.PathRegister, victim, body)
+			assert.Equal(t, http.StatusForbidden, status, name)
+			assert.Contains(t, answer, "the proof of identity is not valid", name)
+			s.say("forged %s: %d %s", name, status, answer)
+		}
+		assert.Equal(t, 3, s.sts.Calls()-asked, "STS decides on the last three")
+		s.github.set(func() { assert.Empty(t, s.github.runners) })
+		status, answer := s.forge(ctx, runnercontract.PathRegister, victim, `{"contract":1}`)
+		assert.Equal(t, http.StatusUpgradeRequired, status, answer)
+		container := s.launch(ctx, victim, listens)
+		assert.Equal(t, runnercontract.ExitJobRan, container.wait().code, container.output.String())
 	})
 	assert.Contains(t, s.output.String(), `"outcome":"registered"`)
 	t.Run("no credential is where it must not be", func(t *testing.T) {
@@ -241,6 +278,9 @@ func newSystem(ctx context.Context, t *testing.T) *system {
 	s.ecs = ecs.NewFromConfig(cfg, func(o *ecs.Options) { o.BaseEndpoint = &s.proxy })
 	s.front = httptest.NewServer(http.HandlerFunc(s.serveURL))
 	t.Cleanup(s.front.Close)
+	s.sts = &lambdatest.STS{Region: region, Host: "sts." + region + ".amazonaws.com", Now: time.Now, Sessions: s.session}
+	s.stsServer = httptest.NewServer(s.sts)
+	t.Cleanup(s.stsServer.Close)
 	go s.evidence.watch(ctx)
 	s.newBus(ctx)
 	s.newCluster(ctx)
@@ -373,6 +413,8 @@ func (s *system) startFunction(ctx context.Context, name string, environment map
 	t.Cleanup(func() { _ = runtime.Close() })
 	command := exec.CommandContext(ctx, program)
 	command.Env = append(runtime.Environment(name), "AWS_ENDPOINT_URL="+endpoint)
+	// Its own address is in the request all the same.
+	command.Env = append(command.Env, "AWS_ENDPOINT_URL_STS="+s.stsServer.URL)
 	for variable, value := range environment {
 		command.Env = append(command.Env, variable+"="+value)
 	}
@@ -536,6 +578,73 @@ func (s *system) start(ctx context.Context, event map[string]any) task {
 	return started
 }
 
+// session is what STS knows of a task's credentials.
+func (s *system) session(key, token string) (lambdatest.Session, bool) {
+	id, ours := strings.CutPrefix(token, keys.SessionToken)
+	return lambdatest.Session{
+		AccessKeyID: key, SecretAccessKey: keys.SecretAccessKey, SessionToken: token,
+		UserID: roleID + ":" + id, ARN: "arn:aws:sts::123456789012:assumed-role/task-role/" + id, Account: "123456789012",
+	}, ours && key == keys.AccessKeyID
+}
+
+// proof is that of a task, for a registration.
+func (s *system) proof(ctx context.Context, task task, with aws.Credentials, registration string) runnercontract.Proof {
+	with.SessionToken += task.id
+	signed, _, err := v4.NewSigner().PresignHTTP(ctx, with, runnercontract.IdentityRequest(region, registration),
+		runnercontract.EmptyHash, "sts", region, time.Now())
+	require.NoError(s.t, err)
+	u, err := url.Parse(signed)
+	require.NoError(s.t, err)
+	return runnercontract.Proof{
+		AccessKeyID: with.AccessKeyID, SessionToken: runnercontract.Secret(with.SessionToken),
+		Date: u.Query().Get("X-Amz-Date"), Signature: runnercontract.Secret(u.Query().Get("X-Amz-Signature")),
+	}
+}
+
+// body is the body of a request with a proof.
+func (s *system) body(proof runnercontract.Proof) string {
+	encoded, err := json.Marshal(runnercontract.Request{Contract: runnercontract.Version, Proof: proof})
+	require.NoError(s.t, err)
+	return string(encoded)
+}
+
+// proven is the body of a task's request.
+func (s *system) proven(ctx context.Context, task task) string {
+	return s.body(s.proof(ctx, task, keys, s.address()))
+}
+
+// address is the host of the function URL.
+func (s *system) address() string { return strings.TrimPrefix(s.front.URL, "http://") }
+
+// urlEvent is what Lambda makes of a request to the function URL, or what somebody says
+// who invokes the function past it.
+func (s *system) urlEvent(method, path, session, body string) []byte {
+	encoded, err := json.Marshal(map[string]any{
+		"version": "2.0", "rawPath": path, "headers": map[string]string{"content-type": "application/json"},
+		"body": body,
+		"requestContext": map[string]any{
+			"http": map[string]any{"method": method, "path": path}, "domainName": s.address(),
+			"authorizer": map[string]any{"iam": map[string]any{
+				"accountId": "123456789012", "userId": roleID + ":" + session, "callerId": roleID + ":" + session,
+				"userArn": "arn:aws:sts::123456789012:assumed-role/task-role/" + session, "accessKey": keys.AccessKeyID,
+			}},
+		},
+	})
+	if err != nil {
+		panic(err) // it is text
+	}
+	return encoded
+}
+
+// forge invokes the function past its URL, in the name of a task.
+func (s *system) forge(ctx context.Context, path string, task task, body string) (int, string) {
+	answer, err := s.registration.Invoke(ctx, s.urlEvent(http.MethodPost, path, task.id, body))
+	require.NoError(s.t, err)
+	var response lambdatest.Response
+	require.NoError(s.t, json.Unmarshal(answer, &response))
+	return response.StatusCode, response.Body
+}
+
 // serveURL is the registration's function URL: it checks the signature, as Lambda
 // does, and calls the function. Tasks are told apart by their session token.
 func (s *system) serveURL(w http.ResponseWriter, r *http.Request) {
@@ -550,25 +659,14 @@ func (s *system) serveURL(w http.ResponseWriter, r *http.Request) {
 	session, signed := checkSignature(r, body)
 	if !signed {
 		w.WriteHeader(http.StatusForbidden)
+		_, _ = io.WriteString(w, `{"Message":"Forbidden"}`)
 		return
 	}
-	event := map[string]any{
-		"version": "2.0", "rawPath": r.URL.Path, "headers": map[string]string{"content-type": r.Header.Get("Content-Type")},
-		"body": string(body),
-		"requestContext": map[string]any{
-			"http": map[string]any{"method": r.Method, "path": r.URL.Path},
-			"authorizer": map[string]any{"iam": map[string]any{
-				"accountId": "123456789012", "userId": roleID + ":" + session, "callerId": roleID + ":" + session,
-				"userArn": "arn:aws:sts::123456789012:assumed-role/task-role/" + session, "accessKey": keys.AccessKeyID,
-			}},
-		},
+	var sent runnercontract.Request
+	if json.Unmarshal(body, &sent) == nil && sent.Proof.Signature != "" {
+		s.github.set(func() { s.proofs = append(s.proofs, sent.Proof.Signature.Reveal()) })
 	}
-	encoded, err := json.Marshal(event)
-	if err != nil {
-		w.WriteHeader(http.StatusInternalServerError)
-		return
-	}
-	answer, err := s.registration.Invoke(r.Context(), encoded)
+	answer, err := s.registration.Invoke(r.Context(), s.urlEvent(r.Method, r.URL.Path, session, string(body)))
 	var response lambdatest.Response
 	if err != nil || json.Unmarshal(answer, &response) != nil {
 		w.WriteHeader(http.StatusBadGateway)

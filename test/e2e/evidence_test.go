@@ -227,5 +227,8 @@ func (s *system) search(t *testing.T) {
 		require.NotEmpty(t, s.tokens)
 		assert.Empty(t, s.evidence.holders(s.tokens),
 			"a job that has the token of its task's supervisor could be registered again")
+		require.NotEmpty(t, s.proofs)
+		assert.Empty(t, s.evidence.holders(s.proofs), "who has the proof of a task could pass for it")
+		assert.Empty(t, s.evidence.holders([]string{keys.SessionToken}), "a session token is half a proof")
 	})
 }

@@ -66,7 +66,7 @@ const (
 	OutcomeNoWork      Outcome = "no_work"     // 204: the fleet has no open job
 	OutcomeBusy        Outcome = "busy"        // 409: the runner has a job
 	OutcomeRefused     Outcome = "refused"     // 400, 403, 404, 405, 409, 426: asking again is of no use
-	OutcomeThrottled   Outcome = "throttled"   // 429: GitHub's rate limit
+	OutcomeThrottled   Outcome = "throttled"   // 429: GitHub's rate limit, or a task that asks too often
 	OutcomeUnavailable Outcome = "unavailable" // 503: to be asked again
 	OutcomeFailed      Outcome = "failed"      // 500: a defect of the program
 )

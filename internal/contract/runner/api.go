@@ -17,11 +17,16 @@ const (
 	PathRelease = "/release"
 )
 
-// Request is the body of every request to the registration API. Who asks, and for
-// which job, follows from the signature and not from the body. An answer of 426 says
-// that Contract is not a version the service speaks.
+// Request is the body of every request to the registration API. Who asks follows
+// from the signature of the request and from Proof, which must agree, and for which
+// job from ECS. An answer of 426 says that Contract is not a version the service
+// speaks.
 type Request struct {
 	Contract int `json:"contract"`
+	// Proof shows that the sender has the credentials of the task's role. Whoever may
+	// invoke the function past its URL can claim any signature of the request, but
+	// cannot make a proof.
+	Proof Proof `json:"proof"`
 	// ReleaseToken is the token of the registration that PathRelease gives back.
 	ReleaseToken Secret `json:"release_token,omitempty"`
 }

@@ -7,4 +7,6 @@ package runner
 // each other: the environment variables and the registration API. An image
 // is built on another day than the control plane is deployed, so each side states
 // its version and refuses one it does not know.
-const Version = 1
+//
+// 2: each request to the registration API has a Proof.
+const Version = 2

@@ -110,6 +110,16 @@ func (c *Config) task() env.Table {
 	}
 }
 
+// TaskVariables are the names of the variables that the overrides of RunTask set:
+// all that they may.
+func TaskVariables() []string {
+	var names []string
+	for _, variable := range new(Config).task() {
+		names = append(names, variable.Name)
+	}
+	return names
+}
+
 // variables binds all variables to the fields of c.
 func (c *Config) variables() env.Table { return append(c.definition(), c.task()...) }
 

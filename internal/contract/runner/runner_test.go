@@ -53,7 +53,7 @@ func TestParse_NamesEveryVariableThatIsMissingOrWrong(t *testing.T) {
 	require.NoError(t, err)
 	good[runnercontract.EnvFleet], good[runnercontract.EnvJobID] = "linux", "1"
 	for name, value := range map[string]string{
-		runnercontract.EnvContract:        "2",
+		runnercontract.EnvContract:        "1",
 		runnercontract.EnvRegistrationURL: "example.org",
 		runnercontract.EnvIdleTimeout:     "5",
 		runnercontract.EnvLifetime:        "-1h",

@@ -81,6 +81,9 @@ func newRequest(ctx context.Context, event []byte) (*http.Request, error) {
 		r.Header.Set(name, value)
 	}
 	r.Host = r.Header.Get("Host")
+	if domain := requestContext.DomainName; domain != "" {
+		r.Host = domain
+	}
 	// The segment of the function, where the request names that of the sender.
 	if trace, ok := ctx.Value("x-amzn-trace-id").(string); ok && trace != "" {
 		r.Header.Set("X-Amzn-Trace-Id", trace)

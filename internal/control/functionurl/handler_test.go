@@ -28,6 +28,12 @@ func invoke(t testing.TB, event []byte, handle http.HandlerFunc) events.LambdaFu
 	return response
 }
 
+// The domain is what AWS says was called, whatever the sender has put in a header.
+func TestHandler_TheHostIsTheDomainThatWasCalled(t *testing.T) {
+	event := `{"requestContext":{"domainName":"abc.example","http":{}},"headers":{"host":"mallory.example"},"body":""}`
+	invoke(t, []byte(event), func(_ http.ResponseWriter, r *http.Request) { assert.Equal(t, "abc.example", r.Host) })
+}
+
 func TestHandler_PassesTheRequestOn(t *testing.T) {
 	event, err := os.ReadFile("testdata/event.json")
 	require.NoError(t, err)

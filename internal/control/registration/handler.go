@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"runtime/debug"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/ecs-github-runners/ecsrunners/internal/contract"
@@ -25,8 +26,8 @@ import (
 const (
 	// budget is the time a request may take: less than a runner waits for an answer.
 	budget = 25 * time.Second
-	// maxBody is more than the one member of a request takes.
-	maxBody = 4 << 10
+	// maxBody is more than a request takes, of which a session token is most.
+	maxBody = 16 << 10
 
 	// When a task is to ask again: soon where something settles by itself, later where
 	// somebody must do something. It does for ten minutes.
@@ -51,6 +52,12 @@ func outOfScope(repository string, scope registrationcontract.Scope) error {
 		ErrOutOfScope, repository, scope)
 }
 
+// TooManyError says that a task asks more often than it has reason to.
+type TooManyError struct{ RetryAfter time.Duration }
+
+// Error implements error.
+func (*TooManyError) Error() string { return "the task asks too often" }
+
 // Handler is the registration API.
 type Handler struct {
 	Identity *Identity
@@ -61,6 +68,9 @@ type Handler struct {
 	// Remaining tells what is left of GitHub's rate limit, and false if that is not
 	// known.
 	Remaining func() (int, bool)
+
+	once sync.Once
+	gate *gate
 }
 
 // answer is what becomes of a request.
@@ -97,13 +107,12 @@ func (h *Handler) serve(ctx context.Context, w http.ResponseWriter, r *http.Requ
 	if err != nil {
 		return caller, answerTo(err)
 	}
-	signer, ok := functionurl.Caller(r.Context())
-	if !ok {
-		return caller, answerTo(fmt.Errorf("%w: the request is not signed", ErrNotATask))
-	}
-	caller, err = h.Identity.Identify(ctx, signer, r.URL.Path == runnercontract.PathRelease)
+	caller, settled, err := h.identify(ctx, r, request)
 	if err != nil {
 		return caller, answerTo(err)
+	}
+	if settled {
+		return caller, done(r.URL.Path)
 	}
 	switch r.URL.Path {
 	case runnercontract.PathRegister:
@@ -116,13 +125,64 @@ func (h *Handler) serve(ctx context.Context, w http.ResponseWriter, r *http.Requ
 		if err := h.Service.Start(ctx, caller); err != nil {
 			return caller, answerTo(err)
 		}
-		return caller, answer{status: http.StatusNoContent, outcome: registrationcontract.OutcomeStarted}
+		return caller, done(r.URL.Path)
 	default:
 		if err := h.Service.Release(ctx, caller, request.ReleaseToken); err != nil {
 			return caller, answerTo(err)
 		}
-		return caller, answer{status: http.StatusNoContent, outcome: registrationcontract.OutcomeReleased}
+		return caller, done(r.URL.Path)
 	}
+}
+
+// done is the answer to a request for which there is nothing more to say.
+func done(path string) answer {
+	outcome := registrationcontract.OutcomeReleased
+	if path == runnercontract.PathStarted {
+		outcome = registrationcontract.OutcomeStarted
+	}
+	return answer{status: http.StatusNoContent, outcome: outcome}
+}
+
+// identify returns which task asks, or true if the request needs no answer but the
+// plainest. What costs nothing comes first, and what others must share last: STS and
+// ECS limit the calls of an account, and a job could use them up by asking in a loop.
+func (h *Handler) identify(ctx context.Context, r *http.Request, body runnercontract.Request) (caller Caller, settled bool, err error) {
+	h.once.Do(func() { h.gate = newGate() })
+	transport, ok := functionurl.Caller(r.Context())
+	if !ok {
+		return caller, false, fmt.Errorf("%w: the request is not signed", ErrNotATask)
+	}
+	// Past its URL the function can be told any host. That gains nothing: a role is made
+	// for one registration, and a task that an override makes sign for another host is
+	// refused for the override.
+	claim, err := h.Identity.claimed(transport, body.Proof, r.Host)
+	caller = Caller{Fleet: claim.fleet, Task: claim.task} // for the log, until the rest is known
+	if err != nil {
+		return caller, false, err
+	}
+	now := h.Clock.Now()
+	asked := request{claim.sender(), r.URL.Path}
+	if err, found := h.gate.refused.get(asked, now); found {
+		return caller, false, err
+	}
+	if wait := h.gate.take(asked.sender, now); wait > 0 {
+		return caller, false, &TooManyError{wait}
+	}
+	if settled, err := h.Service.settled(ctx, r.URL.Path, claim.task, body.ReleaseToken); err != nil || settled {
+		return caller, settled, err
+	}
+	if err := h.Identity.verify(ctx, claim); err != nil {
+		return caller, false, err
+	}
+	known, err := h.Identity.identify(ctx, claim, r.URL.Path == runnercontract.PathRelease)
+	if known.Task != "" {
+		caller = known
+	}
+	// Only who has proved to be the sender can have it refused.
+	if errors.Is(err, ErrNotATask) || errors.Is(err, ErrOverrides) || errors.Is(err, ErrOutOfScope) {
+		h.gate.refused.put(asked, err, now, now.Add(rememberedFor))
+	}
+	return caller, false, err
 }
 
 // parseRequest reports what a request lacks, before anybody asks who sends it.
@@ -153,6 +213,7 @@ func parseRequest(w http.ResponseWriter, r *http.Request) (runnercontract.Reques
 func answerTo(err error) answer {
 	a := answer{err: err, text: err.Error()}
 	var limit *github.LimitError
+	var often *TooManyError
 	set := func(status int, outcome registrationcontract.Outcome, retry time.Duration) answer {
 		a.status, a.outcome, a.retry = status, outcome, retry
 		return a
@@ -171,18 +232,21 @@ func answerTo(err error) answer {
 	case errors.Is(err, ErrNotATask):
 		a.text = ErrNotATask.Error() // what is known of tasks is for the log
 		return set(http.StatusForbidden, registrationcontract.OutcomeRefused, 0)
-	case errors.Is(err, ErrNotTheSupervisor), errors.Is(err, ErrOutOfScope):
+	case errors.Is(err, ErrNotTheSupervisor), errors.Is(err, ErrProof), errors.Is(err, ErrOverrides),
+		errors.Is(err, ErrOutOfScope):
 		return set(http.StatusForbidden, registrationcontract.OutcomeRefused, 0)
-	case errors.Is(err, ErrStarted), errors.Is(err, ErrClaimLost):
+	case errors.Is(err, ErrStarted), errors.Is(err, ErrUsed), errors.Is(err, ErrClaimLost):
 		return set(http.StatusConflict, registrationcontract.OutcomeRefused, 0)
 	case errors.Is(err, github.ErrBusy):
 		return set(http.StatusConflict, registrationcontract.OutcomeBusy, 0)
+	case errors.As(err, &often):
+		return set(http.StatusTooManyRequests, registrationcontract.OutcomeThrottled, often.RetryAfter)
 	case errors.As(err, &limit):
 		return set(http.StatusTooManyRequests, registrationcontract.OutcomeThrottled, limit.RetryAfter)
 	case errors.Is(err, github.ErrRefused), errors.Is(err, github.ErrCredential):
 		// Somebody may mend it while the task asks again.
 		return set(http.StatusServiceUnavailable, registrationcontract.OutcomeUnavailable, later)
-	case errors.Is(err, ErrUnknownTask), errors.Is(err, ErrContended), errors.Is(err, ErrBacklog), errors.Is(err, ErrECS), errors.Is(err, github.ErrUnavailable):
+	case errors.Is(err, ErrUnknownTask), errors.Is(err, ErrNotPlaced), errors.Is(err, ErrSTS), errors.Is(err, ErrContended), errors.Is(err, ErrBacklog), errors.Is(err, ErrECS), errors.Is(err, github.ErrUnavailable):
 		return set(http.StatusServiceUnavailable, registrationcontract.OutcomeUnavailable, soon)
 	default: // of the ledger, most likely
 		a.text = "the registration function cannot do its work now"

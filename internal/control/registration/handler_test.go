@@ -27,6 +27,7 @@ import (
 	"github.com/ecs-github-runners/ecsrunners/internal/control/github"
 	"github.com/ecs-github-runners/ecsrunners/internal/control/metrics"
 	"github.com/ecs-github-runners/ecsrunners/internal/control/registration"
+	"github.com/ecs-github-runners/ecsrunners/internal/lambdatest"
 )
 
 const (
@@ -61,6 +62,7 @@ func ecsTask(id string, change func(*types.Task, map[string]string)) types.Task 
 		TaskArn: aws.String("arn:aws:ecs:eu-central-1:111122223333:task/runners/" + id), ClusterArn: aws.String(cluster),
 		TaskDefinitionArn: aws.String("arn:aws:ecs:eu-central-1:111122223333:task-definition/linux-family:7"),
 		LastStatus:        aws.String("RUNNING"), DesiredStatus: aws.String("RUNNING"),
+		ContainerInstanceArn: aws.String("arn:aws:ecs:eu-central-1:111122223333:container-instance/runners/1"),
 	}
 	variables := map[string]string{
 		runnercontract.EnvFleet: "linux", runnercontract.EnvJobID: "1",
@@ -84,7 +86,7 @@ func ecsTask(id string, change func(*types.Task, map[string]string)) types.Task 
 func signer(role, session string) *events.LambdaFunctionURLRequestContextAuthorizerIAMDescription {
 	return &events.LambdaFunctionURLRequestContextAuthorizerIAMDescription{
 		AccountID: account, UserID: role + ":" + session, CallerID: role + ":" + session,
-		UserARN: "arn:aws:sts::111122223333:assumed-role/task-role/" + session,
+		UserARN: "arn:aws:sts::111122223333:assumed-role/task-role/" + session, AccessKey: keyOf(session),
 	}
 }
 
@@ -92,6 +94,7 @@ type api struct {
 	*world
 	handler *registration.Handler
 	ecs     *fakeECS
+	sts     *lambdatest.STS
 	log     bytes.Buffer
 	metrics bytes.Buffer
 }
@@ -100,10 +103,13 @@ func newAPI(t *testing.T) *api {
 	t.Helper()
 	a := &api{world: newWorld(), ecs: &fakeECS{tasks: map[string]types.Task{taskOne: ecsTask(taskOne, nil)}}}
 	arm := registrationcontract.Fleet{Name: "arm", Labels: []string{"arm64"}, RoleID: "AROAARM", Family: "arm-family"}
+	a.sts = newSTS(a.clock)
+	proofs, err := registration.NewProofs("eu-central-1", "", a.sts, a.clock)
+	require.NoError(t, err)
 	identity, err := registration.NewIdentity(registrationcontract.Config{
 		Cluster: cluster, Scope: a.Scope,
 		Fleets: []registrationcontract.Fleet{linux, arm},
-	}, a.ecs, a.clock)
+	}, a.ecs, proofs, a.clock)
 	require.NoError(t, err)
 	log := slog.New(slog.NewJSONHandler(&a.log, nil))
 	a.Log = log
@@ -119,26 +125,35 @@ func newAPI(t *testing.T) *api {
 	return a
 }
 
-const goodBody = `{"contract":1}`
+// goodBody is a body without its proof, which post adds.
+const goodBody = `{"contract":2}`
 
 func (a *api) post(t *testing.T, path, body string,
 	who *events.LambdaFunctionURLRequestContextAuthorizerIAMDescription,
 ) *httptest.ResponseRecorder {
 	t.Helper()
-	return a.send(t, http.MethodPost, path, body, who)
+	return a.send(t, http.MethodPost, path, a.proven(t, body, who), who)
 }
 
 func (a *api) send(t *testing.T, method, path, body string,
 	who *events.LambdaFunctionURLRequestContextAuthorizerIAMDescription,
 ) *httptest.ResponseRecorder {
 	t.Helper()
-	request := httptest.NewRequestWithContext(t.Context(), method, path, strings.NewReader(body))
+	request := httptest.NewRequestWithContext(t.Context(), method, "https://"+address+path, strings.NewReader(body))
 	if who != nil {
 		request = request.WithContext(functionurl.WithCaller(request.Context(), *who))
 	}
 	recorder := httptest.NewRecorder()
 	a.handler.ServeHTTP(recorder, request)
 	return recorder
+}
+
+// said is the error in an answer.
+func said(t *testing.T, answer *httptest.ResponseRecorder) string {
+	t.Helper()
+	var failure runnercontract.Failure
+	require.NoError(t, json.Unmarshal(answer.Body.Bytes(), &failure), answer.Body)
+	return failure.Error
 }
 
 func TestHandler_ATaskFromItsRegistrationToItsRelease(t *testing.T) {
@@ -165,7 +180,7 @@ func TestHandler_ATaskFromItsRegistrationToItsRelease(t *testing.T) {
 			"STOPPED")
 	})
 	assert.Equal(t, http.StatusForbidden, a.post(t, "/release", goodBody, who).Code, "a job has the task's role, too")
-	release := fmt.Sprintf(`{"contract":1,"release_token":%q}`, granted.ReleaseToken.Reveal())
+	release := fmt.Sprintf(`{"contract":2,"release_token":%q}`, granted.ReleaseToken.Reveal())
 	a.github.online(granted.RunnerID)
 	assert.Equal(t, http.StatusNoContent, a.post(t, "/release", release, who).Code,
 		"a task that is asked to stop gives its runner back")
@@ -249,16 +264,21 @@ func TestHandler_RefusesForgers(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			a := newAPI(t)
-			a.ecs.tasks[taskOne] = ecsTask(taskOne, forge.task)
 			for _, path := range []string{"/register", "/started"} {
+				a := newAPI(t)
+				if path == "/started" { // or there would be nothing to start
+					require.Equal(t, http.StatusOK, a.post(t, "/register", goodBody, signer("AROALINUX", taskOne)).Code)
+					clear(a.github.calls)
+				}
+				before := a.github.names()
+				a.ecs.tasks[taskOne] = ecsTask(taskOne, forge.task)
 				answer := a.post(t, path, goodBody, forge.who)
 				assert.Equal(t, http.StatusForbidden, answer.Code)
 				assert.JSONEq(t, `{"error":"not a task of this fleet"}`, answer.Body.String(),
 					"what we know of tasks is not the caller's business")
+				assert.Equal(t, before, a.github.names())
+				assert.Empty(t, a.github.calls, "GitHub was asked for somebody who is nobody")
 			}
-			assert.Empty(t, a.github.names())
-			assert.Empty(t, a.github.calls, "GitHub was asked for somebody who is nobody")
 		})
 	}
 }
@@ -271,8 +291,8 @@ func TestHandler_AJobOutsideTheScopeIsExplained(t *testing.T) {
 	a.ecs.tasks[taskOne] = ecsTask(taskOne, func(_ *types.Task, v map[string]string) {
 		v[runnercontract.EnvRepository] = "mallory/app"
 	})
-	for _, path := range []string{"/register", "/started"} {
-		answer := a.post(t, path, goodBody, signer("AROALINUX", taskOne))
+	for range 2 {
+		answer := a.post(t, "/register", goodBody, signer("AROALINUX", taskOne))
 		assert.Equal(t, http.StatusForbidden, answer.Code)
 		for _, want := range []string{`\"mallory/app\" is not in orgs/octo`, "renamed", "the webhook accepts"} {
 			assert.Contains(t, answer.Body.String(), want)
@@ -294,13 +314,17 @@ func TestHandler_AnswersAsTheContractHasIt(t *testing.T) {
 	}{
 		"a version from the past": {
 			http.MethodPost, "/register", `{"contract":0}`, http.StatusUpgradeRequired,
-			"contract version does not fit: the image speaks version 0, this deployment 1: rebuild the image, or deploy the " +
+			"contract version does not fit: the image speaks version 0, this deployment 2: rebuild the image, or deploy the " +
 				"stacks that belong to it",
 		},
-		"no version":  {http.MethodPost, "/register", `{}`, http.StatusUpgradeRequired, "the image speaks version 0"},
-		"half a body": {http.MethodPost, "/register", `{"contract":1`, http.StatusBadRequest, "body is not a request"},
+		"no version": {http.MethodPost, "/register", `{}`, http.StatusUpgradeRequired, "the image speaks version 0"},
+		"the version before": {
+			http.MethodPost, "/register", `{"contract":1}`, http.StatusUpgradeRequired,
+			"the image speaks version 1, this deployment 2: rebuild the image",
+		},
+		"half a body": {http.MethodPost, "/register", `{"contract":2`, http.StatusBadRequest, "body is not a request"},
 		"a large body": {
-			http.MethodPost, "/register", `{"contract":1,"x":"` + strings.Repeat("x", 5000) + `"}`,
+			http.MethodPost, "/register", `{"contract":2,"x":"` + strings.Repeat("x", 20000) + `"}`,
 			http.StatusBadRequest, "body is not a request",
 		},
 		"a get":        {http.MethodGet, "/register", goodBody, http.StatusMethodNotAllowed, "method is not POST"},
@@ -371,6 +395,7 @@ func TestHandler_AYoungTaskThatECSDoesNotKnowYetIsAskedToComeAgain(t *testing.T)
 	a.clock.set(start.Add(time.Minute))
 	assert.Equal(t, http.StatusForbidden, a.post(t, "/register", goodBody, who).Code)
 	a.ecs.tasks[taskOne] = ecsTask(taskOne, nil)
+	a.clock.set(start.Add(2 * time.Minute)) // a refusal is remembered for a minute
 	assert.Equal(t, http.StatusOK, a.post(t, "/register", goodBody, who).Code)
 	a.ecs.err = errors.New("throttled")
 	answer := a.post(t, "/started", goodBody, who)
@@ -385,7 +410,7 @@ func TestHandler_ABusyRunnerIsKept(t *testing.T) {
 	require.Equal(t, http.StatusNoContent, a.post(t, "/started", goodBody, who).Code)
 	a.github.online(1)
 	a.github.give(t, "1", 1)
-	assert.Equal(t, http.StatusConflict, a.post(t, "/release", `{"contract":1,"release_token":"token-1"}`, who).Code)
+	assert.Equal(t, http.StatusConflict, a.post(t, "/release", `{"contract":2,"release_token":"token-1"}`, who).Code)
 	assert.Contains(t, a.metrics.String(), `"Outcome":"busy"`)
 }
 
@@ -401,6 +426,6 @@ func TestHandler_ADefectIsAnAnswerAndALine(t *testing.T) {
 
 func TestNewIdentity_FailsWhenTheClusterIsNoARN(t *testing.T) {
 	t.Parallel()
-	_, err := registration.NewIdentity(registrationcontract.Config{Cluster: "runners"}, nil, nil)
+	_, err := registration.NewIdentity(registrationcontract.Config{Cluster: "runners"}, nil, nil, nil)
 	assert.ErrorIs(t, err, env.ErrInvalid)
 }

@@ -230,7 +230,7 @@ func concurrentClaims(t *testing.T, w *world, seed uint64) {
 			ctx := context.Background()
 			for range 1 + steps.IntN(4) {
 				if steps.IntN(4) == 0 {
-					w.clock.set(w.clock.Now().Add(time.Duration(steps.IntN(20)) * time.Minute))
+					w.clock.advance(time.Duration(steps.IntN(20)) * time.Minute)
 				}
 				granted, err := w.Register(ctx, caller)
 				switch {

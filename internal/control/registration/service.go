@@ -35,6 +35,9 @@ var (
 	// ErrStarted says that the task's runner listens already, so that its configuration
 	// is used up.
 	ErrStarted = errors.New("the task has a runner that has started")
+	// ErrUsed says that the task's runner is gone from GitHub, so that it may have run a
+	// job, though the task never said that it starts.
+	ErrUsed = errors.New("the task's runner is gone from GitHub before the task said that it starts: somebody may have used it")
 	// ErrNotTheSupervisor says that a release is without the token of the registration.
 	ErrNotTheSupervisor = errors.New("a runner that has started is given back by the task's supervisor only")
 	// ErrClaimLost says that the task no longer holds a job.
@@ -87,8 +90,9 @@ type Service struct {
 // Register claims a job for a task and registers a runner for it. The same task may
 // ask again until Start, and gets a new runner then.
 func (s *Service) Register(ctx context.Context, c Caller) (runnercontract.Registration, error) {
+	removed := "" // the runner that we have removed, before somebody else changed the job
 	for range rounds {
-		granted, err := s.register(ctx, c)
+		granted, err := s.register(ctx, c, &removed)
 		if !errors.Is(err, ledger.ErrConflict) {
 			return granted, err
 		}
@@ -97,19 +101,16 @@ func (s *Service) Register(ctx context.Context, c Caller) (runnercontract.Regist
 }
 
 // register fails with ledger.ErrConflict if somebody else was faster.
-func (s *Service) register(ctx context.Context, c Caller) (runnercontract.Registration, error) {
+func (s *Service) register(ctx context.Context, c Caller, removed *string) (runnercontract.Registration, error) {
 	task, err := s.Ledger.Task(ctx, c.Task)
 	if err != nil {
 		return runnercontract.Registration{}, err
 	}
-	switch {
-	case task.Started && task.Job == "": // see Release
-		return runnercontract.Registration{}, ErrNoWork
-	case task.Started:
-		return runnercontract.Registration{}, ErrStarted
+	if err := registrable(task); err != nil {
+		return runnercontract.Registration{}, err
 	}
 	if task.Job != "" { // an answer was lost, or we died on the way to it
-		if task, err = s.undo(ctx, task); err != nil {
+		if task, err = s.undo(ctx, task, removed); err != nil {
 			return runnercontract.Registration{}, err
 		}
 	}
@@ -144,16 +145,80 @@ func (s *Service) register(ctx context.Context, c Caller) (runnercontract.Regist
 	return runnercontract.Registration{}, ErrNoWork
 }
 
+// registrable reports why a task can register no runner, as far as its item tells.
+func registrable(task ledger.Task) error {
+	switch {
+	case task.Started && task.Job == "": // see Release
+		return ErrNoWork
+	case task.Started:
+		return ErrStarted
+	default:
+		return nil
+	}
+}
+
+// startable reports why a task's runner cannot start.
+func startable(task ledger.Task) error {
+	if !task.Started && (task.Job == "" || task.Runner.ID == 0) {
+		return ErrClaimLost
+	}
+	return nil
+}
+
+// releasable reports why a task cannot give its runner back.
+func releasable(task ledger.Task, token runnercontract.Secret) error {
+	// Before the start there is nobody but the supervisor.
+	if task.Job != "" && task.Started && subtle.ConstantTimeCompare([]byte(hash(token)), []byte(task.ReleaseToken)) != 1 {
+		return ErrNotTheSupervisor
+	}
+	return nil
+}
+
+// settled reports whether there is nothing to do for a request, or why it is refused,
+// by what the ledger has of the task and without asking anybody else. It is for
+// callers that have not proved who they are: it changes nothing.
+func (s *Service) settled(ctx context.Context, path, id string, token runnercontract.Secret) (bool, error) {
+	task, err := s.Ledger.Task(ctx, id)
+	if err != nil {
+		return false, err
+	}
+	switch path {
+	case runnercontract.PathRegister:
+		return false, registrable(task)
+	case runnercontract.PathStarted:
+		return task.Started, startable(task)
+	default:
+		return task.Job == "", releasable(task, token)
+	}
+}
+
 // undo takes back what an earlier request of the task has done: its runner, which
-// nobody may have seen, and its claim.
-func (s *Service) undo(ctx context.Context, task ledger.Task) (ledger.Task, error) {
-	if _, err := s.remove(ctx, task.Runner); errors.Is(err, github.ErrBusy) {
+// nobody may have seen, and its claim. A runner that had an id and is gone has been
+// used, and the task gets no other. It is not gone if it was removed by us.
+func (s *Service) undo(ctx context.Context, task ledger.Task, removed *string) (ledger.Task, error) {
+	did, err := s.remove(ctx, task.Runner)
+	if errors.Is(err, github.ErrBusy) {
 		return task, ErrStarted
-	} else if err != nil {
+	}
+	if err != nil {
 		return task, err
 	}
-	return s.giveBack(ctx, task, task.Rest())
+	if did {
+		*removed = task.Runner.Name
+	}
+	rest := task.Rest()
+	if rest.Started = used(task.Runner, *removed == task.Runner.Name); !rest.Started {
+		return s.giveBack(ctx, task, rest)
+	}
+	s.Log.WarnContext(ctx, "a runner is gone before its task said that it starts", slog.String("task", task.ID), slog.String("runner", task.Runner.Name))
+	if rest, err = s.giveBack(ctx, task, rest); err != nil {
+		return rest, err
+	}
+	return rest, ErrUsed
 }
+
+// used reports whether a runner that we have or have not removed may have run a job.
+func used(runner ledger.Runner, removed bool) bool { return runner.ID != 0 && !removed }
 
 // giveBack frees the job that a task holds, if it still does, and writes the task
 // as it is to be.
@@ -412,11 +477,8 @@ func (s *Service) Start(ctx context.Context, c Caller) error {
 		if err != nil {
 			return err
 		}
-		if task.Started {
-			return nil
-		}
-		if task.Job == "" || task.Runner.ID == 0 {
-			return ErrClaimLost
+		if err := startable(task); err != nil || task.Started {
+			return err
 		}
 		job, err := s.Ledger.Job(ctx, task.Job)
 		if err != nil {
@@ -446,9 +508,8 @@ func (s *Service) Release(ctx context.Context, c Caller, token runnercontract.Se
 		if err != nil || task.Job == "" {
 			return err
 		}
-		// Before the start there is nobody but the supervisor.
-		if task.Started && subtle.ConstantTimeCompare([]byte(hash(token)), []byte(task.ReleaseToken)) != 1 {
-			return ErrNotTheSupervisor
+		if err := releasable(task, token); err != nil {
+			return err
 		}
 		did, err := s.remove(ctx, task.Runner)
 		if err != nil {
@@ -456,7 +517,7 @@ func (s *Service) Release(ctx context.Context, c Caller, token runnercontract.Se
 		}
 		removed = removed || did
 		rest := task.Rest()
-		rest.Started = task.Started && !removed
+		rest.Started = !removed && (task.Started || used(task.Runner, removed))
 		rest.Tried = append(slices.Clone(task.Tried), task.Job)
 		_, err = s.giveBack(ctx, task, rest)
 		return err

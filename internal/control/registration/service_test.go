@@ -599,3 +599,64 @@ func TestRegister_ASwapThatAnotherTaskHasNoted_LeavesTheJobToOneOfThem(t *testin
 	assert.ErrorIs(t, err, registration.ErrNoWork)
 	assert.True(t, w.job(t, "1").HeldBy(secondTask("2", 1).Task), "it would wait for the next task")
 }
+
+// Somebody has got the configuration of a task's runner and has run a job with it,
+// without a word: the task gets no other, however it asks.
+func TestRegister_ARunnerThatIsGoneBeforeItsStart_IsUsed(t *testing.T) {
+	t.Parallel()
+	for name, again := range map[string]func(*testing.T, *world) error{
+		"register": func(t *testing.T, w *world) error {
+			t.Helper()
+			_, err := w.Register(t.Context(), task("1"))
+			return err
+		},
+		"release": func(t *testing.T, w *world) error {
+			t.Helper()
+			return w.Release(t.Context(), task("1"), "")
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld()
+			w.github.queue("1", "linux")
+			w.github.queue("2", "linux")
+			job := ledger.Job{ // to be had
+				ID: "2", Fleet: "linux", Repository: "octo/app", Labels: []string{"linux"}, State: ledger.Open, QueuedAt: start,
+			}
+			require.NoError(t, w.ledger.Write(t.Context(), start, &job, nil))
+			granted, _ := w.mustRegister(t, task("1"))
+			w.github.online(granted.RunnerID)
+			w.github.give(t, "1", granted.RunnerID)
+			w.github.complete("1")
+			if err := again(t, w); name == "register" {
+				require.ErrorIs(t, err, registration.ErrUsed)
+			} else {
+				require.NoError(t, err)
+			}
+			for range 2 {
+				_, err := w.Register(t.Context(), task("1"))
+				require.ErrorIs(t, err, registration.ErrNoWork)
+			}
+			assert.Empty(t, w.github.names(), "a task whose runner was used got another")
+			_, claimed := w.mustRegister(t, task("2"))
+			assert.Equal(t, "2", claimed)
+		})
+	}
+}
+
+// Our own removal is not taken for somebody's use, whoever changes the job meanwhile.
+func TestRegister_ARunnerThatWeHaveRemoved_IsNotUsed(t *testing.T) {
+	t.Parallel()
+	w := newWorld()
+	w.github.queue("1", "linux")
+	_, _ = w.mustRegister(t, task("1"))
+	meddler := &meddler{Ledger: w.ledger}
+	meddler.meddle = func() {
+		job := w.job(t, "1")
+		assert.NoError(t, w.ledger.Write(t.Context(), w.clock.Now(), &job, nil))
+	}
+	w.Ledger = meddler
+	_, job := w.mustRegister(t, task("1"))
+	assert.Equal(t, "1", job)
+	assert.Len(t, w.github.names(), 1)
+}

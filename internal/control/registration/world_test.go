@@ -114,6 +114,12 @@ func (c *stillClock) set(now time.Time) {
 	c.now = now
 }
 
+func (c *stillClock) advance(by time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.now = c.now.Add(by)
+}
+
 func (c *stillClock) Sleep(context.Context, time.Duration) error { panic("nothing here waits") }
 
 // gitHub keeps jobs and runners, and gives jobs to runners when it is told to.

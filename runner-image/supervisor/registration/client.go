@@ -13,8 +13,10 @@ import (
 	"io"
 	"math/rand/v2"
 	"net/http"
+	"net/url"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -46,6 +48,13 @@ const (
 	firstPause  = time.Second
 	longestWait = 30 * time.Second
 	maxBody     = 64 << 10
+	maxQuote    = 500
+
+	// smallSkew is a difference of clocks that signatures allow for.
+	smallSkew = time.Minute
+	// proofUse is how long a proof is sent again: the service remembers it, and need not
+	// ask STS.
+	proofUse = time.Minute
 )
 
 // Clock tells the time and waits.
@@ -72,6 +81,13 @@ type Client struct {
 	Jitter func(n int64) int64
 	// Retried is called with every attempt that will be repeated. Default: none.
 	Retried func(err error, pause time.Duration)
+
+	mu sync.Mutex
+	// skew is how far the clock of AWS is ahead of ours, zero if by little.
+	skew time.Duration
+	// proof is the last one, made at proofAt.
+	proof   runnercontract.Proof
+	proofAt time.Time
 }
 
 // Register asks for a runner. It fails with ErrNoWork, ErrRefused or
@@ -87,10 +103,7 @@ func (c *Client) Register(ctx context.Context) (runnercontract.Registration, err
 	case status != http.StatusOK:
 		return registration, refusal(status, body)
 	}
-	// The body is the credential: errors must not quote it.
-	if json.Unmarshal(body, &registration) != nil || registration.RunnerName == "" || registration.JITConfig == "" || registration.ReleaseToken == "" {
-		return runnercontract.Registration{}, fmt.Errorf("%w: its answer is not a registration", ErrRefused)
-	}
+	registration, _ = registrationIn(body) // as post has seen
 	return registration, nil
 }
 
@@ -101,7 +114,7 @@ func (c *Client) Started(ctx context.Context) error {
 	switch {
 	case err != nil:
 		return err
-	case status != http.StatusOK && status != http.StatusNoContent:
+	case status != http.StatusNoContent:
 		return refusal(status, body)
 	}
 	return nil
@@ -116,7 +129,7 @@ func (c *Client) Release(ctx context.Context, token runnercontract.Secret) error
 		return err
 	case status == http.StatusConflict:
 		return ErrBusy
-	case status != http.StatusOK && status != http.StatusNoContent:
+	case status != http.StatusNoContent:
 		return refusal(status, body)
 	}
 	return nil
@@ -160,19 +173,114 @@ func (c *Client) try(ctx context.Context, path string, token runnercontract.Secr
 		return 0, nil, 0, err
 	}
 	defer func() { _ = resp.Body.Close() }()
+	skewed := c.compareClocks(resp.Header)
 	body, err = io.ReadAll(io.LimitReader(resp.Body, maxBody))
 	if err != nil {
 		return 0, nil, 0, fmt.Errorf("reading the answer: %w", err)
 	}
-	if resp.StatusCode == http.StatusTooManyRequests || resp.StatusCode >= http.StatusInternalServerError {
+	switch {
+	case !isServices(path, resp.StatusCode, body):
+		return 0, nil, c.retryAfter(resp.Header), fmt.Errorf("%s%s%s", resp.Status, c.platformText(resp, body, req.Header.Get("X-Amz-Security-Token")), skewed)
+	case resp.StatusCode == http.StatusTooManyRequests || resp.StatusCode >= http.StatusInternalServerError:
 		return 0, nil, c.retryAfter(resp.Header), fmt.Errorf("%s%s", resp.Status, explanation(body))
 	}
 	return resp.StatusCode, body, 0, nil
 }
 
+// isServices reports whether an answer has a form that the service gives its answers.
+// Others come from somebody before it, such as AWS, which checks the signature and
+// starts the function, or a proxy. They say nothing of the task, and may be over soon.
+func isServices(path string, status int, body []byte) bool {
+	switch {
+	case status == http.StatusNoContent:
+		return true
+	case status == http.StatusOK && path == runnercontract.PathRegister:
+		_, ok := registrationIn(body)
+		return ok
+	default:
+		return status >= http.StatusBadRequest && explanation(body) != ""
+	}
+}
+
+// registrationIn returns the registration in an answer, or false if it is none.
+func registrationIn(body []byte) (runnercontract.Registration, bool) {
+	var registration runnercontract.Registration
+	err := json.Unmarshal(body, &registration)
+	return registration, err == nil && registration.RunnerName != "" && registration.JITConfig != "" && registration.ReleaseToken != ""
+}
+
+// platformText quotes an answer that is not the service's. The answer to /register is
+// a credential, and so may be a part of it: of JSON only a message is quoted, and of
+// an answer that claims to be a success nothing. AWS may repeat the request that it
+// does not accept, and with it the session token, after the first line.
+func (c *Client) platformText(resp *http.Response, body []byte, token string) string {
+	var said struct{ Message string } // or message
+	text := strings.TrimSpace(string(body))
+	switch {
+	case resp.StatusCode < http.StatusMultipleChoices:
+		text = ""
+	case json.Unmarshal(body, &said) == nil:
+		text = said.Message
+	case text != "" && strings.ContainsRune("{[\"", rune(text[0])): // JSON that was cut
+		text = ""
+	}
+	text, _, _ = strings.Cut(text, "The Canonical String")
+	if token != "" {
+		text = strings.ReplaceAll(text, token, "[secret]")
+	}
+	text = oneLine(text)
+	if kind := oneLine(resp.Header.Get("X-Amzn-Errortype")); kind != "" && text != "" {
+		text = kind + ": " + text
+	} else {
+		text += kind
+	}
+	if text == "" {
+		return fmt.Sprintf(", not an answer of the registration service (%d bytes)", len(body))
+	}
+	return ", not an answer of the registration service: " + strconv.Quote(text)
+}
+
+// compareClocks notes how far the clock of who answers is from ours, and returns a
+// text about it if signatures would not be accepted.
+func (c *Client) compareClocks(h http.Header) string {
+	date, err := http.ParseTime(h.Get("Date"))
+	if err != nil {
+		return ""
+	}
+	skew := date.Sub(c.Clock.Now()).Round(time.Second)
+	if skew.Abs() < smallSkew {
+		skew = 0
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.skew = skew
+	switch {
+	case skew > 0:
+		return fmt.Sprintf("; the clock of this host is %s behind, which is allowed for from now on", skew)
+	case skew < 0:
+		return fmt.Sprintf("; the clock of this host is %s ahead, which is allowed for from now on", -skew)
+	}
+	return ""
+}
+
+// now is the time as AWS has it, as far as its answers have told.
+func (c *Client) now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.Clock.Now().Add(c.skew)
+}
+
 // request returns a signed request.
 func (c *Client) request(ctx context.Context, path string, token runnercontract.Secret) (*http.Request, error) {
-	body, err := json.Marshal(runnercontract.Request{Contract: runnercontract.Version, ReleaseToken: token})
+	credentials, err := c.Credentials.Retrieve(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("getting the credentials of the task role: %w", err)
+	}
+	proof, err := c.prove(ctx, credentials)
+	if err != nil {
+		return nil, err
+	}
+	body, err := json.Marshal(runnercontract.Request{Contract: runnercontract.Version, Proof: proof, ReleaseToken: token})
 	if err != nil {
 		return nil, fmt.Errorf("encoding the request: %w", err)
 	}
@@ -181,15 +289,44 @@ func (c *Client) request(ctx context.Context, path string, token runnercontract.
 		return nil, fmt.Errorf("making the request: %w", err)
 	}
 	req.Header.Set("Content-Type", "application/json")
-	credentials, err := c.Credentials.Retrieve(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("getting the credentials of the task role: %w", err)
-	}
 	hash := sha256.Sum256(body)
-	if err := v4.NewSigner().SignHTTP(ctx, credentials, req, hex.EncodeToString(hash[:]), service, c.Region, c.Clock.Now()); err != nil {
+	if err := v4.NewSigner().SignHTTP(ctx, credentials, req, hex.EncodeToString(hash[:]), service, c.Region, c.now()); err != nil {
 		return nil, fmt.Errorf("signing the request: %w", err)
 	}
 	return req, nil
+}
+
+// prove returns a proof that we have the credentials: a question to STS that we only
+// sign, and that the service lets STS answer.
+func (c *Client) prove(ctx context.Context, credentials aws.Credentials) (runnercontract.Proof, error) {
+	now := c.now()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	same := c.proof.AccessKeyID == credentials.AccessKeyID && c.proof.SessionToken.Reveal() == credentials.SessionToken
+	if age := now.Sub(c.proofAt); same && age >= 0 && age < proofUse {
+		return c.proof, nil
+	}
+	base, err := url.Parse(c.URL)
+	if err != nil {
+		return runnercontract.Proof{}, fmt.Errorf("reading the address of the service: %w", err)
+	}
+	question := runnercontract.IdentityRequest(c.Region, base.Host)
+	signed, _, err := v4.NewSigner().PresignHTTP(ctx, credentials, question, runnercontract.EmptyHash, runnercontract.ProofService, c.Region, now)
+	if err != nil {
+		return runnercontract.Proof{}, fmt.Errorf("signing the proof of identity: %w", err)
+	}
+	question.URL, err = url.Parse(signed)
+	if err != nil {
+		return runnercontract.Proof{}, errors.New("reading the signed proof of identity") // the error quotes it
+	}
+	query := question.URL.Query()
+	c.proofAt, c.proof = now, runnercontract.Proof{
+		AccessKeyID:  credentials.AccessKeyID,
+		SessionToken: runnercontract.Secret(credentials.SessionToken),
+		Date:         query.Get("X-Amz-Date"),
+		Signature:    runnercontract.Secret(query.Get("X-Amz-Signature")),
+	}
+	return c.proof, nil
 }
 
 // backoff returns a random pause below a bound that doubles with each attempt.
@@ -212,7 +349,7 @@ func (c *Client) retryAfter(h http.Header) time.Duration {
 		return time.Duration(max(seconds, 0)) * time.Second
 	}
 	if date, err := http.ParseTime(value); err == nil {
-		return max(date.Sub(c.Clock.Now()), 0)
+		return max(date.Sub(c.now()), 0)
 	}
 	return 0
 }
@@ -233,6 +370,11 @@ func explanation(body []byte) string {
 	if json.Unmarshal(body, &said) != nil || said.Error == "" {
 		return ""
 	}
-	text := strings.Join(strings.Fields(said.Error), " ")
-	return ": " + text[:min(len(text), 500)]
+	return ": " + oneLine(said.Error)
+}
+
+// oneLine makes a text fit for one line of a log.
+func oneLine(text string) string {
+	text = strings.Join(strings.Fields(text), " ")
+	return strings.ToValidUTF8(text[:min(len(text), maxQuote)], "")
 }

@@ -8,12 +8,14 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -41,7 +43,9 @@ func TestRegister_SignsAndStatesTheContract(t *testing.T) {
 
 	assert.Equal(t, http.MethodPost, got.Method)
 	assert.Equal(t, runnercontract.PathRegister, got.URL.Path)
-	assert.JSONEq(t, fmt.Sprintf(`{"contract":%d}`, runnercontract.Version), string(body))
+	var request runnercontract.Request
+	require.NoError(t, json.Unmarshal(body, &request))
+	assert.Equal(t, runnercontract.Version, request.Contract)
 	authorization := got.Header.Get("Authorization")
 	assert.Contains(t, authorization, "AWS4-HMAC-SHA256 Credential=AKID/20260101/eu-west-1/lambda/aws4_request")
 	assert.Contains(t, authorization, "content-type;host")
@@ -56,9 +60,67 @@ func TestRelease_SendsTheToken(t *testing.T) {
 		w.WriteHeader(http.StatusNoContent)
 	})
 	require.NoError(t, client.Release(t.Context(), "t0ken"))
-	assert.JSONEq(t, fmt.Sprintf(`{"contract":%d,"release_token":"t0ken"}`, runnercontract.Version), string(body))
+	assert.Contains(t, string(body), `"release_token":"t0ken"`)
 	require.NoError(t, client.Release(t.Context(), ""))
-	assert.JSONEq(t, fmt.Sprintf(`{"contract":%d}`, runnercontract.Version), string(body))
+	assert.NotContains(t, string(body), "release_token")
+}
+
+// Each request has a proof that its sender has the credentials. It is made for this
+// registration, without a call, and sent again for a minute.
+func TestProof_IsThatOfTheCredentials(t *testing.T) {
+	t.Parallel()
+	var proofs []runnercontract.Proof
+	var host string
+	client, clock := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		var body runnercontract.Request
+		assert.NoError(t, json.NewDecoder(r.Body).Decode(&body))
+		proofs, host = append(proofs, body.Proof), r.Host
+		w.WriteHeader(http.StatusNoContent)
+	})
+	key := "ASIAKEY0000000000000"
+	client.Credentials = aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
+		return aws.Credentials{AccessKeyID: key, SecretAccessKey: "key", SessionToken: "token"}, nil
+	})
+	send := func(path string) runnercontract.Proof {
+		t.Helper()
+		require.NoError(t, call(t.Context(), client, path))
+		return proofs[len(proofs)-1]
+	}
+	first := send(runnercontract.PathStarted)
+	signed, _, err := v4.NewSigner().PresignHTTP(t.Context(), aws.Credentials{
+		AccessKeyID: key, SecretAccessKey: "key", SessionToken: "token",
+	}, runnercontract.IdentityRequest("eu-west-1", host), runnercontract.EmptyHash, "sts", "eu-west-1", epoch)
+	require.NoError(t, err)
+	want, err := url.Parse(signed)
+	require.NoError(t, err)
+	assert.Equal(t, want.Query(), first.Request("eu-west-1", host).URL.Query(), "the service makes another request of it")
+	at, ok := first.SignedAt()
+	assert.True(t, ok)
+	assert.Equal(t, epoch, at)
+
+	clock.After(59 * time.Second)
+	assert.Equal(t, first, send(runnercontract.PathRelease))
+	clock.After(time.Second)
+	second := send(runnercontract.PathRelease)
+	assert.Equal(t, "20260101T000100Z", second.Date)
+	key = "ASIAKEY0000000000001"
+	assert.Equal(t, key, send(runnercontract.PathRelease).AccessKeyID, "a proof of earlier credentials")
+}
+
+// The proof is made with the time of AWS, too.
+func TestProof_HasTheTimeOfTheAnswers(t *testing.T) {
+	t.Parallel()
+	var dates []string
+	client, _ := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		var body runnercontract.Request
+		assert.NoError(t, json.NewDecoder(r.Body).Decode(&body))
+		dates = append(dates, body.Proof.Date)
+		w.Header().Set("Date", epoch.Add(time.Hour).Format(http.TimeFormat))
+		w.WriteHeader(http.StatusNoContent)
+	})
+	require.NoError(t, client.Started(t.Context()))
+	require.NoError(t, client.Started(t.Context()))
+	assert.Equal(t, []string{"20260101T000000Z", "20260101T010000Z"}, dates)
 }
 
 func TestAnswers(t *testing.T) {
@@ -71,28 +133,25 @@ func TestAnswers(t *testing.T) {
 		text   string
 	}{
 		{runnercontract.PathRegister, 204, "", registration.ErrNoWork, ""},
-		{runnercontract.PathRegister, 400, "", registration.ErrRefused, "400 Bad Request"},
+		{
+			runnercontract.PathRegister, 400, `{"error":"body is not a request"}`, registration.ErrRefused,
+			"400 Bad Request: body is not a request",
+		},
 		{
 			runnercontract.PathRegister, 403, `{"error":"not a task\nof this fleet"}`, registration.ErrRefused,
 			"403 Forbidden: not a task of this fleet",
 		},
-		{runnercontract.PathRegister, 404, `<html>`, registration.ErrRefused, "404 Not Found"},
+		{runnercontract.PathRegister, 404, `{"error":"no such path"}`, registration.ErrRefused, "404 Not Found: no such path"},
 		{
 			runnercontract.PathRegister, 426, `{"error":"speak 2"}`, registration.ErrRefused,
-			"426 Upgrade Required: speak 2 (this image speaks contract version 1: rebuild it)",
+			fmt.Sprintf("426 Upgrade Required: speak 2 (this image speaks contract version %d: rebuild it)",
+				runnercontract.Version),
 		},
-		{runnercontract.PathRegister, 200, `{"runner_name":"r","jit_config":`, registration.ErrRefused, "not a registration"},
-		{
-			runnercontract.PathRegister, 200, `{"runner_name":"r","jit_config":"c"}`, registration.ErrRefused,
-			"not a registration",
-		},
-		{runnercontract.PathRegister, 200, `{"runner_name":"r"}`, registration.ErrRefused, "not a registration"},
-		{runnercontract.PathStarted, 200, `{}`, nil, ""},
 		{runnercontract.PathStarted, 204, "", nil, ""},
-		{runnercontract.PathStarted, 409, "", registration.ErrRefused, "409 Conflict"},
+		{runnercontract.PathStarted, 409, `{"error":"lost"}`, registration.ErrRefused, "409 Conflict: lost"},
 		{runnercontract.PathRelease, 204, "", nil, ""},
-		{runnercontract.PathRelease, 409, "", registration.ErrBusy, ""},
-		{runnercontract.PathRelease, 403, "", registration.ErrRefused, ""},
+		{runnercontract.PathRelease, 409, `{"error":"runner is busy"}`, registration.ErrBusy, ""},
+		{runnercontract.PathRelease, 403, `{"error":"not the supervisor"}`, registration.ErrRefused, "not the supervisor"},
 	} {
 		t.Run(fmt.Sprintf("%s_%d", strings.TrimPrefix(tc.path, "/"), tc.status), func(t *testing.T) {
 			t.Parallel()
@@ -106,6 +165,119 @@ func TestAnswers(t *testing.T) {
 				assert.ErrorContains(t, err, tc.text)
 			}
 			assert.Empty(t, clock.waits(), "asking again does not change this answer")
+		})
+	}
+}
+
+// What is not in the form of the service's answers comes from AWS or a proxy: it is
+// quoted, and the service is asked again.
+func TestPlatform_ItsAnswersAreQuotedAndTriedAgain(t *testing.T) {
+	t.Parallel()
+	const theirs = ", not an answer of the registration service"
+	for name, tc := range map[string]struct {
+		path    string
+		status  int
+		body    string
+		headers []string
+		text    string
+	}{
+		"expired": {
+			status: 403, body: `{"message":"Signature expired: 20260101T000000Z is now earlier than 20260101T000700Z"}`,
+			text: `403 Forbidden` + theirs + `: "Signature expired: 20260101T000000Z is now earlier than 20260101T000700Z"`,
+		},
+		"forbidden": {
+			status: 403, body: `{"Message":"Forbidden. For troubleshooting Function URL authorization issues, see: https://x"}`,
+			headers: []string{"X-Amzn-Errortype", "AccessDeniedException"},
+			text: `403 Forbidden` + theirs +
+				`: "AccessDeniedException: Forbidden. For troubleshooting Function URL authorization issues, see: https://x"`,
+		},
+		"null":         {status: 403, body: `{"Message":null}`, text: "403 Forbidden" + theirs + " (16 bytes)"},
+		"text":         {status: 403, body: "Forbidden\nby the proxy", text: theirs + `: "Forbidden by the proxy"`},
+		"a page":       {status: 404, body: "<html>Not here</html>", text: `404 Not Found` + theirs + `: "<html>Not here</html>"`},
+		"nothing":      {status: 400, text: "400 Bad Request" + theirs + " (0 bytes)"},
+		"a redirect":   {status: 302, body: "elsewhere", text: `302 Found` + theirs + `: "elsewhere"`},
+		"too large":    {status: 413, body: `{"message":"Request Entity Too Large"}`, text: "Request Entity Too Large"},
+		"unavailable":  {status: 503, body: `{"Message":"Service Unavailable"}`, text: `: "Service Unavailable"`},
+		"bad gateway":  {status: 502, body: "Internal Server Error", text: `502 Bad Gateway` + theirs + `: "Internal Server Error"`},
+		"throttled":    {status: 429, body: `{"Reason":"ReservedFunctionConcurrentInvocationLimitExceeded"}`, text: "429 Too Many"},
+		"a success":    {status: 200, body: "<html>Log in</html>", text: "200 OK" + theirs + " (19 bytes)"},
+		"half of one":  {status: 200, body: granted[:40], text: "200 OK" + theirs + " (40 bytes)"},
+		"started: 200": {path: runnercontract.PathStarted, status: 200, body: "{}", text: "200 OK" + theirs + " (2 bytes)"},
+		"release: 409": {path: runnercontract.PathRelease, status: 409, body: "{}", text: "409 Conflict" + theirs + " (2 bytes)"},
+		"control":      {status: 403, body: "a\x1b[2Jb", text: `: "a\x1b[2Jb"`},
+		"long":         {status: 403, body: strings.Repeat("y", 5000), text: `: "` + strings.Repeat("y", 500) + `"`},
+		"the request repeated": {
+			status: 403, body: `{"message":"The signature does not match.\n\nThe Canonical String for this request should have ` +
+				`been\n'POST\nx-amz-security-token:token'"}`,
+			text: theirs + `: "The signature does not match."`,
+		},
+		"the token repeated": {status: 403, body: "bad token", text: theirs + `: "bad [secret]"`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			path, then := tc.path, answer(204, "")
+			if path == "" {
+				path, then = runnercontract.PathRegister, answer(200, granted)
+			}
+			client, clock := serve(t, inTurn(answer(tc.status, tc.body, tc.headers...), then))
+			var told []string
+			client.Retried = func(err error, _ time.Duration) { told = append(told, err.Error()) }
+			require.NoError(t, call(t.Context(), client, path))
+			assert.Len(t, clock.waits(), 1)
+			require.Len(t, told, 1)
+			assert.Contains(t, told[0], tc.text)
+
+			client, _ = serve(t, answer(tc.status, tc.body, tc.headers...))
+			err := call(t.Context(), client, path)
+			require.ErrorIs(t, err, registration.ErrUnreachable)
+			assert.ErrorContains(t, err, tc.text, "the reason of the task's end does not say why")
+		})
+	}
+}
+
+// A host whose clock is wrong signs with the time of AWS, as its answers have it.
+func TestClock_IsCorrectedByTheAnswers(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		skew   time.Duration // of AWS' clock
+		signed string
+		text   string
+	}{
+		"behind":       {7 * time.Minute, "20260101T000700Z", "; the clock of this host is 7m0s behind, which is allowed for"},
+		"ahead":        {-26 * time.Hour, "20251230T220000Z", "; the clock of this host is 26h0m0s ahead, which is allowed for"},
+		"a little off": {30 * time.Second, "20260101T000000Z", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var dates []string
+			var clock *clock
+			client, clock := serve(t, func(w http.ResponseWriter, r *http.Request) {
+				at, err := time.Parse("20060102T150405Z", r.Header.Get("X-Amz-Date"))
+				assert.NoError(t, err)
+				dates = append(dates, r.Header.Get("X-Amz-Date"))
+				now := clock.Now().Add(tc.skew)
+				w.Header().Set("Date", now.Format(http.TimeFormat))
+				if now.Sub(at).Abs() > 5*time.Minute {
+					w.WriteHeader(http.StatusForbidden)
+					_, _ = io.WriteString(w, `{"message":"Signature expired"}`)
+					return
+				}
+				_, _ = io.WriteString(w, granted)
+			})
+			client.Jitter = func(int64) int64 { return -int64(time.Second) / 2 } // no pause, for the date to be known
+			var told string
+			client.Retried = func(err error, _ time.Duration) { told += err.Error() }
+			_, err := client.Register(t.Context())
+			require.NoError(t, err)
+			assert.Equal(t, tc.signed, dates[len(dates)-1])
+			assert.LessOrEqual(t, len(dates), 2)
+			if tc.text != "" {
+				assert.Contains(t, told, tc.text)
+			}
+			asked := len(dates)
+			_, err = client.Register(t.Context())
+			require.NoError(t, err)
+			assert.Len(t, dates, asked+1, "the next request has the right time from the beginning")
 		})
 	}
 }
@@ -213,8 +385,13 @@ func TestSlow_EndsWhenCancelled(t *testing.T) {
 // The answer to /register is a credential, and so is a part of it.
 func TestErrors_DoNotQuoteARegistration(t *testing.T) {
 	t.Parallel()
-	for _, body := range []string{granted[:len(granted)-1], `{"jit_config":"s3cret"}`, `"s3cret"`} {
+	for _, body := range []string{
+		granted[:len(granted)-1], `{"jit_config":"s3cret"}`, `"s3cret"`, `["s3cret"`, "s3cret",
+	} {
 		for _, status := range []int{200, 403, 503} {
+			if body == "s3cret" && status != 200 {
+				continue // no part of a registration has another status
+			}
 			client, _ := serve(t, answer(status, body))
 			var told []error
 			client.Retried = func(err error, _ time.Duration) { told = append(told, err) }
@@ -239,8 +416,9 @@ func TestRequests_AreTheSameEachTime(t *testing.T) {
 		w.WriteHeader(status)
 	})
 	require.NoError(t, client.Started(t.Context()))
-	want := runnercontract.Request{Contract: runnercontract.Version}
-	assert.Equal(t, []runnercontract.Request{want, want, want}, bodies)
+	require.Len(t, bodies, 3)
+	assert.NotEmpty(t, bodies[0].Proof.Signature)
+	assert.Equal(t, []runnercontract.Request{bodies[0], bodies[0], bodies[0]}, bodies)
 }
 
 func call(ctx context.Context, c *registration.Client, path string) error {
@@ -259,7 +437,10 @@ func call(ctx context.Context, c *registration.Client, path string) error {
 // the time it is asked to wait at once, and its jitter is half of what it may be.
 func serve(t *testing.T, handler http.HandlerFunc) (*registration.Client, *clock) {
 	t.Helper()
-	server := httptest.NewServer(handler)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header()["Date"] = nil // that of the machine is not the test's
+		handler(w, r)
+	}))
 	t.Cleanup(server.Close)
 	clock := &clock{now: epoch}
 	return &registration.Client{
