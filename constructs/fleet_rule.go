@@ -50,7 +50,8 @@ func (w *WebhookIngress) newRule(fleet *RunnerFleet) awsevents.CfnRule {
 		}},
 	})
 	// A task that starts before all that it needs is there would leave its job waiting.
-	rule.Node().AddDependency(fleet.taskDefinition, fleet.executionRole, fleet.taskRole, fleet.capacity.cluster.association)
+	rule.Node().AddDependency(fleet.taskDefinition, fleet.executionRole, fleet.taskRole, fleet.registration.register,
+		fleet.capacity.cluster.association)
 	return rule
 }
 

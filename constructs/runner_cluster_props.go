@@ -97,9 +97,9 @@ func (p RunnerClusterProps) WithDefaults() RunnerClusterProps {
 	return p
 }
 
-// Validate returns an error that names every value that cannot work, or nil. It
-// expects the defaults to be filled in.
+// Validate returns an error that names every value that cannot work, or nil.
 func (p RunnerClusterProps) Validate() error {
+	p = p.WithDefaults()
 	var l problem.List
 	l.Choices(p)
 	l.Secrets(p)

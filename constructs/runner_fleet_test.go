@@ -451,10 +451,10 @@ Secrets["A"] cannot be used with Environment: the variable is in both
 Mounts[0] needs a named Volume and an absolute Path`},
 		{"the labels do not fit", "Fleet", func(p *constructs.RunnerFleetProps) {
 			p.Labels = nil
-			for i := range 20 {
-				p.Labels = append(p.Labels, fmt.Sprintf("%03d-%s", i, strings.Repeat("x", 170)))
+			for i := range 100 {
+				p.Labels = append(p.Labels, fmt.Sprintf("%03d-%s", i, strings.Repeat("x", 35)))
 			}
-		}, "environment is too large"},
+		}, "table of fleets is too large: fleet 2 takes 43"},
 		{
 			"the family is not known", "Fleet", func(p *constructs.RunnerFleetProps) { p.Family = *awscdk.Aws_STACK_NAME() },
 			`RunnerFleet "Fleet":

@@ -1,6 +1,8 @@
 package constructs
 
 import (
+	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -19,6 +21,7 @@ import (
 
 	"github.com/ecs-github-runners/ecsrunners/internal/bundle"
 	"github.com/ecs-github-runners/ecsrunners/internal/contract"
+	"github.com/ecs-github-runners/ecsrunners/internal/contract/env"
 	registrationcontract "github.com/ecs-github-runners/ecsrunners/internal/contract/registration"
 	"github.com/ecs-github-runners/ecsrunners/internal/problem"
 )
@@ -41,6 +44,8 @@ type RunnerRegistration struct {
 	ledger   awsdynamodb.Table
 	logGroup awslogs.LogGroup
 	function awslambda.Function
+	table    fleetTable
+	register awsiam.Policy // of the task roles
 	url      awslambda.FunctionUrl
 	taskRole map[string]awsiam.Role // by fleet
 	trust    map[string]any         // the trust policies of taskRole
@@ -81,7 +86,9 @@ func NewRunnerRegistration(scope constructs.Construct, id string, props *RunnerR
 		GitHubURL:    p.GitHubURL,
 		Scope:        p.Scope.scope,
 	}
-	r.function = r.newFunction()
+	role := r.newRole()
+	r.function = r.newFunction(role)
+	r.table = fleetTable{function: r.function, role: role, variable: registrationcontract.EnvFleets}
 	r.url = r.function.AddFunctionUrl(&awslambda.FunctionUrlOptions{
 		AuthType:   awslambda.FunctionUrlAuthType_AWS_IAM,
 		InvokeMode: awslambda.InvokeMode_BUFFERED,
@@ -100,7 +107,7 @@ func (r *RunnerRegistration) Ledger() awsdynamodb.ITable { return r.ledger }
 func (r *RunnerRegistration) Credential() awssecretsmanager.ISecret { return r.secret }
 
 // CredentialCommand is the command that fills the secret from a file
-// credential.json, whose form [GitHubApp] and [GitHubToken] tell.
+// credential.json, in the form that [GitHubApp] and [GitHubToken] document.
 func (r *RunnerRegistration) CredentialCommand() *string {
 	return jsii.String("aws secretsmanager put-secret-value --secret-string file://credential.json --secret-id " + *r.secret.SecretArn())
 }
@@ -130,25 +137,25 @@ func (r *RunnerRegistration) GrantRegister(grantee awsiam.IGrantable) awsiam.Gra
 	return grant
 }
 
-// RegistrationOutcome is what became of a request of a task.
-type RegistrationOutcome string
+// RegistrationOutcome is one of the values below: what became of a request of a task.
+type RegistrationOutcome struct{ name string }
 
 // The outcomes of requests, with the status codes that the task gets.
-const (
-	RegistrationRegistered  RegistrationOutcome = "registered"  // 200: a runner for a job
-	RegistrationStarted     RegistrationOutcome = "started"     // 204: the runner starts
-	RegistrationReleased    RegistrationOutcome = "released"    // 204: the runner is removed
-	RegistrationNoWork      RegistrationOutcome = "no_work"     // 204: the fleet has no open job
-	RegistrationBusy        RegistrationOutcome = "busy"        // 409: the runner has a job
-	RegistrationRefused     RegistrationOutcome = "refused"     // 400 to 426: asking again is of no use
-	RegistrationThrottled   RegistrationOutcome = "throttled"   // 429: GitHub's rate limit
-	RegistrationUnavailable RegistrationOutcome = "unavailable" // 503: the task asks again
-	RegistrationFailed      RegistrationOutcome = "failed"      // 500: a defect of the program
+var (
+	RegistrationRegistered  = RegistrationOutcome{"registered"}  // 200: a runner for a job
+	RegistrationStarted     = RegistrationOutcome{"started"}     // 204: the runner starts
+	RegistrationReleased    = RegistrationOutcome{"released"}    // 204: the runner is removed
+	RegistrationNoWork      = RegistrationOutcome{"no_work"}     // 204: the fleet has no open job
+	RegistrationBusy        = RegistrationOutcome{"busy"}        // 409: the runner has a job
+	RegistrationRefused     = RegistrationOutcome{"refused"}     // 400 to 426: asking again is of no use
+	RegistrationThrottled   = RegistrationOutcome{"throttled"}   // 429: GitHub's rate limit
+	RegistrationUnavailable = RegistrationOutcome{"unavailable"} // 503: the task asks again
+	RegistrationFailed      = RegistrationOutcome{"failed"}      // 500: a defect of the program
 )
 
 // MetricRequests is the number of requests with an outcome.
 func (r *RunnerRegistration) MetricRequests(outcome RegistrationOutcome, props *awscloudwatch.MetricOptions) awscloudwatch.Metric {
-	return r.metric(registrationcontract.MetricRequests, map[string]*string{contract.DimensionOutcome: jsii.String(string(outcome))}, "Sum", props)
+	return r.metric(registrationcontract.MetricRequests, map[string]*string{contract.DimensionOutcome: &outcome.name}, "Sum", props)
 }
 
 // MetricJobCheckFailures is the number of runners that were registered although
@@ -224,12 +231,11 @@ func (r *RunnerRegistration) newLedger() awsdynamodb.Table {
 	return table
 }
 
-func (r *RunnerRegistration) newFunction() awslambda.Function {
+func (r *RunnerRegistration) newFunction(role awsiam.Role) awslambda.Function {
 	environment, err := registrationEnvironment(r.service)
 	if err != nil {
 		panic(fmt.Errorf("RunnerRegistration %q: %w", *r.Node().Id(), err))
 	}
-	r.logGroup = newFunctionLogs(r, r.props.FunctionName, r.props.LogRetentionDays)
 	return newFunction(r, functionProps{
 		program:             bundle.Registration,
 		name:                r.props.FunctionName,
@@ -240,7 +246,7 @@ func (r *RunnerRegistration) newFunction() awslambda.Function {
 		reservedConcurrency: r.props.ReservedConcurrency,
 		environment:         environment,
 		logs:                r.logGroup,
-		role:                r.newRole(),
+		role:                role,
 		code:                r.props.Code,
 	})
 }
@@ -252,6 +258,7 @@ func (r *RunnerRegistration) newRole() awsiam.Role {
 		Description: jsii.String("Runner registration: see tasks, keep the ledger, read the GitHub credential"),
 		AssumedBy:   awsiam.NewServicePrincipal(jsii.String("lambda.amazonaws.com"), nil),
 	})
+	r.logGroup = newFunctionLogs(r, r.props.FunctionName, r.props.LogRetentionDays)
 	r.logGroup.GrantWrite(role)
 	role.AddToPolicy(awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
 		Actions: jsii.Strings("ecs:DescribeTasks"),
@@ -295,7 +302,7 @@ func (r *RunnerRegistration) addFleet(f RunnerFleetProps, family string) (awsiam
 		RunnerGroup:  f.RunnerGroup,
 		LeaseSeconds: leaseSeconds(f),
 	})
-	if _, err := registrationEnvironment(service); err != nil { // before anything is in the tree
+	if err := r.setTable(service, false); err != nil { // before anything is in the tree
 		return nil, err
 	}
 	role := awsiam.NewRole(r, &id, &awsiam.RoleProps{
@@ -304,15 +311,54 @@ func (r *RunnerRegistration) addFleet(f RunnerFleetProps, family string) (awsiam
 		AssumedBy:   ecsTasks(r),
 	})
 	service.Fleets[len(service.Fleets)-1].RoleID = *role.RoleId()
-	environment, err := registrationEnvironment(service)
-	if err != nil {
+	if err := r.setTable(service, true); err != nil {
 		return nil, err
 	}
 	r.service = service
-	r.function.AddEnvironment(jsii.String(registrationcontract.EnvFleets), jsii.String(environment[registrationcontract.EnvFleets]), nil)
-	r.GrantRegister(role)
+	r.letRegister(role)
 	r.taskRole[f.Name], r.trust[f.Name] = role, trustOf(role)
 	return role, nil
+}
+
+// letRegister adds a role to the one policy by which all task roles may register: a
+// policy for each would be another resource for each fleet.
+func (r *RunnerRegistration) letRegister(role awsiam.Role) {
+	if r.register == nil {
+		r.register = awsiam.NewPolicy(r, jsii.String("Register"), nil)
+		r.GrantRegister(r.register)
+	}
+	r.register.AttachToRole(role)
+}
+
+// setTable writes the table of fleets, or only checks that it can be written.
+func (r *RunnerRegistration) setTable(service registrationcontract.Config, write bool) error {
+	rows := make([]fleetRow, len(service.Fleets))
+	for i, fleet := range service.Fleets {
+		text, err := json.Marshal(fleet)
+		if err != nil {
+			return fmt.Errorf("encoding fleet %s: %w", fleet.Name, err)
+		}
+		if problem.Unresolved(fleet.RoleID) {
+			fleet.RoleID = someRoleID
+		}
+		literal, err := json.Marshal(fleet)
+		if err != nil {
+			return fmt.Errorf("encoding fleet %s: %w", fleet.Name, err)
+		}
+		rows[i] = fleetRow{string(text), string(literal)}
+	}
+	_, err := registrationEnvironment(service)
+	fits := err == nil
+	if err != nil && !errors.Is(err, env.ErrTooLarge) {
+		return err
+	}
+	if write {
+		return r.table.set(r, rows, fits)
+	}
+	if !fits {
+		_, err = split(rows)
+	}
+	return err
 }
 
 // registrationEnvironment returns the function's variables. Names that are not

@@ -64,7 +64,7 @@ func (s RunnerScope) repositories() string {
 	return "repositories of " + strconv.Quote(s.scope.Owner)
 }
 
-// GitHubCredential says with what runners are registered. Values are made by
+// GitHubCredential is the credential that registers runners. Values are made by
 // [GitHubApp] and [GitHubToken].
 type GitHubCredential struct {
 	token  bool
@@ -162,8 +162,8 @@ type RunnerRegistrationProps struct {
 	// Default: named by CloudFormation.
 	FunctionName string `json:"functionName"`
 
-	// MemorySizeMiB of the function, 128 to 10240. Its share of a processor grows
-	// with it.
+	// MemorySizeMiB is the memory of the function in MiB, 128 to 10240. Its share of a
+	// processor grows with it.
 	//
 	// Default: 256.
 	MemorySizeMiB int `json:"memorySizeMiB"`
@@ -174,8 +174,8 @@ type RunnerRegistrationProps struct {
 	// Default: none.
 	ReservedConcurrency *int `json:"reservedConcurrency"`
 
-	// LogRetentionDays of the function's log group, one of the values of CloudWatch
-	// Logs. The log group stays when the stack is deleted.
+	// LogRetentionDays is how many days events stay in the function's log group, one of
+	// the values of CloudWatch Logs. The log group stays when the stack is deleted.
 	//
 	// Default: 30.
 	LogRetentionDays int `json:"logRetentionDays"`
@@ -200,11 +200,11 @@ func (p RunnerRegistrationProps) WithDefaults() RunnerRegistrationProps {
 // https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/HowItWorks.NamingRulesDataTypes.html
 var tableName = regexp.MustCompile(`^[A-Za-z0-9_.-]{3,255}$`)
 
-// Validate returns an error that names every value that cannot work, or nil. It
-// expects the defaults to be filled in. Limits come from the API references of
+// Validate returns an error that names every value that cannot work, or nil. Limits come from the API references of
 // DynamoDB, Secrets Manager and Lambda. Whether Cluster is given is left to
 // NewRunnerRegistration.
 func (p RunnerRegistrationProps) Validate() error {
+	p = p.WithDefaults()
 	var l problem.List
 	l.Choices(p)
 	l.Secrets(p)

@@ -1,6 +1,8 @@
 package constructs
 
 import (
+	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -20,6 +22,7 @@ import (
 
 	"github.com/ecs-github-runners/ecsrunners/internal/bundle"
 	"github.com/ecs-github-runners/ecsrunners/internal/contract"
+	"github.com/ecs-github-runners/ecsrunners/internal/contract/env"
 	registrationcontract "github.com/ecs-github-runners/ecsrunners/internal/contract/registration"
 	webhookcontract "github.com/ecs-github-runners/ecsrunners/internal/contract/webhook"
 	"github.com/ecs-github-runners/ecsrunners/internal/labels"
@@ -43,6 +46,7 @@ type WebhookIngress struct {
 	secret      awssecretsmanager.ISecret
 	logGroup    awslogs.LogGroup
 	function    awslambda.Function
+	table       fleetTable
 	url         awslambda.FunctionUrl
 	rules       map[string]awsevents.CfnRule // by fleet
 	scopes      []RunnerScope                // in which the fleets' runners are registered
@@ -101,7 +105,9 @@ func NewWebhookIngress(scope constructs.Construct, id string, props *WebhookIngr
 		})
 	}
 	w.webhook = w.newWebhook()
-	w.function = w.newFunction()
+	role := w.newRole()
+	w.function = w.newFunction(role)
+	w.table = fleetTable{function: w.function, role: role, variable: webhookcontract.EnvRoutes}
 	w.url = w.function.AddFunctionUrl(&awslambda.FunctionUrlOptions{
 		AuthType:   awslambda.FunctionUrlAuthType_NONE, // GitHub signs with the secret instead
 		InvokeMode: awslambda.InvokeMode_BUFFERED,
@@ -113,10 +119,9 @@ func NewWebhookIngress(scope constructs.Construct, id string, props *WebhookIngr
 // AddFleet routes jobs to a fleet, unless a fleet added earlier covers them, and
 // makes the rule that starts a task of it for each. It panics with an error that
 // names what cannot be used: a name that is taken, a registration for repositories
-// whose deliveries are ignored, or a route table that does not fit into the function's
-// environment. A fleet that never gets a job because earlier ones take them all is
-// warned about. Synthesis fails if deliveries are accepted that no fleet's registration
-// can serve.
+// whose deliveries are ignored, or a route table that does not fit. A fleet that never
+// gets a job because earlier ones take them all is warned about. Synthesis fails if
+// deliveries are accepted that no fleet's registration can serve.
 func (w *WebhookIngress) AddFleet(fleet *RunnerFleet) {
 	scope := fleet.registration.props.Scope
 	if !w.props.serves(scope) {
@@ -167,18 +172,45 @@ func (w *WebhookIngress) addRoute(fleet string, fleetLabels []string) {
 	if !w.props.AcceptsJobs() {
 		panic(fmt.Errorf("WebhookIngress %q: adding fleet %q: Events must have workflow_job or no job reaches a fleet, got %q", *w.Node().Id(), fleet, w.props.Events))
 	}
-	environment, err := environmentOf(webhook)
-	if err != nil {
+	if err := w.setTable(webhook); err != nil {
 		panic(fmt.Errorf("WebhookIngress %q: adding fleet %q: %w", *w.Node().Id(), fleet, err))
 	}
 	w.webhook = webhook
-	w.function.AddEnvironment(jsii.String(webhookcontract.EnvRoutes), jsii.String(environment[webhookcontract.EnvRoutes]), nil)
 	for _, shadow := range routes.Shadows() {
 		if shadow.Fleet == fleet {
 			warn(w, "ecsrunners:shadowedFleet", fmt.Sprintf(
 				"fleet %s never gets a job: fleet %s, added before, has all its labels; add %s first, or give it a label of its own", shadow.Fleet, shadow.Earlier, shadow.Fleet))
 		}
 	}
+}
+
+// setTable writes the table of fleets.
+func (w *WebhookIngress) setTable(webhook webhookcontract.Config) error {
+	if most := maxRules(*awscdk.Stack_Of(w).Region()); len(webhook.Routes) > most {
+		return fmt.Errorf("a bus has at most %d rules, one for each fleet: use a second ingress", most)
+	}
+	rows := make([]fleetRow, len(webhook.Routes))
+	for i, fleet := range webhook.Routes {
+		text, err := json.Marshal(fleet)
+		if err != nil {
+			return fmt.Errorf("encoding fleet %s: %w", fleet.Name, err)
+		}
+		rows[i] = fleetRow{string(text), string(text)}
+	}
+	_, err := environmentOf(webhook)
+	if err != nil && !errors.Is(err, env.ErrTooLarge) {
+		return err
+	}
+	return w.table.set(w, rows, err == nil)
+}
+
+// maxRules is how many rules a bus may have in a region.
+// https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-quota.html
+func maxRules(region string) int {
+	if region == "af-south-1" || region == "eu-south-1" {
+		return 100
+	}
+	return 300
 }
 
 // URL is the address for the webhook at GitHub.
@@ -213,23 +245,23 @@ func (w *WebhookIngress) GrantPutEvents(grantee awsiam.IGrantable) awsiam.Grant 
 	return w.bus.GrantPutEventsTo(grantee, nil)
 }
 
-// DeliveryOutcome is what became of a delivery of GitHub's.
-type DeliveryOutcome string
+// DeliveryOutcome is one of the values below: what became of a delivery of GitHub's.
+type DeliveryOutcome struct{ name string }
 
 // The outcomes of deliveries, with the status codes that GitHub gets.
-const (
-	DeliveryAccepted     DeliveryOutcome = "accepted"     // 202: on the bus
-	DeliveryPing         DeliveryOutcome = "ping"         // 200: GitHub tried the webhook
-	DeliveryIgnored      DeliveryOutcome = "ignored"      // 200: not allowed, or nothing to do
-	DeliveryUnauthorized DeliveryOutcome = "unauthorized" // 401: not signed by GitHub
-	DeliveryInvalid      DeliveryOutcome = "invalid"      // 400, 405, 413, 415: not a delivery
-	DeliveryUnavailable  DeliveryOutcome = "unavailable"  // 503: to be delivered again
-	DeliveryFailed       DeliveryOutcome = "failed"       // 500: a defect of the program
+var (
+	DeliveryAccepted     = DeliveryOutcome{"accepted"}     // 202: on the bus
+	DeliveryPing         = DeliveryOutcome{"ping"}         // 200: GitHub tried the webhook
+	DeliveryIgnored      = DeliveryOutcome{"ignored"}      // 200: not allowed, or nothing to do
+	DeliveryUnauthorized = DeliveryOutcome{"unauthorized"} // 401: not signed by GitHub
+	DeliveryInvalid      = DeliveryOutcome{"invalid"}      // 400, 405, 413, 415: not a delivery
+	DeliveryUnavailable  = DeliveryOutcome{"unavailable"}  // 503: to be delivered again
+	DeliveryFailed       = DeliveryOutcome{"failed"}       // 500: a defect of the program
 )
 
 // MetricDeliveries is the number of deliveries with an outcome.
 func (w *WebhookIngress) MetricDeliveries(outcome DeliveryOutcome, props *awscloudwatch.MetricOptions) awscloudwatch.Metric {
-	return w.metric(webhookcontract.MetricDeliveries, map[string]*string{contract.DimensionOutcome: jsii.String(string(outcome))}, props)
+	return w.metric(webhookcontract.MetricDeliveries, map[string]*string{contract.DimensionOutcome: &outcome.name}, props)
 }
 
 // MetricPutFailures is the number of failed attempts to put an event on the bus,
@@ -319,12 +351,11 @@ func environmentOf(webhook webhookcontract.Config) (map[string]string, error) {
 	return webhook.Environment()
 }
 
-func (w *WebhookIngress) newFunction() awslambda.Function {
+func (w *WebhookIngress) newFunction(role awsiam.IRole) awslambda.Function {
 	environment, err := environmentOf(w.webhook)
 	if err != nil {
 		panic(fmt.Errorf("WebhookIngress %q: %w", *w.Node().Id(), err))
 	}
-	w.logGroup = newFunctionLogs(w, w.props.FunctionName, w.props.LogRetentionDays)
 	return newFunction(w, functionProps{
 		program:             bundle.Webhook,
 		name:                w.props.FunctionName,
@@ -336,7 +367,7 @@ func (w *WebhookIngress) newFunction() awslambda.Function {
 		tracing:             w.props.Tracing,
 		environment:         environment,
 		logs:                w.logGroup,
-		role:                w.newRole(),
+		role:                role,
 		code:                w.props.Code,
 	})
 }
@@ -349,6 +380,7 @@ func (w *WebhookIngress) newRole() awsiam.IRole {
 		AssumedBy:   awsiam.NewServicePrincipal(jsii.String("lambda.amazonaws.com"), nil),
 	})
 	w.bus.GrantPutEventsTo(role, nil)
+	w.logGroup = newFunctionLogs(w, w.props.FunctionName, w.props.LogRetentionDays)
 	w.logGroup.GrantWrite(role)
 	for _, secret := range []awssecretsmanager.ISecret{w.secret, w.props.PreviousSecret} {
 		if secret != nil {

@@ -29,7 +29,7 @@ type WebhookIngressProps struct {
 	// Repositories are patterns of the full names of repositories whose deliveries
 	// are accepted; * stands for any characters but /: "my-org/service-*".
 	//
-	// Default: all repositories of Owners.
+	// Default: all repositories of the owners.
 	Repositories []string `json:"repositories"`
 
 	// Events are the types of GitHub events that are put on the bus, or "*" alone
@@ -110,18 +110,19 @@ type WebhookIngressProps struct {
 	// Default: named by CloudFormation.
 	FunctionName string `json:"functionName"`
 
-	// Architecture of the function.
+	// Architecture is the processor architecture of the function.
 	//
 	// Default: ARM64.
 	Architecture Architecture `json:"architecture" enum:"x64,arm64"`
 
-	// MemorySizeMiB of the function, 128 to 10240. Its share of a processor grows
-	// with it.
+	// MemorySizeMiB is the memory of the function in MiB, 128 to 10240. Its share of a
+	// processor grows with it.
 	//
 	// Default: 256.
 	MemorySizeMiB int `json:"memorySizeMiB"`
 
-	// Timeout of the function, 10 to 60 seconds. GitHub waits 10 seconds.
+	// Timeout is the timeout of the function, 10 to 60 seconds. GitHub waits 10
+	// seconds.
 	//
 	// Default: 10 seconds.
 	Timeout time.Duration `json:"timeout"`
@@ -137,8 +138,8 @@ type WebhookIngressProps struct {
 	// Default: none.
 	ReservedConcurrency *int `json:"reservedConcurrency"`
 
-	// LogRetentionDays of the function's log group, one of the values of
-	// CloudWatch Logs. The log group stays when the stack is deleted.
+	// LogRetentionDays is how many days events stay in the function's log group, one of
+	// the values of CloudWatch Logs. The log group stays when the stack is deleted.
 	//
 	// Default: 30.
 	LogRetentionDays int `json:"logRetentionDays"`
@@ -187,10 +188,10 @@ var (
 
 const secretNameRule = "at most 512 letters, digits and / _ + = . @ -"
 
-// Validate returns an error that names every value that cannot work, or nil. It
-// expects the defaults to be filled in. Limits come from the API references of
+// Validate returns an error that names every value that cannot work, or nil. Limits come from the API references of
 // Lambda, EventBridge, Secrets Manager and CloudWatch Logs.
 func (p WebhookIngressProps) Validate() error {
+	p = p.WithDefaults()
 	var l problem.List
 	l.Choices(p)
 	l.Secrets(p)

@@ -16,6 +16,9 @@ import (
 // tags: on the stack, and on everything in it that can have them.
 func initialize(s awscdk.Stack, scope awsconstructs.Construct, name, description string, c config.Config) {
 	props := &awscdk.StackProps{Description: &description}
+	if len(c.Fleets) > 30 { // with indentation the template would come near CloudFormation's limit of 1 MB
+		props.SuppressTemplateIndentation = jsii.Bool(true)
+	}
 	if c.Account != "" {
 		props.Env = &awscdk.Environment{Account: &c.Account, Region: &c.Region}
 	}

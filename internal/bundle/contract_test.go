@@ -25,6 +25,7 @@ func TestContract_IsPartOfWhatUsesItAlone(t *testing.T) {
 		"internal/contract":              {"lambda/webhook", "lambda/registration"},
 		"internal/contract/credential":   {"lambda/registration"},
 		"internal/contract/env":          {"lambda/webhook", "lambda/registration", "lambda/imagebuild", image},
+		"internal/contract/fleettable":   {"lambda/webhook", "lambda/registration"},
 		"internal/contract/imagebuild":   {"lambda/imagebuild"},
 		"internal/contract/registration": {"lambda/registration"},
 		"internal/contract/runner":       {"lambda/registration", image},

@@ -67,9 +67,13 @@ func (l List) Err() error {
 	return l
 }
 
-// Of is the list that an error of Err is.
+// Of is the list that an error of Err is. It panics with any other error, which must
+// not get lost.
 func Of(err error) List {
-	l, _ := err.(List) //nolint:errorlint // Err returns the list itself
+	l, ok := err.(List) //nolint:errorlint // Err returns the list itself
+	if err != nil && !ok {
+		panic(err)
+	}
 	return l
 }
 
@@ -107,19 +111,38 @@ var validator = reflect.TypeFor[interface{ Validate() error }]()
 func (l *List) choices(prefix string, of reflect.Value) {
 	for i := range of.NumField() {
 		field, path := of.Type().Field(i), prefix+of.Type().Field(i).Name
-		allowed := field.Tag.Get("enum")
 		value := reflect.Indirect(of.Field(i))
-		switch {
-		case allowed != "" && value.Kind() == reflect.Slice:
+		switch tag := field.Tag.Get("enum"); {
+		case tag != "" && value.Kind() == reflect.Slice:
 			for i := range value.Len() {
-				l.OneOf(fmt.Sprintf("%s[%d]", path, i), enum.AWS(value.Index(i).String()), strings.Split(allowed, ",")...)
+				l.choice(fmt.Sprintf("%s[%d]", path, i), value.Index(i), strings.Split(tag, ","))
 			}
-		case allowed != "":
-			l.OneOf(path, enum.AWS(value.String()), strings.Split(allowed, ",")...)
+		case tag != "":
+			l.choice(path, value, strings.Split(tag, ","))
 		case value.Kind() == reflect.Struct && field.Tag.Get("json") != "-" && !value.Type().Implements(validator):
 			l.choices(path+".", value)
 		}
 	}
+}
+
+func (l *List) choice(path string, value reflect.Value, allowed []string) {
+	isAllowed := func(name string) bool {
+		if enum.Is(value.Type()) {
+			return value.String() == enum.CDK(name)
+		}
+		return value.String() == name
+	}
+	if slices.ContainsFunc(allowed, isAllowed) {
+		return
+	}
+	got, want := value.String(), Or(allowed)
+	if enum.Is(value.Type()) {
+		got = enum.AWS(value.String())
+		if slices.Contains(allowed, got) { // spelled by hand
+			got, want = value.String(), "the CDK's constant for "+want
+		}
+	}
+	l.Invalid(path, got, want)
 }
 
 // Secrets reports each text in a struct that looks like a credential, keys of maps

@@ -42,7 +42,8 @@ Part.Field is what it is
 Part[2] must be 2, got 1`)
 	assert.Equal(t, "Field", part[0].Path, "Under wrote to the part")
 	assert.Equal(t, l, problem.Of(l.Err()))
-	assert.Empty(t, problem.Of(errors.New("another error")))
+	assert.Empty(t, problem.Of(nil))
+	assert.Panics(t, func() { _ = problem.Of(errors.New("another error")) }, "an error gets lost")
 }
 
 func TestList_ReportsOnlyWhatIsWrong(t *testing.T) {
@@ -108,10 +109,10 @@ func TestList_Choices_AreThoseOfTheTags(t *testing.T) {
 		Absent  *pool    `json:"absent"`
 		Skipped pool     `json:"-"`
 		Checked checked  `json:"checked"`
-	}{Color: "LIGHT_BLUE", Colors: []string{"red", "blue"}, Pool: &pool{State: "ASLEEP"}}
+	}{Color: "light-blue", Colors: []string{"red", "Red"}, Pool: &pool{State: "asleep"}}
 	var l problem.List
 	l.Choices(&props)
-	assert.EqualError(t, l.Err(), `Colors[1] must be red or light-blue, got "blue"
+	assert.EqualError(t, l.Err(), `Colors[1] must be red or light-blue, got "Red"
 Pool.State must be stopped or running, got "asleep"`)
 }
 

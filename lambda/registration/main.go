@@ -17,12 +17,14 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/ecs"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+	"github.com/aws/aws-sdk-go-v2/service/ssm"
 
 	"github.com/ecs-github-runners/ecsrunners/internal/contract"
 	registrationcontract "github.com/ecs-github-runners/ecsrunners/internal/contract/registration"
 	runnercontract "github.com/ecs-github-runners/ecsrunners/internal/contract/runner"
 	"github.com/ecs-github-runners/ecsrunners/internal/control/awsconfig"
 	"github.com/ecs-github-runners/ecsrunners/internal/control/clock"
+	"github.com/ecs-github-runners/ecsrunners/internal/control/fleets"
 	"github.com/ecs-github-runners/ecsrunners/internal/control/functionurl"
 	"github.com/ecs-github-runners/ecsrunners/internal/control/github"
 	"github.com/ecs-github-runners/ecsrunners/internal/control/ledger"
@@ -47,15 +49,19 @@ func main() {
 }
 
 func newHandler(ctx context.Context, lookup func(string) (string, bool), stdout io.Writer, log *slog.Logger) (http.Handler, error) {
+	aws, err := awsconfig.Load(ctx)
+	if err != nil {
+		return nil, err
+	}
+	lookup, err = fleets.Load(ctx, lookup, registrationcontract.EnvFleets, func() fleets.Store { return ssm.NewFromConfig(aws) })
+	if err != nil {
+		return nil, err
+	}
 	service, err := registrationcontract.Parse(lookup)
 	if err != nil {
 		return nil, err
 	}
 	if err := checkFleets(service.Fleets); err != nil {
-		return nil, err
-	}
-	aws, err := awsconfig.Load(ctx)
-	if err != nil {
 		return nil, err
 	}
 	var system clock.System

@@ -21,10 +21,12 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+	"github.com/aws/aws-sdk-go-v2/service/ssm"
 
 	webhookcontract "github.com/ecs-github-runners/ecsrunners/internal/contract/webhook"
 	"github.com/ecs-github-runners/ecsrunners/internal/control/awsconfig"
 	"github.com/ecs-github-runners/ecsrunners/internal/control/clock"
+	"github.com/ecs-github-runners/ecsrunners/internal/control/fleets"
 	"github.com/ecs-github-runners/ecsrunners/internal/control/functionurl"
 	"github.com/ecs-github-runners/ecsrunners/internal/control/metrics"
 	"github.com/ecs-github-runners/ecsrunners/internal/control/secrets"
@@ -63,14 +65,19 @@ func run(ctx context.Context, args []string, lookup func(string) (string, bool),
 	if *secretFile != "" {
 		lookup = offline(lookup)
 	}
+	s := services{store: fileStore(*secretFile), bus: printer{stdout}}
+	if *secretFile == "" {
+		cfg, err := awsconfig.Load(ctx)
+		if err != nil {
+			return err
+		}
+		s = connect(cfg)
+		if lookup, err = fleets.Load(ctx, lookup, webhookcontract.EnvRoutes, func() fleets.Store { return ssm.NewFromConfig(cfg) }); err != nil {
+			return err
+		}
+	}
 	settings, err := webhookcontract.Parse(lookup)
 	if err != nil {
-		return err
-	}
-	var s services
-	if *secretFile != "" {
-		s = services{store: fileStore(*secretFile), bus: printer{stdout}}
-	} else if s, err = connect(ctx); err != nil {
 		return err
 	}
 	function, ok := lookup("AWS_LAMBDA_FUNCTION_NAME")
@@ -94,17 +101,13 @@ func run(ctx context.Context, args []string, lookup func(string) (string, bool),
 }
 
 // connect makes the AWS clients, once a process: a client keeps its connections.
-func connect(ctx context.Context) (services, error) {
-	cfg, err := awsconfig.Load(ctx)
-	if err != nil {
-		return services{}, err
-	}
+func connect(cfg aws.Config) services {
 	return services{
 		store: secretsmanager.NewFromConfig(cfg),
 		bus: eventbridge.NewFromConfig(cfg, func(o *eventbridge.Options) {
 			o.Retryer = aws.NopRetryer{} // the publisher retries, within the time GitHub gives it
 		}),
-	}, nil
+	}
 }
 
 // newHandler wires the handler.
