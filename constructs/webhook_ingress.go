@@ -123,8 +123,12 @@ func NewWebhookIngress(scope constructs.Construct, id string, props *WebhookIngr
 // gets a job because earlier ones take them all is warned about. Synthesis fails if
 // deliveries are accepted that no fleet's registration can serve.
 func (w *WebhookIngress) AddFleet(fleet *RunnerFleet) {
-	w.addScope(fleet)
+	scope := fleet.registration.props.Scope
+	if !w.props.serves(scope) {
+		panic(fmt.Errorf("WebhookIngress %q: adding fleet %q, which can get no job:\n%w", *w.Node().Id(), fleet.props.Name, w.props.ValidateFor(scope)))
+	}
 	w.addRoute(fleet.props.Name, fleet.props.Labels)
+	w.addScope(scope)
 	rule := w.newRule(fleet)
 	w.rules[fleet.props.Name] = rule
 	// A job that is routed to a fleet before its rule is there would start nothing.
@@ -133,18 +137,14 @@ func (w *WebhookIngress) AddFleet(fleet *RunnerFleet) {
 }
 
 // addScope notes where the runners of a fleet are registered.
-func (w *WebhookIngress) addScope(fleet *RunnerFleet) {
-	scope := fleet.registration.props.Scope
+func (w *WebhookIngress) addScope(scope RunnerScope) {
 	if slices.Contains(w.scopes, scope) {
 		return
-	}
-	if !w.props.serves(scope) {
-		panic(fmt.Errorf("WebhookIngress %q: adding fleet %q, which can get no job:\n%w", *w.Node().Id(), fleet.props.Name, w.props.ValidateFor(scope)))
 	}
 	w.scopes = append(w.scopes, scope)
 	if scope.scope.Kind == registrationcontract.ScopeRepository && len(w.props.Repositories) == 0 {
 		warn(w, "ecsrunners:otherRepositories", fmt.Sprintf(
-			"runners are registered for %s only, and jobs of all repositories of %s are accepted: those of others start tasks that are refused a runner; list the repository in Repositories, unless only its own webhook delivers here", scope.repositories(), scope.scope.Owner))
+			"runners are registered for %s only, and jobs of all repositories of %s are accepted: those of others start tasks that are refused a runner; accept that repository alone, unless only its own webhook delivers here", scope.repositories(), scope.scope.Owner))
 	}
 }
 

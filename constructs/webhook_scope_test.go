@@ -92,7 +92,7 @@ func TestWebhookIngress_WarnsOfRepositoriesBesideTheScopes(t *testing.T) {
 			continue
 		}
 		assert.Equal(t, []string{`/Test/Ingress: runners are registered for "my-org/app" only, and jobs of all repositories ` +
-			`of my-org are accepted: those of others start tasks that are refused a runner; list the repository in ` +
-			`Repositories, unless only its own webhook delivers here [ack: ` + id + `]`}, cdktest.Warnings(s.stack))
+			`of my-org are accepted: those of others start tasks that are refused a runner; accept that repository ` +
+			`alone, unless only its own webhook delivers here [ack: ` + id + `]`}, cdktest.Warnings(s.stack))
 	}
 }
