@@ -65,6 +65,9 @@ func NewWebhookIngress(scope constructs.Construct, id string, props *WebhookIngr
 
 	w := &WebhookIngress{props: p, rules: map[string]awsevents.CfnRule{}}
 	constructs.NewConstruct_Override(w, scope, &id)
+	for _, warning := range p.warnings() {
+		warn(w, warning.id, warning.message)
+	}
 	w.bus = p.EventBus
 	if w.bus == nil {
 		w.bus = awsevents.NewEventBus(w, jsii.String("Bus"), &awsevents.EventBusProps{
