@@ -199,6 +199,7 @@ type container struct {
 	env     map[string]string
 	cmd     *exec.Cmd
 	out     output
+	stdout  io.Writer // out, unless a test says otherwise
 }
 
 // newContainer returns a container whose listener plays script.
@@ -271,8 +272,10 @@ func (c *container) start() *container {
 	for name, value := range c.env {
 		c.cmd.Env = append(c.cmd.Env, name+"="+value)
 	}
-	c.cmd.Stdout = &c.out
-	c.cmd.Stderr = &c.out
+	c.cmd.Stdout, c.cmd.Stderr = &c.out, &c.out
+	if c.stdout != nil {
+		c.cmd.Stdout, c.cmd.Stderr = c.stdout, nil
+	}
 	c.cmd.WaitDelay = time.Second
 	require.NoError(c.t, c.cmd.Start())
 	c.t.Cleanup(func() { _ = c.cmd.Process.Kill() })

@@ -73,7 +73,7 @@ func (e exitError) Error() string { return fmt.Sprintf("%s ended with code %d", 
 
 // run runs one runner and returns the exit code of the container.
 func run(img image, clock registration.Clock, stdout io.Writer) runnercontract.ExitCode {
-	out := &console{w: stdout}
+	out := newConsole(stdout)
 	log := slog.New(slog.NewJSONHandler(out, nil))
 	begun := clock.Now()
 	config, err := runnercontract.Parse(os.LookupEnv)

@@ -103,9 +103,9 @@ func TestEnvironment_OfTheListener(t *testing.T) {
 		"ACTIONS_RUNNER_HOOK_JOB_STARTED=" + c.setting.Scripts + "/job-started.sh",
 		"ACTIONS_RUNNER_HOOK_JOB_COMPLETED=" + c.setting.Scripts + "/job-completed.sh",
 	} {
-		assert.Contains(t, log, "\n"+want+"\n")
+		assert.Contains(t, log, "\n"+forwarded+want+"\n")
 	}
-	assert.NotContains(t, log, "\n"+runnercontract.EnvPrefix)
+	assert.NotContains(t, log, "\n"+forwarded+runnercontract.EnvPrefix)
 }
 
 // A job may leave processes behind that nobody waits for, and that hold on to the

@@ -133,8 +133,8 @@ func TestImage(t *testing.T) {
 	t.Run("RunsAJob", func(t *testing.T) {
 		r := start(t, root, s.inspect(t, image).Env, "listen; run build; shell id -un; done Succeeded; exit 0")
 		log := r.wait(t, 0)
-		assert.Contains(t, log, "\nrunner\n", "jobs must run as the runner's user")
-		assert.Contains(t, log, "\nhook of the customer: my-org/app\n")
+		assert.Contains(t, log, "\nrunner: runner\n", "jobs must run as the runner's user")
+		assert.Contains(t, log, "\nrunner: hook of the customer: my-org/app\n")
 		assert.NotContains(t, log, "was not told", "the hook scripts do not reach the supervisor")
 		assert.Contains(t, log, `"reason":"job_ran","exit_code":0`)
 		assert.Contains(t, log,
