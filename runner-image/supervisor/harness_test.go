@@ -35,7 +35,7 @@ const (
 // setting is what a test tells the supervisor's process.
 type setting struct {
 	Root, Scripts, Hooks, Socket string
-	Sudo                         string
+	Sudo, Disk                   string
 	UID, Owner                   int
 	Pace                         int
 }
@@ -53,7 +53,7 @@ func TestMain(m *testing.M) {
 		adoptOrphans()
 		img := image{
 			root: s.Root, scripts: s.Scripts, hooks: s.Hooks, socket: s.Socket, uid: s.UID, owner: s.Owner,
-			sudo: s.Sudo,
+			sudo: s.Sudo, disk: s.Disk,
 		}
 		os.Exit(command(os.Args[1:], img, fastClock{begun: time.Now(), pace: s.Pace}))
 	}

@@ -78,10 +78,9 @@ func run(img image, clock registration.Clock, stdout io.Writer) runnercontract.E
 	begun := clock.Now()
 	config, err := runnercontract.Parse(os.LookupEnv)
 	if err == nil {
-		var summary lifecycle.Summary
-		if summary, err = supervise(config, img, clock, out, log); err == nil {
-			out.last(config, summary)
-			return summary.ExitCode
+		var code runnercontract.ExitCode
+		if code, err = supervise(config, img, clock, out, log); err == nil {
+			return code
 		}
 	}
 	took := lifecycle.Seconds(clock.Now().Sub(begun))
