@@ -249,6 +249,12 @@ func (w *WebhookIngress) MetricGitHubHostedJobs(props *awscloudwatch.MetricOptio
 	return w.metric(webhookcontract.MetricGitHubHostedJobs, nil, props)
 }
 
+// MetricStaleJobs is the number of queued events of jobs that were queued so long
+// ago that GitHub has cancelled them: somebody sends deliveries again.
+func (w *WebhookIngress) MetricStaleJobs(props *awscloudwatch.MetricOptions) awscloudwatch.Metric {
+	return w.metric(webhookcontract.MetricStaleJobs, nil, props)
+}
+
 // MetricFailedInvocations is the number of queued jobs of a fleet for which
 // EventBridge could not start a task: ECS refused for good, or did until the event
 // was too old. It panics for a fleet that was not added.
