@@ -49,3 +49,15 @@ func SupportsArchitecture(image RunnerImage, architecture Architecture) bool {
 func AddRoute(ingress *WebhookIngress, fleet string, labels []string) {
 	ingress.addRoute(fleet, labels)
 }
+
+// OutcomeNames gives tests the names of outcomes.
+func OutcomeNames[T DeliveryOutcome | RegistrationOutcome](outcomes []T) []string {
+	names := make([]string, len(outcomes))
+	for i, outcome := range outcomes {
+		names[i] = struct{ name string }(outcome).name
+	}
+	return names
+}
+
+// RemoveEmptyAssets gives tests what happens before a program is built.
+var RemoveEmptyAssets = removeEmptyAssets

@@ -61,7 +61,7 @@ type CodeCommitSourceProps struct {
 	// Default: derived from the names of stack and construct.
 	RepositoryName string `json:"repositoryName"`
 
-	// Branch that is built, and whose pushes start a build.
+	// Branch is the branch that is built, and whose pushes start a build.
 	//
 	// Default: main.
 	Branch string `json:"branch"`
@@ -90,10 +90,11 @@ func (p CodeCommitSourceProps) WithDefaults() CodeCommitSourceProps {
 	return p
 }
 
-// Validate returns an error that names every value that cannot work, or nil. It
-// expects the defaults to be filled in.
+// Validate returns an error that names every value that cannot work, or nil.
 func (p CodeCommitSourceProps) Validate() error {
+	p = p.WithDefaults()
 	var l problem.List
+	l.Secrets(p)
 	if p.RepositoryName != "" && (!codeCommitName.MatchString(p.RepositoryName) || strings.HasSuffix(p.RepositoryName, ".git")) {
 		l.Invalid("RepositoryName", p.RepositoryName, "at most 100 letters, digits and . _ -, not ending in .git")
 	}
@@ -197,7 +198,7 @@ type GitHubSourceProps struct {
 	// which the repository is read. Required.
 	ConnectionARN string `json:"connectionArn"`
 
-	// Branch that is built.
+	// Branch is the branch that is built.
 	//
 	// Default: main.
 	Branch string `json:"branch"`
@@ -220,11 +221,14 @@ func (p GitHubSourceProps) WithDefaults() GitHubSourceProps {
 	return p
 }
 
-// Validate returns an error that names every value that cannot work, or nil. It
-// expects the defaults to be filled in.
+// Validate returns an error that names every value that cannot work, or nil.
 func (p GitHubSourceProps) Validate() error {
+	p = p.WithDefaults()
 	var l problem.List
-	if !contract.IsRepositoryName(p.Repository) {
+	l.Secrets(p)
+	if p.Repository == "" {
+		l.Required("Repository", `the full name of a repository, such as "my-org/runner-image"`)
+	} else if !contract.IsRepositoryName(p.Repository) {
 		l.Invalid("Repository", p.Repository, `the full name of a repository, such as "my-org/runner-image"`)
 	}
 	if !problem.Unresolved(p.ConnectionARN) && !connectionARN.MatchString(p.ConnectionARN) {

@@ -39,13 +39,7 @@ func programCode(scope constructs.Construct, folder string, architecture Archite
 	}
 	environment := map[string]*string{"GOCACHE": jsii.String("/tmp/go-build"), "GOPATH": jsii.String("/tmp/go")}
 	maps.Copy(environment, *pointers(program.Environment))
-	// The CDK keeps the folder of a build that left nothing, and would take it for
-	// built the next time. Only empty folders can be removed so.
-	if built, err := filepath.Glob(filepath.Join(assembly, "asset.*")); err == nil {
-		for _, folder := range built {
-			_ = os.Remove(folder)
-		}
-	}
+	removeEmptyAssets(assembly)
 	return awslambda.Code_FromAsset(&sources, &awss3assets.AssetOptions{
 		AssetHash:     &hash,
 		AssetHashType: awscdk.AssetHashType_CUSTOM,
@@ -56,6 +50,20 @@ func programCode(scope constructs.Construct, folder string, architecture Archite
 			Environment: &environment,
 		},
 	})
+}
+
+// removeEmptyAssets removes the folders of builds that left nothing, which the CDK
+// keeps and would take for built the next time.
+func removeEmptyAssets(assembly string) {
+	entries, err := os.ReadDir(assembly)
+	if err != nil {
+		return // there is none yet
+	}
+	for _, entry := range entries {
+		if entry.IsDir() && strings.HasPrefix(entry.Name(), "asset.") {
+			_ = os.Remove(filepath.Join(assembly, entry.Name())) // if it is empty
+		}
+	}
 }
 
 var lambdaArchitecture = map[Architecture]func() awslambda.Architecture{

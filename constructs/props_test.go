@@ -6,7 +6,6 @@ import (
 	"go/parser"
 	"go/token"
 	"go/types"
-	"os"
 	"path/filepath"
 	"reflect"
 	"regexp"
@@ -63,9 +62,8 @@ func TestProps_EachFieldIsDecodedDocumentedUsedAndTested(t *testing.T) {
 			assert.Truef(t, strings.Contains(comment, "Required.") != strings.Contains(comment, "\nDefault: "),
 				"%s is not documented: its comment must say \"Required.\" or end with \"Default: …\"", name)
 			assert.Truef(t, sources.used[name], "%s is not used: nothing but its defaults and checks reads it", name)
-			set := regexp.MustCompile(`\b` + field.Name + `(:|\s*=[^=]|,[^=\n]* =[^=])`)
 			assert.Truef(t, slices.ContainsFunc(strings.Fields(props.constructs), func(construct string) bool {
-				return set.MatchString(sources.tests[construct])
+				return sources.tests[construct+" "+name] || sources.tests[construct+" ?."+field.Name]
 			}), "%s is not tested: no test of %s sets it", name, props.constructs)
 		}
 	}
@@ -97,14 +95,14 @@ func isReference(of reflect.Type) bool {
 type sources struct {
 	comments map[string]string // by Type and Type.Field
 	used     map[string]bool   // by Type.Field
-	tests    map[string]string // by construct: the texts of its tests that synthesize
+	tests    map[string]bool   // by construct and Type.Field: what its tests set
 }
 
 // readSources looks at the package as the compiler does, but for what it imports:
 // the fields of our own structs need none of it.
 func readSources(t *testing.T) sources {
 	t.Helper()
-	s := sources{comments: map[string]string{}, used: map[string]bool{}, tests: map[string]string{}}
+	s := sources{comments: map[string]string{}, used: map[string]bool{}, tests: map[string]bool{}}
 	names, err := filepath.Glob("*.go")
 	require.NoError(t, err)
 	files := token.NewFileSet()
@@ -112,10 +110,10 @@ func readSources(t *testing.T) sources {
 	for _, name := range names {
 		if strings.HasSuffix(name, "_test.go") {
 			construct := strings.TrimSuffix(name, "_test.go")
-			if !strings.HasSuffix(construct, "_props") {
-				text, err := os.ReadFile(name)
+			if !strings.HasSuffix(construct, "_props") { // what is only checked is not synthesized
+				file, err := parser.ParseFile(files, name, nil, 0)
 				require.NoError(t, err)
-				s.tests[construct] += string(text)
+				s.collectTests(construct, file)
 			}
 			continue
 		}
@@ -140,7 +138,7 @@ func readSources(t *testing.T) sources {
 }
 
 // ownRule matches the functions that fill in and check props.
-var ownRule = regexp.MustCompile(`^(WithDefaults|Validate\w*|validate\w*)$`)
+var ownRule = regexp.MustCompile(`^(WithDefaults|Validate\w*|validate\w*|Fit|warnings)$`)
 
 func (s sources) collectComments(file *ast.File) {
 	ast.Inspect(file, func(node ast.Node) bool {
@@ -160,11 +158,51 @@ func (s sources) collectComments(file *ast.File) {
 }
 
 func (s sources) collectUses(function *ast.FuncDecl, info *types.Info) {
+	set := map[ast.Node]bool{} // selectors that are assigned to: that is no use
 	ast.Inspect(function, func(node ast.Node) bool {
-		if selector, ok := node.(*ast.SelectorExpr); ok {
-			if selection := info.Selections[selector]; selection != nil && selection.Kind() == types.FieldVal {
-				of := strings.TrimPrefix(fmt.Sprint(selection.Recv()), "*")
-				s.used[strings.TrimPrefix(of, "constructs.")+"."+selector.Sel.Name] = true
+		if assignment, ok := node.(*ast.AssignStmt); ok {
+			for _, target := range assignment.Lhs {
+				set[target] = true
+			}
+		}
+		selector, ok := node.(*ast.SelectorExpr)
+		if !ok || set[selector] {
+			return true
+		}
+		if selection := info.Selections[selector]; selection != nil && selection.Kind() == types.FieldVal {
+			of := strings.TrimPrefix(fmt.Sprint(selection.Recv()), "*")
+			s.used[strings.TrimPrefix(of, "constructs.")+"."+selector.Sel.Name] = true
+		}
+		return true
+	})
+}
+
+// collectTests notes the fields that a test file sets: in a literal of their type, or
+// by an assignment to a field of that name.
+func (s sources) collectTests(construct string, file *ast.File) {
+	note := func(field string) { s.tests[construct+" "+field] = true }
+	ast.Inspect(file, func(node ast.Node) bool {
+		switch node := node.(type) {
+		case *ast.CompositeLit:
+			of := ""
+			switch literal := node.Type.(type) {
+			case *ast.SelectorExpr:
+				of = literal.Sel.Name
+			case nil: // the element of a list or a map: its type is further up
+				of = "?"
+			}
+			for _, element := range node.Elts {
+				if pair, ok := element.(*ast.KeyValueExpr); ok {
+					if key, ok := pair.Key.(*ast.Ident); ok {
+						note(of + "." + key.Name)
+					}
+				}
+			}
+		case *ast.AssignStmt:
+			for _, target := range node.Lhs {
+				if selector, ok := target.(*ast.SelectorExpr); ok {
+					note("?." + selector.Sel.Name)
+				}
 			}
 		}
 		return true

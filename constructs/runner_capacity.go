@@ -75,7 +75,7 @@ func (c *RunnerCapacity) CapacityProvider() awsecs.AsgCapacityProvider { return 
 // WarmPool is the warm pool, nil without one.
 func (c *RunnerCapacity) WarmPool() awsautoscaling.WarmPool { return c.warmPool }
 
-// Architecture of the instances.
+// Architecture is the processor architecture of the instances.
 func (c *RunnerCapacity) Architecture() Architecture { return c.props.Architecture }
 
 // Connections are the network connections of the instances, shared by all

@@ -19,25 +19,28 @@ import (
 
 // RunnerCapacityProps are the settings of a [RunnerCapacity]. All are optional.
 type RunnerCapacityProps struct {
-	// Architecture of the instances.
+	// Architecture is the processor architecture of the instances.
 	//
 	// Default: X64.
 	Architecture Architecture `json:"architecture" enum:"x64,arm64"`
 
-	// InstanceTypes that may be started, best first. Several keep jobs running when
-	// AWS is short of one; they should have the same vCPU and memory, because
-	// managed scaling counts with the smallest (a warning tells).
+	// InstanceTypes are the types of instances that may be started, best first.
+	// Several keep jobs running when AWS is short of one; they should have the same
+	// vCPU and memory, because managed scaling counts with the smallest (a warning
+	// tells).
 	//
 	// Default: m7i-flex.large, m7i.large, m6i.large; with ARM64 m8g.large,
 	// m7g.large, m6g.large. All have 2 vCPU and 8 GiB.
 	InstanceTypes []string `json:"instanceTypes"`
 
-	// MinInstances that run even when no job does, 0 to MaxInstances.
+	// MinInstances is the number of instances that run even when no job does, 0 to
+	// MaxInstances.
 	//
 	// Default: 0.
 	MinInstances int `json:"minInstances"`
 
-	// MaxInstances that run at the same time, 1 to 5000.
+	// MaxInstances is the largest number of instances that run at the same time, 1
+	// to 5000.
 	//
 	// Default: 10.
 	MaxInstances int `json:"maxInstances"`
@@ -48,10 +51,10 @@ type RunnerCapacityProps struct {
 	// Default: On-Demand instances only.
 	Spot *SpotOptions `json:"spot"`
 
-	// ImageID of the instances: an AMI, or "resolve:ssm:" and the name of a
-	// Systems Manager parameter that EC2 reads at each launch. The image needs
-	// what user data relies on: bash, systemd, docker.service, iptables, and the
-	// ECS agent as ecs.service. Not allowed with MachineImage.
+	// ImageID is the image of the instances: an AMI, or "resolve:ssm:" and the name
+	// of a Systems Manager parameter that EC2 reads at each launch. The image needs
+	// what user data relies on: bash, systemd, docker.service, iptables, and the ECS
+	// agent as ecs.service. Not allowed with MachineImage.
 	//
 	// Default: AWS's parameter for the recommended ECS-optimized Amazon Linux 2023.
 	// A capacity that starts from zero thus gets fixes without a deployment.
@@ -64,7 +67,7 @@ type RunnerCapacityProps struct {
 	// Default: ImageID.
 	MachineImage awsec2.IMachineImage `json:"-"`
 
-	// RootDeviceName of the image.
+	// RootDeviceName is the name of the image's root device.
 	//
 	// Default: /dev/xvda, right for Amazon Linux.
 	RootDeviceName string `json:"rootDeviceName"`
@@ -75,8 +78,8 @@ type RunnerCapacityProps struct {
 	// Default: 50.
 	RootVolumeSizeGiB int `json:"rootVolumeSizeGiB"`
 
-	// RootVolumeThroughput in MiB/s, 125 to 750 (what 3000 IOPS allow). More than
-	// 125 costs extra.
+	// RootVolumeThroughput is the throughput of the root volume in MiB/s, 125 to 750
+	// (what 3000 IOPS allow). More than 125 costs extra.
 	//
 	// Default: 125.
 	RootVolumeThroughput int `json:"rootVolumeThroughput"`
@@ -150,11 +153,11 @@ type RunnerCapacityProps struct {
 	// Default: true.
 	ManagedDraining *bool `json:"managedDraining"`
 
-	// Weight in the cluster's default capacity provider strategy, 0 to 1000: the
-	// capacity's share of the tasks that ask for no capacity. With weight 0 and
-	// base 0 a capacity is used only by who names it.
+	// Weight is the weight in the cluster's default capacity provider strategy, 0 to
+	// 1000: the capacity's share of the tasks that ask for no capacity. With weight
+	// 0 and base 0 a capacity is used only by tasks whose strategy names it.
 	//
-	// Default: 1 for the default capacity and for one with Base, 0 for others.
+	// Default: 1 for the default capacity and for one with a base, 0 for others.
 	Weight *int `json:"weight"`
 
 	// Base is the number of tasks that the default strategy places here before
@@ -212,7 +215,8 @@ type SpotOptions struct {
 	// Default: 0.
 	OnDemandPercentage int `json:"onDemandPercentage"`
 
-	// AllocationStrategy by which AWS chooses among the instance types.
+	// AllocationStrategy is the strategy by which AWS chooses among the instance
+	// types.
 	//
 	// Default: price-capacity-optimized.
 	AllocationStrategy awsautoscaling.SpotAllocationStrategy `json:"allocationStrategy" enum:"price-capacity-optimized,capacity-optimized,capacity-optimized-prioritized,lowest-price"`
@@ -232,8 +236,9 @@ type WarmPoolOptions struct {
 	// Default: MaxInstances.
 	MaxPreparedCapacity *int `json:"maxPreparedCapacity"`
 
-	// State in which the instances wait: stopped or running. Hibernation takes an
-	// image that is made for it, which the ECS-optimized ones are not.
+	// State is the state in which the instances wait: stopped or running.
+	// Hibernation takes an image that is made for it, which the ECS-optimized ones
+	// are not.
 	//
 	// Default: stopped.
 	State awsautoscaling.PoolState `json:"state" enum:"stopped,running"`
@@ -375,12 +380,13 @@ var secretAgentVariables = map[string]string{
 	"ECS_ENGINE_AUTH_DATA":  "give containers repository credentials from AWS Secrets Manager",
 }
 
-// Validate returns an error that names every value that cannot work, or nil. It
-// expects the defaults to be filled in. Limits come from the API references of
+// Validate returns an error that names every value that cannot work, or nil. Limits come from the API references of
 // Amazon ECS and Amazon EC2 Auto Scaling.
 func (p RunnerCapacityProps) Validate() error {
+	p = p.WithDefaults()
 	var l problem.List
 	l.Choices(p)
+	l.Secrets(p)
 	problem.Range(&l, "MaxInstances", p.MaxInstances, 1, 5000)
 	problem.Range(&l, "MinInstances", p.MinInstances, 0, max(p.MaxInstances, 0))
 	p.validateInstanceTypes(&l)
@@ -467,8 +473,8 @@ func (a *AgentOptions) validate(l *problem.List) {
 	if *a.ReservedMemoryMiB < 0 {
 		l.Invalid("Agent.ReservedMemoryMiB", *a.ReservedMemoryMiB, "0 or more")
 	}
-	if a.TaskCleanupWait < time.Minute { // the agent ignores less
-		l.Invalid("Agent.TaskCleanupWait", a.TaskCleanupWait, "1m or more")
+	if a.TaskCleanupWait < time.Minute || a.TaskCleanupWait%time.Second != 0 { // the agent ignores less
+		l.Invalid("Agent.TaskCleanupWait", a.TaskCleanupWait, "1m or more, in whole seconds")
 	}
 	for _, name := range slices.Sorted(maps.Keys(a.Extra)) {
 		path := fmt.Sprintf("Agent.Extra[%q]", name)
@@ -495,7 +501,7 @@ func (p RunnerCapacityProps) ValidateBeside(others map[string]RunnerCapacityProp
 		other := others[id]
 		same := func(path, name, of string) {
 			if name != "" && name == of {
-				l.Refused(path, fmt.Sprintf("%q is the name of capacity %s already", name, id))
+				l.Invalid(path, name, "a name that no other capacity has: capacity "+id+" has it")
 			}
 		}
 		same("CapacityProviderName", p.CapacityProviderName, other.CapacityProviderName)

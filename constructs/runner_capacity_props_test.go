@@ -423,7 +423,7 @@ func TestCapacity_Validate_NamesTheFieldTheValueAndWhatIsAllowed(t *testing.T) {
 			func(c *constructs.RunnerCapacityProps) {
 				c.Agent = &constructs.AgentOptions{TaskCleanupWait: 59 * time.Second}
 			},
-			[]string{`Agent.TaskCleanupWait must be 1m or more, got 59s`},
+			[]string{`Agent.TaskCleanupWait must be 1m or more, in whole seconds, got 59s`},
 		},
 		"an unknown pull behaviour": {
 			func(c *constructs.RunnerCapacityProps) {

@@ -49,6 +49,7 @@ func NewRunnerCluster(scope constructs.Construct, id string, props *RunnerCluste
 	p := props.WithDefaults()
 	problems := problem.Of(p.Validate())
 	stackNameProblems(&problems, scope, *p.DefaultCapacity)
+	validateID(&problems, scope, id, "/DefaultCapacity/AutoScalingGroup")
 	subnets := p.selectSubnets(&problems)
 	if err := problems.Err(); err != nil {
 		panic(fmt.Errorf("RunnerCluster %q:\n%w", id, err))
@@ -107,6 +108,7 @@ func (c *RunnerCluster) AddCapacity(id string, props *RunnerCapacityProps) *Runn
 	if c.Node().TryFindChild(&id) != nil {
 		problems.Invalid("id", id, "an id that nothing in the cluster has")
 	}
+	validateID(&problems, c, id, "/AutoScalingGroup")
 	others := map[string]RunnerCapacityProps{}
 	for _, other := range c.capacities {
 		others[*other.Node().Id()] = other.props
@@ -116,6 +118,16 @@ func (c *RunnerCluster) AddCapacity(id string, props *RunnerCapacityProps) *Runn
 		panic(fmt.Errorf("capacity %q of RunnerCluster %q:\n%w", id, *c.Node().Id(), err))
 	}
 	return c.addCapacity(id, p)
+}
+
+// validateID reports an id that is too long: the CDK tags what it makes with its path,
+// which for the longest ends in below.
+// https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/Using_Tags.html#tag-restrictions
+func validateID(l *problem.List, scope constructs.Construct, id, below string) {
+	const most = 256
+	if room := most - len(*scope.Node().Path()) - len("/") - len(below); len(id) > room {
+		l.Invalid("id", id, fmt.Sprintf("at most %d characters below %q: the path is the value of a tag, and tags have at most %d", max(room, 0), *scope.Node().Path(), most))
+	}
 }
 
 func (c *RunnerCluster) addCapacity(id string, p RunnerCapacityProps) *RunnerCapacity {

@@ -97,11 +97,12 @@ func (p RunnerClusterProps) WithDefaults() RunnerClusterProps {
 	return p
 }
 
-// Validate returns an error that names every value that cannot work, or nil. It
-// expects the defaults to be filled in.
+// Validate returns an error that names every value that cannot work, or nil.
 func (p RunnerClusterProps) Validate() error {
+	p = p.WithDefaults()
 	var l problem.List
 	l.Choices(p)
+	l.Secrets(p)
 	l.Match("ClusterName", p.ClusterName, clusterName, "at most 255 letters, digits, - and _")
 	l.Match("InstanceRoleName", p.InstanceRoleName, iamName, iamNameRule)
 	l.Match("InstanceProfileName", p.InstanceProfileName, iamName, iamNameRule)

@@ -82,9 +82,9 @@ func TestCapacity_ValidateBeside_NamesWhatTwoCapacitiesCannotBothHave(t *testing
 	}
 	others := map[string]constructs.RunnerCapacityProps{"Same": named, "Other": {CapacityProviderName: "q"}}
 	assert.Equal(t, []string{
-		`CapacityProviderName "p" is the name of capacity Same already`,
-		`AutoScalingGroupName "g" is the name of capacity Same already`,
-		`LaunchTemplateName "template" is the name of capacity Same already`,
+		`CapacityProviderName must be a name that no other capacity has, got "p": capacity Same has it`,
+		`AutoScalingGroupName must be a name that no other capacity has, got "g": capacity Same has it`,
+		`LaunchTemplateName must be a name that no other capacity has, got "template": capacity Same has it`,
 		`Base must be 0, got 2: capacity Same has a base already, and a cluster has one`,
 	}, lines(named.ValidateBeside(others)))
 	assert.NoError(t, constructs.RunnerCapacityProps{}.ValidateBeside(others))

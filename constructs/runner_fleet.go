@@ -53,19 +53,21 @@ func NewRunnerFleet(scope constructs.Construct, id string, props *RunnerFleetPro
 	}
 	p, err := p.WithDefaults().placed()
 	if err != nil {
-		panic(fmt.Errorf("RunnerFleet %q:\n%w", id, err))
+		panic(fmt.Errorf("RunnerFleet %q:\n%w", id, inWordsOf(*props, err)))
 	}
 
 	f := &RunnerFleet{props: p, registration: p.Registration, capacity: p.Capacity}
 	constructs.NewConstruct_Override(f, scope, &id)
 	family := p.Family
 	if family == "" {
-		family = *awscdk.Names_UniqueResourceName(f, &awscdk.UniqueResourceNameOptions{Separator: jsii.String("-")})
+		family = *awscdk.Names_UniqueResourceName(f, &awscdk.UniqueResourceNameOptions{
+			Separator: jsii.String("-"), MaxLength: jsii.Number(maxFamily),
+		})
 	}
 	role, err := f.registration.addFleet(p, family)
 	if err != nil {
 		f.Node().Scope().Node().TryRemoveChild(&id)
-		panic(fmt.Errorf("RunnerFleet %q:\n%w", id, err))
+		panic(fmt.Errorf("RunnerFleet %q:\n%w", id, inWordsOf(*props, err)))
 	}
 	f.taskRole, f.grantee = role, role
 	if awscdk.Stack_Of(f) != awscdk.Stack_Of(f.registration) {
@@ -83,7 +85,26 @@ func NewRunnerFleet(scope constructs.Construct, id string, props *RunnerFleetPro
 	for _, warning := range p.warningsIn(p.placement()) {
 		warn(f, warning.id, warning.message)
 	}
+	warn(f, unroutedFleet, "no WebhookIngress has the fleet, so that no job starts a task of it: add it with AddFleet")
 	return f
+}
+
+// unroutedFleet is the id of the warning about a fleet, until an ingress has it.
+const unroutedFleet = "ecsrunners:unroutedFleet"
+
+// inWordsOf explains a problem with a name that the caller did not write: it is the
+// construct's id.
+func inWordsOf(given RunnerFleetProps, err error) error {
+	problems := problem.Of(err)
+	for i, p := range problems {
+		if p.Path == "Name" && given.Name == "" {
+			problems[i].Reason = "it is the id in lower case; give {Name}, or another id"
+		}
+	}
+	if len(problems) == 0 {
+		return err
+	}
+	return problems
 }
 
 // placed returns the props with their capacity and the size of a task, and an error

@@ -29,28 +29,30 @@ type RunnerFleetProps struct {
 	// Registration that gives the fleet's tasks their runners. Required.
 	Registration *RunnerRegistration `json:"-"`
 
-	// Image in which jobs run. Required.
+	// Image is the image in which jobs run. Required.
 	Image RunnerImage `json:"-"`
 
-	// Labels of the runners: those that a job names in runs-on. A
-	// job goes to the fleet when all labels it names are among them, compared
-	// without case. Letters, digits and . _ -; at most 100 and 4,000 characters
-	// together. GitHub adds none: "self-hosted" is a label as any other. Required.
+	// Labels are the labels of the runners: those that a job names in runs-on. A job
+	// goes to the fleet when all labels it names are among them, compared without
+	// case. Letters, digits and . _ -; at most 100 and 4,000 characters together.
+	// GitHub adds none: "self-hosted" is a label like any other. Required.
 	Labels []string `json:"labels"`
 
-	// Name of the fleet, part of the names of its runners: at most 24 lower-case
-	// letters, digits and single hyphens, beginning with a letter.
+	// Name is the name of the fleet, part of the names of its runners: at most 24
+	// lower-case letters, digits and single hyphens, beginning with a letter.
 	//
 	// Default: the construct's id in lower case.
 	Name string `json:"name"`
 
-	// RunnerGroup at GitHub to which the runners belong: its name, or its id as a
-	// number. It decides which repositories may use them. A repository has none.
+	// RunnerGroup is the runner group at GitHub to which the runners belong: its
+	// name, or its id as a number. It decides which repositories may use them. A
+	// repository has none.
 	//
 	// Default: the default group, with the id 1.
 	RunnerGroup string `json:"runnerGroup"`
 
-	// Capacity on which the tasks run. It must be one of the registration's cluster.
+	// Capacity is the capacity on which the tasks run. It must be one of the
+	// registration's cluster.
 	//
 	// Default: the cluster's default capacity.
 	Capacity *RunnerCapacity `json:"-"`
@@ -84,9 +86,9 @@ type RunnerFleetProps struct {
 	// Default: false.
 	Privileged bool `json:"privileged"`
 
-	// NetworkMode of the tasks: BRIDGE or AWS_VPC. With AWS_VPC each task has a
-	// network interface of its own, of which an instance has few, and no public
-	// address: it takes private subnets with a way out.
+	// NetworkMode is the network mode of the tasks: BRIDGE or AWS_VPC. With AWS_VPC
+	// each task has a network interface of its own, of which an instance has few,
+	// and no public address: it takes private subnets with a way out.
 	//
 	// Default: BRIDGE.
 	NetworkMode awsecs.NetworkMode `json:"networkMode" enum:"bridge,awsvpc"`
@@ -180,8 +182,8 @@ type RunnerFleetProps struct {
 	// Default: named by CloudFormation.
 	LogGroupName string `json:"logGroupName"`
 
-	// LogRetentionDays of the log group, one of the values of CloudWatch Logs. The
-	// log group stays when the stack is deleted.
+	// LogRetentionDays is how many days events stay in the log group, one of the values
+	// of CloudWatch Logs. The log group stays when the stack is deleted.
 	//
 	// Default: 30.
 	LogRetentionDays int `json:"logRetentionDays"`
@@ -215,7 +217,7 @@ func (p RunnerFleetProps) WithDefaults() RunnerFleetProps {
 	p.IdleTimeout = cmp.Or(p.IdleTimeout, runnercontract.DefaultIdleTimeout)
 	p.Lifetime = cmp.Or(p.Lifetime, runnercontract.DefaultLifetime)
 	p.StartTimeout = cmp.Or(p.StartTimeout, runnercontract.DefaultStartTimeout)
-	p.StopTimeout = cmp.Or(p.StopTimeout, spotNotice)
+	p.StopTimeout = cmp.Or(p.StopTimeout, runnercontract.DefaultStopTimeout)
 	p.Environment = maps.Clone(p.Environment)
 	p.ContainerName = cmp.Or(p.ContainerName, "runner")
 	p.LogRetentionDays = cmp.Or(p.LogRetentionDays, 30)
@@ -224,22 +226,28 @@ func (p RunnerFleetProps) WithDefaults() RunnerFleetProps {
 
 var (
 	// https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_RegisterTaskDefinition.html
-	taskFamily    = regexp.MustCompile(`^[A-Za-z0-9_-]{1,255}$`)
+	taskFamily    = regexp.MustCompile(fmt.Sprintf(`^[A-Za-z0-9_-]{1,%d}$`, maxFamily))
 	containerName = taskFamily
 	logGroup      = regexp.MustCompile(`^[A-Za-z0-9._/#-]{1,512}$`)
 	variableName  = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
 )
 
+// maxFamily is the most characters that the family of a task definition may have.
+const maxFamily = 255
+
 // https://docs.github.com/en/actions/hosting-your-own-runners/managing-self-hosted-runners/managing-access-to-self-hosted-runners-using-groups
 const maxRunnerGroupName = 128
 
-// Validate returns an error that names every value that cannot work, or nil. It
-// expects the defaults to be filled in. What depends on the capacity is left to Fit,
+// Validate returns an error that names every value that cannot work, or nil. What depends on the capacity is left to Fit,
 // and whether Image and Registration are given to NewRunnerFleet.
 func (p RunnerFleetProps) Validate() error {
+	p = p.WithDefaults()
 	var l problem.List
 	l.Choices(p)
-	if !labels.IsFleetName(p.Name) {
+	l.Secrets(p)
+	if p.Name == "" {
+		l.Required("Name", "part of the names of the fleet's runners")
+	} else if !labels.IsFleetName(p.Name) {
 		l.Invalid("Name", p.Name, "at most 24 lower-case letters, digits and single hyphens, beginning with a letter")
 	}
 	if err := labels.Validate(p.Labels); err != nil {
@@ -259,12 +267,13 @@ func (p RunnerFleetProps) Validate() error {
 		if !path.IsAbs(folder) || path.Clean(folder) != folder || folder == "/" {
 			l.Refused(field, `must be an absolute path such as "/home/runner/_work"`)
 		}
-		if p.TmpfsMiB[folder] < 1 {
-			l.Invalid(field, p.TmpfsMiB[folder], "1 MiB or more")
+		problem.Range(&l, field, p.TmpfsMiB[folder], 1, maxMemoryMiB)
+		if folder == "/dev/shm" && p.ShmSizeMiB != 0 {
+			l.Conflict(field, "ShmSizeMiB", "both are the size of /dev/shm")
 		}
 	}
-	if p.ShmSizeMiB != 0 && p.ShmSizeMiB < 64 {
-		l.Invalid("ShmSizeMiB", p.ShmSizeMiB, "at least 64 MiB, the size that Docker gives it")
+	if p.ShmSizeMiB != 0 {
+		problem.Range(&l, "ShmSizeMiB", p.ShmSizeMiB, 64, maxMemoryMiB)
 	}
 	p.validateTimes(&l)
 	p.validateFolders(&l)
@@ -315,9 +324,6 @@ const maxLifetime = 6 * 24 * time.Hour
 // longest is how long a task lives at most, see package lifecycle of the supervisor.
 func (p RunnerFleetProps) longest() time.Duration { return p.StartTimeout + p.IdleTimeout + p.Lifetime }
 
-// memoryFolder is the folder in memory that every container has.
-const memoryFolder = "/dev/shm"
-
 // validateFolders checks what covers folders of the image.
 func (p RunnerFleetProps) validateFolders(l *problem.List) {
 	needed := []string{runnercontract.Root, runnercontract.SupervisorRoot, runnercontract.HooksRoot, "/usr/bin"}
@@ -333,9 +339,6 @@ func (p RunnerFleetProps) validateFolders(l *problem.List) {
 		field := fmt.Sprintf("TmpfsMiB[%q]", folder)
 		if need, covered := covers(folder); covered {
 			l.Refused(field, "would hide "+need+" of the image, without which no runner starts")
-		}
-		if folder == memoryFolder {
-			l.Refused(field, "is in memory already: use {ShmSizeMiB}")
 		}
 	}
 	for i, mount := range p.Mounts {
@@ -362,6 +365,9 @@ func (p RunnerFleetProps) warningsIn(place Placement) []warning {
 // spotNotice is the notice that AWS gives before it takes a Spot instance.
 const spotNotice = 2 * time.Minute
 
+// maxMemoryMiB is the memory of the largest instances of EC2, 32 TiB.
+const maxMemoryMiB = 32 << 20
+
 // runnerInputPrefix begins the variables that actions/runner takes for arguments.
 const runnerInputPrefix = "ACTIONS_RUNNER_INPUT_"
 
@@ -384,7 +390,7 @@ const minMemoryMiB = 512
 
 // Placement is where the tasks of a fleet run, as far as it limits the fleet.
 type Placement struct {
-	// Capacity on whose instances the tasks run, with its defaults filled in.
+	// Capacity on whose instances the tasks run.
 	Capacity RunnerCapacityProps
 	// PublicSubnets says that the instances are in public subnets.
 	PublicSubnets bool
@@ -397,7 +403,7 @@ type Placement struct {
 // nothing.
 func (p RunnerFleetProps) Fit(place Placement) (RunnerFleetProps, error) {
 	var l problem.List
-	c := place.Capacity
+	c := place.Capacity.WithDefaults()
 	if p.Privileged && !c.Agent.Privileged {
 		l.Refused("Privileged", "needs {Agent.Privileged} of the capacity: the agent refuses the container otherwise")
 	}

@@ -41,7 +41,10 @@ func TestFleet_Validate_NamesTheFieldTheValueAndWhatIsAllowed(t *testing.T) {
 		change func(*constructs.RunnerFleetProps)
 		want   string
 	}{
-		{"no name", func(f *constructs.RunnerFleetProps) { f.Name = "" }, strings.Replace(name, "%s", `""`, 1)},
+		{
+			"no name", func(f *constructs.RunnerFleetProps) { f.Name = "" },
+			"Name is required: part of the names of the fleet's runners",
+		},
 		{"a capital", func(f *constructs.RunnerFleetProps) { f.Name = "Linux" }, strings.Replace(name, "%s", `"Linux"`, 1)},
 		{"no labels", func(f *constructs.RunnerFleetProps) { f.Labels = nil }, labels + "an empty list: no labels"},
 		{
@@ -75,11 +78,21 @@ func TestFleet_Validate_NamesTheFieldTheValueAndWhatIsAllowed(t *testing.T) {
 		},
 		{
 			"an empty tmpfs", func(f *constructs.RunnerFleetProps) { f.TmpfsMiB = map[string]int{"/work": 0} },
-			`TmpfsMiB["/work"] must be 1 MiB or more, got 0`,
+			`TmpfsMiB["/work"] must be 1 to 33554432, got 0`,
+		},
+		{
+			"AWS's name for a constant of the CDK", func(f *constructs.RunnerFleetProps) { f.NetworkMode = "awsvpc" },
+			`NetworkMode must be the CDK's constant for bridge or awsvpc, got "awsvpc"`,
+		},
+		{
+			"two sizes of /dev/shm", func(f *constructs.RunnerFleetProps) {
+				f.TmpfsMiB, f.ShmSizeMiB = map[string]int{"/dev/shm": 100}, 100
+			},
+			`TmpfsMiB["/dev/shm"] cannot be used with ShmSizeMiB: both are the size of /dev/shm`,
 		},
 		{
 			"less /dev/shm than Docker's", func(f *constructs.RunnerFleetProps) { f.ShmSizeMiB = 63 },
-			"ShmSizeMiB must be at least 64 MiB, the size that Docker gives it, got 63",
+			"ShmSizeMiB must be 64 to 33554432, got 63",
 		},
 		{
 			"a short idle time", func(f *constructs.RunnerFleetProps) { f.IdleTimeout = time.Second },
@@ -104,10 +117,6 @@ func TestFleet_Validate_NamesTheFieldTheValueAndWhatIsAllowed(t *testing.T) {
 				f.TmpfsMiB = map[string]int{"/opt/ecsrunners": 1}
 			},
 			`TmpfsMiB["/opt/ecsrunners"] would hide /opt/ecsrunners of the image, without which no runner starts`,
-		},
-		{
-			"/dev/shm twice", func(f *constructs.RunnerFleetProps) { f.TmpfsMiB = map[string]int{"/dev/shm": 128} },
-			`TmpfsMiB["/dev/shm"] is in memory already: use ShmSizeMiB`,
 		},
 		{
 			"a volume over the runner", func(f *constructs.RunnerFleetProps) {

@@ -153,7 +153,7 @@ func TestRunnerFleet_ByDefaultRunsOneUnprivilegedJobAnInstance(t *testing.T) {
 		"RetentionInDays", 30.0,
 		"logs would be kept, and paid for, forever",
 	}})
-	assert.Empty(t, cdktest.Warnings(s.stack))
+	assert.Len(t, cdktest.Warnings(s.stack), 1, "but the one that no ingress has the fleet")
 }
 
 // What a task's identity rests on: that only ECS, for tasks of this account, gives
@@ -379,6 +379,9 @@ func TestRunnerFleet_Metrics(t *testing.T) {
 
 func minutes(n int) time.Duration { return time.Duration(n) * time.Minute }
 
+// aToken must not be in a template, nor in an error.
+const aToken = "ghp_0123456789abcdefghijABCDEFGHIJ456789"
+
 func TestRunnerFleet_FailsWhen(t *testing.T) {
 	s := newSystem(t)
 	other := constructs.NewRunnerCluster(s.stack, "Other", nil)
@@ -398,7 +401,22 @@ Image is required: the image in which jobs run, such as RunnerImagePipeline.Imag
 Registration is required: the registration that gives the tasks their runners`,
 		},
 		{"the id is no name", "A_Fleet", nil, `RunnerFleet "A_Fleet":
-Name must be at most 24 lower-case letters, digits and single hyphens, beginning with a letter, got "a_fleet"`},
+Name must be at most 24 lower-case letters, digits and single hyphens, beginning with a letter, got "a_fleet": it is the id in lower case; give Name, or another id`},
+		{"the id is a name that is taken", "FIRST", nil, `RunnerFleet "FIRST":
+Name must be a name that no other fleet of the registration has, got "first": it is the id in lower case; give Name, or another id`},
+		{"the environment has secrets", "Fleet", func(p *constructs.RunnerFleetProps) {
+			p.Environment = map[string]string{"TOKEN": aToken, "PROXY": "http://me:" + "pass@proxy.example.com", aToken: "x"}
+			p.RunnerGroup, p.Mounts = " "+aToken, []constructs.MountOptions{{Path: "/" + aToken}}
+			p.Image = constructs.RegistryImage(aToken)
+		}, `RunnerFleet "Fleet":
+Image has what looks like a secret: templates are readable; put it into AWS Secrets Manager
+RunnerGroup has what looks like a secret: templates are readable; put it into AWS Secrets Manager
+Mounts[0].Path has what looks like a secret: templates are readable; put it into AWS Secrets Manager
+Environment["PROXY"] has what looks like a secret: templates are readable; put it into AWS Secrets Manager
+Environment["TOKEN"] has what looks like a secret: templates are readable; put it into AWS Secrets Manager
+Environment has what looks like a secret: templates are readable; put it into AWS Secrets Manager
+RunnerGroup must be the name of a runner group, or its id from 1, got " [hidden]"
+`},
 		{"the name is taken", "Second", func(p *constructs.RunnerFleetProps) { p.Name = "first" }, `RunnerFleet "Second":
 Name must be a name that no other fleet of the registration has, got "first"`},
 		{"the capacity is another cluster's", "Fleet", func(p *constructs.RunnerFleetProps) {
@@ -444,11 +462,83 @@ Family must be literal text, not a token: rules and policies are written for the
 		},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			assert.Contains(t, cdktest.PanicMessage(t, func() { s.fleet(test.id, test.change) }), test.want)
+			message := cdktest.PanicMessage(t, func() { s.fleet(test.id, test.change) })
+			assert.Contains(t, message, test.want)
+			assert.NotContains(t, message, aToken)
 			assert.Nil(t, s.stack.Node().TryFindChild(&test.id), "what was refused has left a trace")
 		})
 	}
 	assert.Len(t, registrationService(t, cdktest.Template(s.stack), s).Fleets, 1, "what was refused has left a trace")
+}
+
+// Every construct refuses what cdk.json would not be allowed to have either.
+func TestProps_RefuseSecretsEverywhere(t *testing.T) {
+	const secret = " has what looks like a secret: templates are readable; put it into AWS Secrets Manager"
+	agent := &constructs.AgentOptions{Extra: map[string]string{"ECS_X": "AKIAIOSFODNN7EXAMPLE"}}
+	for want, props := range map[string]interface{ Validate() error }{
+		`Agent.Extra["ECS_X"]`: constructs.RunnerCapacityProps{Agent: agent}.WithDefaults(),
+		`DefaultCapacity.Agent.Extra["ECS_X"]`: constructs.RunnerClusterProps{
+			DefaultCapacity: &constructs.RunnerCapacityProps{Agent: agent},
+		}.WithDefaults(),
+		"ClusterName": constructs.RunnerClusterProps{ClusterName: aToken}.WithDefaults(),
+		"Owners[0]":   constructs.WebhookIngressProps{Owners: []string{aToken}}.WithDefaults(),
+		"Scope":       constructs.RunnerRegistrationProps{Scope: constructs.Organization(aToken)}.WithDefaults(),
+		"RunnerReleases": constructs.RunnerImagePipelineProps{
+			RunnerReleases: "https://me:" + "pass@mirror.example.com",
+		}.WithDefaults(),
+		"Branch": constructs.CodeCommitSourceProps{Branch: aToken}.WithDefaults(),
+	} {
+		err := props.Validate()
+		require.Error(t, err, want)
+		assert.Contains(t, strings.Split(err.Error(), "\n"), want+secret)
+		assert.NotContains(t, err.Error(), aToken)
+	}
+	err := constructs.GitHubSourceProps{Repository: aToken}.WithDefaults().Validate()
+	assert.ErrorContains(t, err, "Repository"+secret)
+}
+
+func TestRunnerFleet_WithoutAnIngressWarns(t *testing.T) {
+	s := newSystem(t)
+	s.fleet("Forgotten", nil)
+	routed, meant := s.fleet("Routed", nil), s.fleet("Meant", nil)
+	constructs.NewWebhookIngress(s.stack, "Ingress", owners()).AddFleet(routed)
+	awscdk.Annotations_Of(meant).AcknowledgeWarning(jsii.String("ecsrunners:unroutedFleet"), jsii.String("meant so"))
+	assert.Equal(t, []string{
+		"/Test/Forgotten: no WebhookIngress has the fleet, so that no job starts a task of it: add it with AddFleet " +
+			"[ack: ecsrunners:unroutedFleet]",
+	}, cdktest.Warnings(s.stack))
+}
+
+// What AWS would refuse when it is deployed.
+func TestIDs_AreNoLongerThanAWSAllows(t *testing.T) {
+	s := newSystem(t)
+	long := strings.Repeat("x", 300)
+	fleet := constructs.NewRunnerFleet(s.stack, long, func() *constructs.RunnerFleetProps {
+		props := s.fleetProps()
+		props.Name = "linux"
+		return props
+	}())
+	assert.LessOrEqual(t, len(*fleet.TaskDefinition().Family()), 255, "ECS refuses a longer family")
+
+	assert.Equal(t, `capacity "`+long+`" of RunnerCluster "Cluster":
+id must be at most 226 characters below "Test/Cluster", got "`+long+
+		`": the path is the value of a tag, and tags have at most 256`,
+		cdktest.PanicMessage(t, func() { s.cluster.AddCapacity(long, nil) }))
+	s.cluster.AddCapacity(long[:226], nil)
+	assert.Contains(t, cdktest.PanicMessage(t, func() { constructs.NewRunnerCluster(s.stack, long, nil) }),
+		`id must be at most 218 characters below "Test"`)
+	template := cdktest.Template(s.stack)
+	tags := 0
+	for _, kind := range []string{"AWS::AutoScaling::AutoScalingGroup", "AWS::EC2::Subnet", "AWS::EC2::VPC"} {
+		for _, resource := range cdktest.Resources(template, kind) {
+			list, _ := resource["Tags"].([]any)
+			for _, tag := range list {
+				tags++
+				assert.LessOrEqual(t, len(fmt.Sprint(cdktest.At(tag, "Value"))), 256)
+			}
+		}
+	}
+	assert.Positive(t, tags)
 }
 
 func TestRunnerFleet_GrantsReachJobs(t *testing.T) {

@@ -25,13 +25,13 @@ import (
 // RunnerImagePipelineProps are the settings of a [RunnerImagePipeline]. All are
 // optional.
 type RunnerImagePipelineProps struct {
-	// Source of the Dockerfile.
+	// Source is where the Dockerfile comes from.
 	//
 	// Default: a new CodeCommit repository that starts with this library's.
 	Source ImageSource `json:"-"`
 
-	// Architectures for which images are built, each by a CodeBuild project of its
-	// own.
+	// Architectures are the processor architectures for which images are built, each by a CodeBuild
+	// project of its own.
 	//
 	// Default: X64.
 	Architectures []Architecture `json:"architectures" enum:"x64,arm64"`
@@ -39,14 +39,14 @@ type RunnerImagePipelineProps struct {
 	// RunnerVersion pins the version of actions/runner, such as "2.330.0". GitHub
 	// gives no more jobs to a runner 30 days after a newer release.
 	//
-	// Default: the newest, looked for daily.
+	// Default: the newest release; the pipeline checks for one every day.
 	RunnerVersion string `json:"runnerVersion"`
 
 	// RunnerSHA256 are the checksums of the archives of RunnerVersion, for each of
 	// Architectures: 64 hexadecimal digits. With them no build asks GitHub's API. Not
 	// allowed without RunnerVersion.
 	//
-	// Default: those that GitHub tells with the release.
+	// Default: the checksums in the notes of the GitHub release.
 	RunnerSHA256 map[Architecture]string `json:"runnerSha256"`
 
 	// RunnerReleases is the address of a mirror of the archives, from which they can
@@ -104,7 +104,7 @@ type RunnerImagePipelineProps struct {
 
 	// EncryptionKey encrypts the images of the new repository.
 	//
-	// Default: a key of Amazon S3's.
+	// Default: encryption by keys that Amazon S3 manages (SSE-S3).
 	EncryptionKey awskms.IKey `json:"-"`
 
 	// EmptyOnDelete deletes the images with the new repository, which CloudFormation
@@ -158,20 +158,22 @@ type RunnerImagePipelineProps struct {
 	// Default: a new one without ingress rules; all egress is allowed.
 	SecurityGroups []awsec2.ISecurityGroup `json:"-"`
 
-	// Timeout of a build, 5 to 40 minutes in whole minutes. A deployment waits for
-	// the build.
+	// Timeout is the time that a build may take, 5 to 40 minutes in whole minutes. A
+	// deployment waits for the build.
 	//
 	// Default: 30 minutes.
 	Timeout time.Duration `json:"timeout"`
 
-	// Schedule of the check for new versions, an expression of EventBridge such as
-	// "rate(1 day)", or "none". The check builds only if there is something new.
+	// Schedule is the schedule of the check for new versions, an expression of
+	// EventBridge such as "rate(1 day)", or "none". The check builds only if there
+	// is something new.
 	//
 	// Default: cron(23 3 * * ? *), daily.
 	Schedule string `json:"schedule"`
 
-	// LogRetentionDays of the log groups of builds and function, one of the values
-	// of CloudWatch Logs. The log groups stay when the stack is deleted.
+	// LogRetentionDays is how many days events stay in the log groups of builds and
+	// function, one of the values of CloudWatch Logs. The log groups stay when the
+	// stack is deleted.
 	//
 	// Default: 30.
 	LogRetentionDays int `json:"logRetentionDays"`
@@ -261,12 +263,13 @@ var (
 	schedule = regexp.MustCompile(`^(cron\([^()]+( [^() ]+){5}\)|rate\([1-9][0-9]* (minutes?|hours?|days?)\))$`)
 )
 
-// Validate returns an error that names every value that cannot work, or nil. It
-// expects the defaults to be filled in. Limits come from the API references of
+// Validate returns an error that names every value that cannot work, or nil. Limits come from the API references of
 // CodeBuild, ECR, EventBridge and CloudFormation.
 func (p RunnerImagePipelineProps) Validate() error {
+	p = p.WithDefaults()
 	var l problem.List
 	l.Choices(p)
+	l.Secrets(p)
 	if p.Source != nil {
 		l.Under("Source", p.Source.validate())
 	}

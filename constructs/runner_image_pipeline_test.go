@@ -899,6 +899,24 @@ func TestRunnerImagePipeline_TheTemplateIsTheSameWhetherOrNotTheProgramIsBuilt(t
 	assert.Len(t, binaries, 1, "the assembly must hold the program that Lambda starts")
 }
 
+// The CDK takes a folder for built that is there.
+func TestProgramCode_RemovesWhatAFailedBuildLeft(t *testing.T) {
+	assembly := filepath.Join(t.TempDir(), "home[1]") // no pattern
+	for _, folder := range []string{"asset.failed", "asset.built/bootstrap", "sources.1"} {
+		require.NoError(t, os.MkdirAll(filepath.Join(assembly, filepath.FromSlash(folder)), 0o750))
+	}
+	require.NoError(t, os.WriteFile(filepath.Join(assembly, "asset.txt"), nil, 0o600))
+	constructs.RemoveEmptyAssets(assembly)
+	entries, err := os.ReadDir(assembly)
+	require.NoError(t, err)
+	var left []string
+	for _, entry := range entries {
+		left = append(left, entry.Name())
+	}
+	assert.Equal(t, []string{"asset.built", "asset.txt", "sources.1"}, left)
+	assert.NotPanics(t, func() { constructs.RemoveEmptyAssets(filepath.Join(assembly, "none")) })
+}
+
 func TestRunnerImagePipeline_FailsWhen(t *testing.T) {
 	stack := cdktest.NewStack(t)
 	images := awsecr.Repository_FromRepositoryName(stack, jsii.String("Images"), jsii.String("runner"))
@@ -951,7 +969,7 @@ Source.CodeCommit.Branch must be the name of a branch, such as "main", got "a b"
 		},
 		{
 			"a source at GitHub is not told", &constructs.RunnerImagePipelineProps{Source: constructs.GitHubSource(nil)},
-			`Source.GitHub.Repository must be the full name of a repository, such as "my-org/runner-image", got ""
+			`Source.GitHub.Repository is required: the full name of a repository, such as "my-org/runner-image"
 Source.GitHub.ConnectionARN must be the ARN of a connection, such as ` + connection + `, got ""`,
 		},
 	} {

@@ -107,7 +107,7 @@ func (r *RunnerRegistration) Ledger() awsdynamodb.ITable { return r.ledger }
 func (r *RunnerRegistration) Credential() awssecretsmanager.ISecret { return r.secret }
 
 // CredentialCommand is the command that fills the secret from a file
-// credential.json, whose form [GitHubApp] and [GitHubToken] tell.
+// credential.json, in the form that [GitHubApp] and [GitHubToken] document.
 func (r *RunnerRegistration) CredentialCommand() *string {
 	return jsii.String("aws secretsmanager put-secret-value --secret-string file://credential.json --secret-id " + *r.secret.SecretArn())
 }
@@ -137,25 +137,25 @@ func (r *RunnerRegistration) GrantRegister(grantee awsiam.IGrantable) awsiam.Gra
 	return grant
 }
 
-// RegistrationOutcome is what became of a request of a task.
-type RegistrationOutcome string
+// RegistrationOutcome is one of the values below: what became of a request of a task.
+type RegistrationOutcome struct{ name string }
 
 // The outcomes of requests, with the status codes that the task gets.
-const (
-	RegistrationRegistered  RegistrationOutcome = "registered"  // 200: a runner for a job
-	RegistrationStarted     RegistrationOutcome = "started"     // 204: the runner starts
-	RegistrationReleased    RegistrationOutcome = "released"    // 204: the runner is removed
-	RegistrationNoWork      RegistrationOutcome = "no_work"     // 204: the fleet has no open job
-	RegistrationBusy        RegistrationOutcome = "busy"        // 409: the runner has a job
-	RegistrationRefused     RegistrationOutcome = "refused"     // 400 to 426: asking again is of no use
-	RegistrationThrottled   RegistrationOutcome = "throttled"   // 429: GitHub's rate limit
-	RegistrationUnavailable RegistrationOutcome = "unavailable" // 503: the task asks again
-	RegistrationFailed      RegistrationOutcome = "failed"      // 500: a defect of the program
+var (
+	RegistrationRegistered  = RegistrationOutcome{"registered"}  // 200: a runner for a job
+	RegistrationStarted     = RegistrationOutcome{"started"}     // 204: the runner starts
+	RegistrationReleased    = RegistrationOutcome{"released"}    // 204: the runner is removed
+	RegistrationNoWork      = RegistrationOutcome{"no_work"}     // 204: the fleet has no open job
+	RegistrationBusy        = RegistrationOutcome{"busy"}        // 409: the runner has a job
+	RegistrationRefused     = RegistrationOutcome{"refused"}     // 400 to 426: asking again is of no use
+	RegistrationThrottled   = RegistrationOutcome{"throttled"}   // 429: GitHub's rate limit
+	RegistrationUnavailable = RegistrationOutcome{"unavailable"} // 503: the task asks again
+	RegistrationFailed      = RegistrationOutcome{"failed"}      // 500: a defect of the program
 )
 
 // MetricRequests is the number of requests with an outcome.
 func (r *RunnerRegistration) MetricRequests(outcome RegistrationOutcome, props *awscloudwatch.MetricOptions) awscloudwatch.Metric {
-	return r.metric(registrationcontract.MetricRequests, map[string]*string{contract.DimensionOutcome: jsii.String(string(outcome))}, "Sum", props)
+	return r.metric(registrationcontract.MetricRequests, map[string]*string{contract.DimensionOutcome: &outcome.name}, "Sum", props)
 }
 
 // MetricJobCheckFailures is the number of runners that were registered although

@@ -3,6 +3,7 @@ package constructs
 import (
 	"cmp"
 	"regexp"
+	"strconv"
 	"strings"
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
@@ -38,7 +39,32 @@ func Enterprise(slug string) RunnerScope {
 	return RunnerScope{registrationcontract.Scope{Kind: registrationcontract.ScopeEnterprise, Owner: slug}}
 }
 
-// GitHubCredential says with what runners are registered. Values are made by
+// hasOwner reports whether repositories of an owner may be in the scope.
+func (s RunnerScope) hasOwner(owner string) bool {
+	return s.scope.Kind == registrationcontract.ScopeEnterprise || strings.EqualFold(s.scope.Owner, owner)
+}
+
+// mayServe reports whether a pattern of repositories may match one in the scope.
+func (s RunnerScope) mayServe(pattern string) bool {
+	switch s.scope.Kind {
+	case registrationcontract.ScopeEnterprise:
+		return true
+	case registrationcontract.ScopeRepository:
+		return matches(pattern, s.scope.Owner+"/"+s.scope.Repository)
+	default:
+		return matchesOwner(pattern, s.scope.Owner)
+	}
+}
+
+// repositories are those in the scope, in words.
+func (s RunnerScope) repositories() string {
+	if s.scope.Kind == registrationcontract.ScopeRepository {
+		return strconv.Quote(s.scope.Owner + "/" + s.scope.Repository)
+	}
+	return "repositories of " + strconv.Quote(s.scope.Owner)
+}
+
+// GitHubCredential is the credential that registers runners. Values are made by
 // [GitHubApp] and [GitHubToken].
 type GitHubCredential struct {
 	token  bool
@@ -51,6 +77,8 @@ type GitHubCredential struct {
 // "Actions" (read). The secret holds JSON:
 //
 //	{"app_id": 12345, "private_key": "-----BEGIN RSA PRIVATE KEY-----\n…"}
+//
+// The app_id is the App's id or its client id.
 //
 // Without a secret an empty one is made, to be filled by
 // [RunnerRegistration.CredentialCommand]; until then runners wait and are refused.
@@ -134,8 +162,8 @@ type RunnerRegistrationProps struct {
 	// Default: named by CloudFormation.
 	FunctionName string `json:"functionName"`
 
-	// MemorySizeMiB of the function, 128 to 10240. Its share of a processor grows
-	// with it.
+	// MemorySizeMiB is the memory of the function in MiB, 128 to 10240. Its share of a
+	// processor grows with it.
 	//
 	// Default: 256.
 	MemorySizeMiB int `json:"memorySizeMiB"`
@@ -146,8 +174,8 @@ type RunnerRegistrationProps struct {
 	// Default: none.
 	ReservedConcurrency *int `json:"reservedConcurrency"`
 
-	// LogRetentionDays of the function's log group, one of the values of CloudWatch
-	// Logs. The log group stays when the stack is deleted.
+	// LogRetentionDays is how many days events stay in the function's log group, one of
+	// the values of CloudWatch Logs. The log group stays when the stack is deleted.
 	//
 	// Default: 30.
 	LogRetentionDays int `json:"logRetentionDays"`
@@ -172,13 +200,14 @@ func (p RunnerRegistrationProps) WithDefaults() RunnerRegistrationProps {
 // https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/HowItWorks.NamingRulesDataTypes.html
 var tableName = regexp.MustCompile(`^[A-Za-z0-9_.-]{3,255}$`)
 
-// Validate returns an error that names every value that cannot work, or nil. It
-// expects the defaults to be filled in. Limits come from the API references of
+// Validate returns an error that names every value that cannot work, or nil. Limits come from the API references of
 // DynamoDB, Secrets Manager and Lambda. Whether Cluster is given is left to
 // NewRunnerRegistration.
 func (p RunnerRegistrationProps) Validate() error {
+	p = p.WithDefaults()
 	var l problem.List
 	l.Choices(p)
+	l.Secrets(p)
 	p.validateScope(&l)
 	if !problem.Unresolved(p.GitHubURL) && (!registrationcontract.IsGitHubURL(p.GitHubURL) || !strings.HasPrefix(p.GitHubURL, "https://")) {
 		l.Invalid("GitHubURL", p.GitHubURL, `an https address without a path, such as "https://github.com", "https://my-enterprise.ghe.com" or "https://github.example.com"`)

@@ -23,6 +23,7 @@ import (
 	"github.com/ecs-github-runners/ecsrunners/internal/bundle"
 	"github.com/ecs-github-runners/ecsrunners/internal/contract"
 	"github.com/ecs-github-runners/ecsrunners/internal/contract/env"
+	registrationcontract "github.com/ecs-github-runners/ecsrunners/internal/contract/registration"
 	webhookcontract "github.com/ecs-github-runners/ecsrunners/internal/contract/webhook"
 	"github.com/ecs-github-runners/ecsrunners/internal/labels"
 	"github.com/ecs-github-runners/ecsrunners/internal/problem"
@@ -48,6 +49,7 @@ type WebhookIngress struct {
 	table       fleetTable
 	url         awslambda.FunctionUrl
 	rules       map[string]awsevents.CfnRule // by fleet
+	scopes      []RunnerScope                // in which the fleets' runners are registered
 }
 
 var _ awsiam.IGrantable = (*WebhookIngress)(nil)
@@ -113,20 +115,53 @@ func NewWebhookIngress(scope constructs.Construct, id string, props *WebhookIngr
 		AuthType:   awslambda.FunctionUrlAuthType_NONE, // GitHub signs with the secret instead
 		InvokeMode: awslambda.InvokeMode_BUFFERED,
 	})
+	w.Node().AddValidation(&scopeValidation{w})
 	return w
 }
 
 // AddFleet routes jobs to a fleet, unless a fleet added earlier covers them, and
 // makes the rule that starts a task of it for each. It panics with an error that
-// names what cannot be used: a name that is taken, or a route table that does not
-// fit. A fleet that never gets a job because earlier ones take them all is warned
-// about.
+// names what cannot be used: a name that is taken, a registration for repositories
+// whose deliveries are ignored, or a route table that does not fit. A fleet that never
+// gets a job because earlier ones take them all is warned about. Synthesis fails if
+// deliveries are accepted that no fleet's registration can serve.
 func (w *WebhookIngress) AddFleet(fleet *RunnerFleet) {
+	w.addScope(fleet)
 	w.addRoute(fleet.props.Name, fleet.props.Labels)
 	rule := w.newRule(fleet)
 	w.rules[fleet.props.Name] = rule
 	// A job that is routed to a fleet before its rule is there would start nothing.
 	w.function.Node().DefaultChild().Node().AddDependency(rule)
+	awscdk.Annotations_Of(fleet).AcknowledgeWarning(jsii.String(unroutedFleet), jsii.String("an ingress has the fleet"))
+}
+
+// addScope notes where the runners of a fleet are registered.
+func (w *WebhookIngress) addScope(fleet *RunnerFleet) {
+	scope := fleet.registration.props.Scope
+	if slices.Contains(w.scopes, scope) {
+		return
+	}
+	if !w.props.serves(scope) {
+		panic(fmt.Errorf("WebhookIngress %q: adding fleet %q, which can get no job:\n%w", *w.Node().Id(), fleet.props.Name, w.props.ValidateFor(scope)))
+	}
+	w.scopes = append(w.scopes, scope)
+	if scope.scope.Kind == registrationcontract.ScopeRepository && len(w.props.Repositories) == 0 {
+		warn(w, "ecsrunners:otherRepositories", fmt.Sprintf(
+			"runners are registered for %s only, and jobs of all repositories of %s are accepted: those of others start tasks that are refused a runner; list the repository in Repositories, unless only its own webhook delivers here", scope.repositories(), scope.scope.Owner))
+	}
+}
+
+// scopeValidation finds at synthesis, when all fleets are there, what the ingress
+// accepts and no registration can serve.
+type scopeValidation struct{ ingress *WebhookIngress }
+
+// Validate implements constructs.IValidation.
+func (v *scopeValidation) Validate() *[]*string {
+	messages := []*string{}
+	for _, p := range problem.Of(v.ingress.props.ValidateFor(v.ingress.scopes...)) {
+		messages = append(messages, jsii.String(p.Error()))
+	}
+	return &messages
 }
 
 // addRoute adds a fleet to the route table.
@@ -137,7 +172,7 @@ func (w *WebhookIngress) addRoute(fleet string, fleetLabels []string) {
 	if err != nil {
 		panic(fmt.Errorf("WebhookIngress %q: adding fleet %q: %w", *w.Node().Id(), fleet, err))
 	}
-	if !slices.Contains(w.props.Events, contract.DetailTypeWorkflowJob) && !slices.Contains(w.props.Events, webhookcontract.AllEvents) {
+	if !w.props.AcceptsJobs() {
 		panic(fmt.Errorf("WebhookIngress %q: adding fleet %q: Events must have workflow_job or no job reaches a fleet, got %q", *w.Node().Id(), fleet, w.props.Events))
 	}
 	if err := w.setTable(webhook); err != nil {
@@ -213,23 +248,23 @@ func (w *WebhookIngress) GrantPutEvents(grantee awsiam.IGrantable) awsiam.Grant 
 	return w.bus.GrantPutEventsTo(grantee, nil)
 }
 
-// DeliveryOutcome is what became of a delivery of GitHub's.
-type DeliveryOutcome string
+// DeliveryOutcome is one of the values below: what became of a delivery of GitHub's.
+type DeliveryOutcome struct{ name string }
 
 // The outcomes of deliveries, with the status codes that GitHub gets.
-const (
-	DeliveryAccepted     DeliveryOutcome = "accepted"     // 202: on the bus
-	DeliveryPing         DeliveryOutcome = "ping"         // 200: GitHub tried the webhook
-	DeliveryIgnored      DeliveryOutcome = "ignored"      // 200: not allowed, or nothing to do
-	DeliveryUnauthorized DeliveryOutcome = "unauthorized" // 401: not signed by GitHub
-	DeliveryInvalid      DeliveryOutcome = "invalid"      // 400, 405, 413, 415: not a delivery
-	DeliveryUnavailable  DeliveryOutcome = "unavailable"  // 503: to be delivered again
-	DeliveryFailed       DeliveryOutcome = "failed"       // 500: a defect of the program
+var (
+	DeliveryAccepted     = DeliveryOutcome{"accepted"}     // 202: on the bus
+	DeliveryPing         = DeliveryOutcome{"ping"}         // 200: GitHub tried the webhook
+	DeliveryIgnored      = DeliveryOutcome{"ignored"}      // 200: not allowed, or nothing to do
+	DeliveryUnauthorized = DeliveryOutcome{"unauthorized"} // 401: not signed by GitHub
+	DeliveryInvalid      = DeliveryOutcome{"invalid"}      // 400, 405, 413, 415: not a delivery
+	DeliveryUnavailable  = DeliveryOutcome{"unavailable"}  // 503: to be delivered again
+	DeliveryFailed       = DeliveryOutcome{"failed"}       // 500: a defect of the program
 )
 
 // MetricDeliveries is the number of deliveries with an outcome.
 func (w *WebhookIngress) MetricDeliveries(outcome DeliveryOutcome, props *awscloudwatch.MetricOptions) awscloudwatch.Metric {
-	return w.metric(webhookcontract.MetricDeliveries, map[string]*string{contract.DimensionOutcome: jsii.String(string(outcome))}, props)
+	return w.metric(webhookcontract.MetricDeliveries, map[string]*string{contract.DimensionOutcome: &outcome.name}, props)
 }
 
 // MetricPutFailures is the number of failed attempts to put an event on the bus,

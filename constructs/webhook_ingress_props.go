@@ -3,8 +3,11 @@ package constructs
 import (
 	"cmp"
 	"fmt"
+	"path"
 	"regexp"
 	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsevents"
@@ -26,7 +29,7 @@ type WebhookIngressProps struct {
 	// Repositories are patterns of the full names of repositories whose deliveries
 	// are accepted; * stands for any characters but /: "my-org/service-*".
 	//
-	// Default: all repositories of Owners.
+	// Default: all repositories of the owners.
 	Repositories []string `json:"repositories"`
 
 	// Events are the types of GitHub events that are put on the bus, or "*" alone
@@ -108,18 +111,19 @@ type WebhookIngressProps struct {
 	// Default: named by CloudFormation.
 	FunctionName string `json:"functionName"`
 
-	// Architecture of the function.
+	// Architecture is the processor architecture of the function.
 	//
 	// Default: ARM64.
 	Architecture Architecture `json:"architecture" enum:"x64,arm64"`
 
-	// MemorySizeMiB of the function, 128 to 10240. Its share of a processor grows
-	// with it.
+	// MemorySizeMiB is the memory of the function in MiB, 128 to 10240. Its share of a
+	// processor grows with it.
 	//
 	// Default: 256.
 	MemorySizeMiB int `json:"memorySizeMiB"`
 
-	// Timeout of the function, 10 to 60 seconds. GitHub waits 10 seconds.
+	// Timeout is the timeout of the function, 10 to 60 seconds. GitHub waits 10
+	// seconds.
 	//
 	// Default: 10 seconds.
 	Timeout time.Duration `json:"timeout"`
@@ -135,8 +139,8 @@ type WebhookIngressProps struct {
 	// Default: none.
 	ReservedConcurrency *int `json:"reservedConcurrency"`
 
-	// LogRetentionDays of the function's log group, one of the values of
-	// CloudWatch Logs. The log group stays when the stack is deleted.
+	// LogRetentionDays is how many days events stay in the function's log group, one of
+	// the values of CloudWatch Logs. The log group stays when the stack is deleted.
 	//
 	// Default: 30.
 	LogRetentionDays int `json:"logRetentionDays"`
@@ -185,12 +189,13 @@ var (
 
 const secretNameRule = "at most 512 letters, digits and / _ + = . @ -"
 
-// Validate returns an error that names every value that cannot work, or nil. It
-// expects the defaults to be filled in. Limits come from the API references of
+// Validate returns an error that names every value that cannot work, or nil. Limits come from the API references of
 // Lambda, EventBridge, Secrets Manager and CloudWatch Logs.
 func (p WebhookIngressProps) Validate() error {
+	p = p.WithDefaults()
 	var l problem.List
 	l.Choices(p)
+	l.Secrets(p)
 	if len(p.Owners) == 0 {
 		l.Required("Owners", "the organizations and users whose jobs run here, at least one")
 	}
@@ -202,6 +207,8 @@ func (p WebhookIngressProps) Validate() error {
 	for i, pattern := range p.Repositories {
 		if !contract.IsRepositoryPattern(pattern) {
 			l.Invalid(fmt.Sprintf("Repositories[%d]", i), pattern, `owner/name, where * stands for any characters but /, such as "my-org/service-*"`)
+		} else if !p.mayAllow(pattern) {
+			l.Invalid(fmt.Sprintf("Repositories[%d]", i), pattern, "of one of {Owners}: deliveries of others are ignored, whatever their repository")
 		}
 	}
 	for i, event := range p.Events {
@@ -242,6 +249,71 @@ func (p WebhookIngressProps) warnings() []warning {
 		return nil
 	}
 	return []warning{{"ecsrunners:eventAgeWithoutRetries", fmt.Sprintf("MaximumRetryAttempts is 0: EventBridge tries once to start a task, and MaximumEventAge (%s) has no effect; a job whose start ECS throttles gets no runner from its rule", problem.Duration(p.MaximumEventAge))}}
+}
+
+// AcceptsJobs reports whether Events has that of jobs, without which no fleet gets any.
+func (p WebhookIngressProps) AcceptsJobs() bool {
+	return slices.Contains(p.Events, contract.DetailTypeWorkflowJob) || slices.Contains(p.Events, webhookcontract.AllEvents)
+}
+
+// mayAllow reports whether a pattern matches repositories of one of Owners. It does
+// while there are none, or none that can be.
+func (p WebhookIngressProps) mayAllow(pattern string) bool {
+	owners := slices.DeleteFunc(slices.Clone(p.Owners), func(owner string) bool { return !contract.IsOwner(owner) })
+	return len(owners) < len(p.Owners) || len(owners) == 0 || slices.ContainsFunc(owners, func(owner string) bool {
+		return matchesOwner(pattern, owner)
+	})
+}
+
+// matchesOwner reports whether a pattern of repositories may match one of an owner.
+func matchesOwner(pattern, owner string) bool {
+	pattern, _, _ = strings.Cut(pattern, "/")
+	return matches(pattern, owner)
+}
+
+// matches compares as the program does.
+func matches(pattern, name string) bool {
+	ok, err := path.Match(strings.ToLower(pattern), strings.ToLower(name))
+	return ok && err == nil
+}
+
+// ValidateFor returns an error that names what is accepted although none of the scopes
+// in which runners are registered can serve it, or nil: such a job would start an
+// instance and a task, and the registration would refuse the task. In an enterprise
+// may be any organization.
+func (p WebhookIngressProps) ValidateFor(scopes ...RunnerScope) error {
+	var l problem.List
+	scopes = slices.DeleteFunc(slices.Clone(scopes), func(s RunnerScope) bool { return s.scope.Kind == "" })
+	if len(scopes) == 0 {
+		return nil
+	}
+	var owners, repositories []string
+	for _, s := range scopes {
+		owners = append(owners, strconv.Quote(s.scope.Owner))
+		repositories = append(repositories, s.repositories())
+	}
+	const refused = ": tasks for other jobs start, and are refused a runner"
+	for i, owner := range p.Owners {
+		if contract.IsOwner(owner) && !slices.ContainsFunc(scopes, func(s RunnerScope) bool { return s.hasOwner(owner) }) {
+			l.Invalid(fmt.Sprintf("Owners[%d]", i), owner, problem.Or(unique(owners))+", where runners are registered"+refused)
+		}
+	}
+	for i, pattern := range p.Repositories {
+		if contract.IsRepositoryPattern(pattern) && p.mayAllow(pattern) && !slices.ContainsFunc(scopes, func(s RunnerScope) bool { return s.mayServe(pattern) }) {
+			l.Invalid(fmt.Sprintf("Repositories[%d]", i), pattern, "a pattern that matches "+problem.Or(unique(repositories))+", where runners are registered"+refused)
+		}
+	}
+	return l.Err()
+}
+
+// serves reports whether a scope can serve anything that is accepted.
+func (p WebhookIngressProps) serves(s RunnerScope) bool {
+	return slices.ContainsFunc(p.Owners, s.hasOwner) && (len(p.Repositories) == 0 || slices.ContainsFunc(p.Repositories, s.mayServe))
+}
+
+func unique(texts []string) []string {
+	slices.Sort(texts)
+	return slices.Compact(texts)
 }
 
 // validateFunction checks the settings that all functions have.

@@ -3,8 +3,10 @@ package docs_test
 import (
 	"os"
 	"os/exec"
+	"path"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -71,6 +73,46 @@ func TestDependabot_KnowsEveryModule(t *testing.T) {
 			assert.Regexpf(t, `(?m)^ +- `+regexp.QuoteMeta(folder)+`$`, string(configuration), "%s is not kept up to date", file)
 		}
 	}
+}
+
+// Users of the library get at least the CDK that its go.mod names. The examples and the
+// tools can have any.
+func TestDependabot_LeavesTheLowestCDKAlone(t *testing.T) {
+	t.Parallel()
+	configuration, err := os.ReadFile("../.github/dependabot.yml")
+	require.NoError(t, err)
+	modules, err := os.ReadFile("../go.mod")
+	require.NoError(t, err)
+	own, others := 0, 0
+	for _, entry := range strings.Split(string(configuration), "\n  - package-ecosystem: ")[1:] {
+		if !strings.HasPrefix(entry, "gomod\n") {
+			continue
+		}
+		var held []string
+		for _, match := range regexp.MustCompile(`- dependency-name: (\S+)\n +update-types: \["version-update:semver-major", `+
+			`"version-update:semver-minor", "version-update:semver-patch"\]`).FindAllStringSubmatch(entry, -1) {
+			held = append(held, match[1])
+		}
+		if !strings.Contains(entry, "      - /\n") {
+			others++
+			assert.NotContains(t, entry, "ignore:", "what is no part of the library need not be old")
+			continue
+		}
+		own++
+		assert.Equal(t, 1, strings.Count(entry, "      - /"), "another module would be held back too")
+		for _, module := range []string{
+			"github.com/aws/aws-cdk-go/awscdk/v2", "github.com/aws/constructs-go/constructs/v10",
+			"github.com/aws/jsii-runtime-go",
+		} {
+			assert.Contains(t, string(modules), "\t"+module+" v")
+			assert.Truef(t, slices.ContainsFunc(held, func(pattern string) bool {
+				matches, err := path.Match(pattern, module)
+				return err == nil && matches
+			}), "an update of %s would be one for all users of the library", module)
+		}
+	}
+	assert.Equal(t, 1, own)
+	assert.Positive(t, others)
 }
 
 // Who can move the tag of an action could otherwise run code with our token.

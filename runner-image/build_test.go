@@ -477,7 +477,7 @@ func TestBuild_GitHubsLimitDoesNotEnd(t *testing.T) {
 	b.scripts["curl"] = "printf 403"
 	o := b.run()
 	o.assertChannelKept(t)
-	assert.Contains(t, o.said, "GitHub does not tell its releases")
+	assert.Contains(t, o.said, "GitHub does not list its releases")
 	assert.Equal(t, 5, o.called("curl"))
 }
 
@@ -490,7 +490,7 @@ func TestBuild_GitHubIsDown(t *testing.T) {
 			b.scripts["curl"] = curl
 			o := b.run()
 			o.assertChannelKept(t)
-			assert.Contains(t, o.said, "GitHub does not tell its releases")
+			assert.Contains(t, o.said, "GitHub does not list its releases")
 			assert.Equal(t, 5, o.called("curl"))
 			assert.Equal(t, 4, o.called("sleep"))
 		})

@@ -1,7 +1,6 @@
 package snapshottest
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -27,12 +26,15 @@ func init() {
 	jsii.Close() //nolint:forbidigo // no test runs yet
 }
 
-// NewApp makes an app as the CDK CLI would for this folder, but for assets, which
-// are not bundled: nothing is compiled. Templates are the same as with bundling.
+// NewApp makes an app as the CDK CLI would in the folder of the next cdk.json, but for
+// assets, which are not bundled: nothing is compiled. Templates are the same as with
+// bundling.
 //
-// Its context, with the feature flags in it, is that of the next cdk.json, in the
-// folder of the test or one above, if there is any. The given context, which may be
-// nil, is laid over that.
+// The next cdk.json is in the folder of the test or one above, if there is any. The
+// app's context is the one in it, with the feature flags, laid over that in
+// cdk.context.json beside it, where the CLI keeps what stacks have looked up. The
+// given context, which may be nil, is laid over both. The user's own settings, in
+// ~/.cdk.json, do not count.
 func NewApp(t testing.TB, context map[string]any) awscdk.App {
 	t.Helper()
 	merged, err := contextOf(".")
@@ -48,23 +50,21 @@ func NewApp(t testing.TB, context map[string]any) awscdk.App {
 	})
 }
 
-// contextOf is the context in the next cdk.json, in a folder or one above.
+// contextOf is the context in the next cdk.json, in a folder or one above, and in the
+// cdk.context.json beside it.
 func contextOf(folder string) (map[string]any, error) {
 	folder, err := filepath.Abs(folder)
 	if err != nil {
 		return nil, fmt.Errorf("looking for cdk.json: %w", err)
 	}
+	var settings struct{ Context map[string]any }
 	for {
-		file := filepath.Join(folder, "cdk.json")
-		content, err := os.ReadFile(file)
+		err := readJSON(filepath.Join(folder, "cdk.json"), &settings)
+		if err == nil {
+			break
+		}
 		above := filepath.Dir(folder)
 		switch {
-		case err == nil:
-			settings := struct{ Context map[string]any }{Context: map[string]any{}}
-			if err := json.Unmarshal(content, &settings); err != nil {
-				return nil, fmt.Errorf("reading %s: %w", file, err)
-			}
-			return settings.Context, nil
 		case !errors.Is(err, fs.ErrNotExist):
 			return nil, fmt.Errorf("reading context: %w", err)
 		case above == folder:
@@ -72,4 +72,14 @@ func contextOf(folder string) (map[string]any, error) {
 		}
 		folder = above
 	}
+	context := map[string]any{}
+	err = readJSON(filepath.Join(folder, "cdk.context.json"), &context)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("reading context: %w", err)
+	}
+	if context == nil { // the file says null
+		context = map[string]any{}
+	}
+	maps.Copy(context, settings.Context)
+	return context, nil
 }

@@ -3,8 +3,10 @@ package snapshottest
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -16,8 +18,29 @@ type template struct {
 	content []byte
 }
 
-// templates are those in a cloud assembly, of nested assemblies and stacks too.
-func templates(assembly string) ([]template, error) {
+// assembly is a cloud assembly, with those nested in it.
+type assembly struct {
+	templates []template // of nested stacks too
+	assets    assetIDs
+}
+
+// assetIDs are the hashes by which an assembly knows its assets.
+type assetIDs map[string]bool
+
+var (
+	assetHash   = regexp.MustCompile(`[0-9a-f]{64}`)
+	stagedAsset = regexp.MustCompile(`^asset\.[0-9a-f]{64}`)
+)
+
+// add adds the hash in the name of an asset, if there is one.
+func (a assetIDs) add(name string) {
+	if hash := assetHash.FindString(name); hash != "" {
+		a[hash] = true
+	}
+}
+
+// readAssembly reads the assembly in a folder.
+func readAssembly(folder string) (assembly, error) {
 	var manifest struct {
 		Artifacts map[string]struct {
 			Type       string
@@ -28,52 +51,72 @@ func templates(assembly string) ([]template, error) {
 			}
 		}
 	}
-	if err := readJSON(filepath.Join(assembly, "manifest.json"), &manifest); err != nil {
-		return nil, err
+	if err := readJSON(filepath.Join(folder, "manifest.json"), &manifest); err != nil {
+		return assembly{}, err
 	}
-	var found []template
+	read := assembly{assets: assetIDs{}}
 	for id, artifact := range manifest.Artifacts {
-		var more []template
 		var err error
 		switch artifact.Type {
 		case "aws:cloudformation:stack":
-			more = []template{{stack: id, name: id}}
-			more[0].content, err = os.ReadFile(filepath.Join(assembly, artifact.Properties.TemplateFile))
+			err = read.addTemplate(id, id, filepath.Join(folder, artifact.Properties.TemplateFile))
 		case "cdk:cloud-assembly":
-			more, err = templates(filepath.Join(assembly, artifact.Properties.DirectoryName))
+			var nested assembly
+			nested, err = readAssembly(filepath.Join(folder, artifact.Properties.DirectoryName))
+			read.templates = append(read.templates, nested.templates...)
+			maps.Copy(read.assets, nested.assets)
 		case "cdk:asset-manifest":
-			more, err = nestedStacks(assembly, artifact.Properties.File, strings.TrimSuffix(id, ".assets"))
+			err = read.addAssets(folder, artifact.Properties.File, strings.TrimSuffix(id, ".assets"))
 		}
 		if err != nil {
-			return nil, fmt.Errorf("reading the template of %s: %w", id, err)
+			return assembly{}, fmt.Errorf("reading %s of the cloud assembly: %w", id, err)
 		}
-		found = append(found, more...)
 	}
-	slices.SortFunc(found, func(a, b template) int { return strings.Compare(a.name, b.name) })
-	return found, nil
+	// A stack with the legacy synthesizer has no list of its assets.
+	entries, err := os.ReadDir(folder)
+	if err != nil {
+		return assembly{}, fmt.Errorf("reading the cloud assembly: %w", err)
+	}
+	for _, entry := range entries {
+		read.assets.add(stagedAsset.FindString(entry.Name()))
+	}
+	slices.SortFunc(read.templates, func(a, b template) int { return strings.Compare(a.name, b.name) })
+	return read, nil
 }
 
-// nestedStacks are the templates among the assets of a stack.
-func nestedStacks(assembly, assets, stack string) ([]template, error) {
+func (a *assembly) addTemplate(stack, name, file string) error {
+	content, err := os.ReadFile(file)
+	if err != nil {
+		return err
+	}
+	a.templates = append(a.templates, template{stack, name, content})
+	return nil
+}
+
+// addAssets adds the assets of a stack, and the templates of nested stacks among
+// them.
+func (a *assembly) addAssets(folder, list, stack string) error {
 	var manifest struct {
-		Files map[string]struct{ Source struct{ Path string } }
+		Files        map[string]struct{ Source struct{ Path string } }
+		DockerImages map[string]any
 	}
-	if err := readJSON(filepath.Join(assembly, assets), &manifest); err != nil {
-		return nil, err
+	if err := readJSON(filepath.Join(folder, list), &manifest); err != nil {
+		return err
 	}
-	var found []template
-	for _, file := range manifest.Files {
+	for id := range manifest.DockerImages {
+		a.assets.add(id)
+	}
+	for id, file := range manifest.Files {
+		a.assets.add(id)
 		name, nested := strings.CutSuffix(file.Source.Path, ".nested.template.json")
 		if !nested {
 			continue
 		}
-		content, err := os.ReadFile(filepath.Join(assembly, file.Source.Path))
-		if err != nil {
-			return nil, err
+		if err := a.addTemplate(stack, name, filepath.Join(folder, file.Source.Path)); err != nil {
+			return err
 		}
-		found = append(found, template{stack, name, content})
 	}
-	return found, nil
+	return nil
 }
 
 func readJSON(file string, into any) error {

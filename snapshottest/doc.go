@@ -31,9 +31,9 @@
 //
 // # What is left out
 //
-// A file shows what changes in AWS. Texts of 64 hexadecimal digits, which name the
-// assets, are replaced by <asset-1>, <asset-2> and so on, in the order of their
-// first use: equal ones stay equal. What the CDK adds for itself (the version of the
+// A file shows what changes in AWS. The hashes of the app's assets are replaced by
+// <asset-1>, <asset-2> and so on, in the order of their first use: equal ones stay
+// equal. Other hashes stay, such as the digest of an image. What the CDK adds for itself (the version of the
 // bootstrap stack and its check, and metadata) is dropped. A text of several lines
 // is an object with one member, <lines>, which lists them.
 //
@@ -44,7 +44,10 @@
 // validation of templates off for the process, because it takes seconds and cdk
 // synth does it; set CDK_VALIDATION=true to have it in tests.
 //
-// The package defines the flag -update unless there is one. A test package that
-// defines a flag of this name would panic, because it is initialized later: have
-// it read this one, by flag.Lookup("update").
+// # The flag
+//
+// A test package may define a flag -update of its own, for golden files: then go test
+// -update sets that, and rewrites the snapshots too. Otherwise this package defines
+// the flag, when the arguments of the test are parsed and -update is among them. To
+// have this happen it puts a flag of its own before them, in [os.Args].
 package snapshottest

@@ -13,16 +13,6 @@ import (
 	awsconstructs "github.com/aws/constructs-go/constructs/v10"
 )
 
-const updateFlag = "update"
-
-func init() {
-	if flag.Lookup(updateFlag) == nil {
-		flag.Bool(updateFlag, false, "rewrite the snapshots of templates instead of comparing with them")
-	}
-}
-
-func updating() bool { return flag.Lookup(updateFlag).Value.String() == "true" }
-
 // Compare synthesizes an app, stage or stack and compares its templates with their
 // snapshots. name tells several comparisons of a test apart, and may be empty when
 // there is one. t must be that of a test, not of a subtest.
@@ -48,19 +38,19 @@ func CompareAssembly(t testing.TB, name, folder string) {
 }
 
 // compare is about one stack, or about all if stack is empty.
-func compare(t testing.TB, name, assembly, stack string) {
+func compare(t testing.TB, name, folder, stack string) {
 	t.Helper()
 	if strings.Contains(t.Name(), "/") {
 		t.Fatalf("comparing %s: got the subtest %s; allowed: a test, which knows all of its snapshots", name, t.Name())
 	}
-	found, err := templates(assembly)
+	assembly, err := readAssembly(folder)
 	if err != nil {
 		t.Fatal(err)
 	}
 	owned := snapshotsOf(t)
-	for _, template := range found {
+	for _, template := range assembly.templates {
 		if stack == "" || stack == template.stack {
-			owned.compare(t, strings.TrimPrefix(name+"."+template.name, "."), template.content)
+			owned.compare(t, strings.TrimPrefix(name+"."+template.name, "."), template.content, assembly.assets)
 		}
 	}
 }
@@ -91,9 +81,9 @@ func snapshotsOf(t testing.TB) *snapshots {
 	return owned
 }
 
-func (s *snapshots) compare(t testing.TB, name string, content []byte) {
+func (s *snapshots) compare(t testing.TB, name string, content []byte, assets assetIDs) {
 	t.Helper()
-	got, err := normalize(content)
+	got, err := normalize(content, assets)
 	if err != nil {
 		t.Fatalf("reading the template of %s: %v", name, err)
 	}
@@ -104,6 +94,7 @@ func (s *snapshots) compare(t testing.TB, name string, content []byte) {
 	}
 	s.seen[file] = true
 	want, err := os.ReadFile(file)
+	want = bytes.ReplaceAll(want, []byte("\r\n"), []byte("\n")) // a checkout on Windows; JSON escapes those in a text
 	switch {
 	case updating():
 		s.write(t, file, got)

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/jsii-runtime-go"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
@@ -75,7 +77,9 @@ func TestCompareAssembly_FailsWhenASubtestCompares(t *testing.T) {
 	assert.Contains(t, failures(t, "TestStacks/one", "", map[string]string{"App": `{}`}), "got the subtest TestStacks/one")
 }
 
-func TestTemplates_AreThoseOfStagesAndNestedStacksToo(t *testing.T) {
+func hash(letter string) string { return strings.Repeat(letter, 64) }
+
+func TestReadAssembly_KnowsStagesAndNestedStacksToo(t *testing.T) {
 	folder := t.TempDir()
 	write(t, folder, map[string]string{
 		"manifest.json": `{"artifacts": {
@@ -84,28 +88,88 @@ func TestTemplates_AreThoseOfStagesAndNestedStacksToo(t *testing.T) {
 			"assembly-Prod": {"type": "cdk:cloud-assembly", "properties": {"directoryName": "assembly-Prod"}},
 			"Tree": {"type": "cdk:tree", "properties": {"file": "tree.json"}}}}`,
 		"App.template.json": `1`,
-		"App.assets.json": `{"files": {"a": {"source": {"path": "AppNested.nested.template.json"}}, ` +
-			`"b": {"source": {"path": "asset.b"}}}}`,
+		"App.assets.json": `{"files": {"` + hash("a") + `": {"source": {"path": "AppNested.nested.template.json"}}, "` +
+			hash("b") + `-eu": {"source": {"path": "asset.b"}}, "own": {"source": {}}},
+			"dockerImages": {"` + hash("c") + `": {"source": {"directory": "asset.c"}}}}`,
 		"AppNested.nested.template.json": `2`,
+		"asset." + hash("d") + "/x":      "",
+		"sources." + hash("f") + "/x":    "",
 		"assembly-Prod/manifest.json": `{"artifacts": {"ProdApp": {"type": "aws:cloudformation:stack", ` +
-			`"properties": {"templateFile": "ProdApp.template.json"}}}}`,
+			`"properties": {"templateFile": "ProdApp.template.json"}},
+			"ProdApp.assets": {"type": "cdk:asset-manifest", "properties": {"file": "ProdApp.assets.json"}}}}`,
 		"assembly-Prod/ProdApp.template.json": `3`,
+		"assembly-Prod/ProdApp.assets.json":   `{"files": {"` + hash("e") + `": {}}}`,
 	})
-	got, err := templates(folder)
+	got, err := readAssembly(folder)
 	require.NoError(t, err)
-	assert.ElementsMatch(t, []template{
+	assert.Equal(t, []template{
 		{"App", "App", []byte("1")}, {"App", "AppNested", []byte("2")}, {"ProdApp", "ProdApp", []byte("3")},
-	}, got)
+	}, got.templates)
+	assert.Equal(t, assetIDs{hash("a"): true, hash("b"): true, hash("c"): true, hash("d"): true, hash("e"): true},
+		got.assets)
+}
+
+// What is deployed must be seen to change: a pinned image, a checksum.
+func TestCompareAssembly_MasksTheHashesOfAssetsAlone(t *testing.T) {
+	folder := t.TempDir()
+	write(t, folder, map[string]string{
+		"manifest.json": `{"artifacts": {
+			"App": {"type": "aws:cloudformation:stack", "properties": {"templateFile": "App.template.json"}},
+			"App.assets": {"type": "cdk:asset-manifest", "properties": {"file": "App.assets.json"}}}}`,
+		"App.template.json": `{"Image": "repo@sha256:` + hash("1") + `", "Library": "` + hash("a") + `"}`,
+		"App.assets.json": `{"files": {"` + hash("a") + `": {}, "` + hash("b") + `": {"source": ` +
+			`{"path": "AppNested.nested.template.json"}}}}`,
+		"AppNested.nested.template.json": `{"RUNNER_SHA256": "` + hash("1") + `", "S3Key": "` + hash("a") + `.zip"}`,
+	})
+	inPackage(t, map[string]string{
+		"TestStacks/App.json": "{\n  \"Image\": \"repo@sha256:" + hash("1") + "\",\n  \"Library\": \"<asset-1>\"\n}\n",
+		"TestStacks/AppNested.json": "{\n  \"RUNNER_SHA256\": \"" + hash("1") + "\",\n  \"S3Key\": " +
+			"\"<asset-1>.zip\"\n}\n",
+	})
+	assert.Empty(t, failuresOf(t, "TestStacks", "", folder))
+}
+
+func TestCompareAssembly_ComparesLinesHoweverTheyEnd(t *testing.T) {
+	inPackage(t, map[string]string{"TestStacks/App.json": "{\r\n  \"A\": 1\r\n}\r\n"})
+	assert.Empty(t, failures(t, "TestStacks", "", map[string]string{"App": `{"A":1}`}),
+		"git checks files out so on Windows")
 }
 
 func TestContextOf_IsThatOfTheNextFile(t *testing.T) {
 	folder := t.TempDir()
-	write(t, folder, map[string]string{"a/cdk.json": `{"context": {"flag": true}}`, "a/b/c/x": "", "bad/cdk.json": "{"})
-	got, err := contextOf(filepath.Join(folder, "a", "b", "c"))
-	require.NoError(t, err)
-	assert.Equal(t, map[string]any{"flag": true}, got)
-	_, err = contextOf(filepath.Join(folder, "bad"))
-	assert.ErrorContains(t, err, filepath.Join("bad", "cdk.json"))
+	write(t, folder, map[string]string{
+		"a/cdk.json": `{"context": {"flag": true}}`, "a/b/c/x": "",
+		"a/cdk.context.json":   `{"flag": false, "vpc-provider:account=1": {"vpcId": "vpc-1"}}`,
+		"a/b/cdk.context.json": `{"flag": "of no app"}`,
+		"none/cdk.json":        `{"context": null}`, "none/cdk.context.json": "null", "empty/cdk.json": `{}`,
+		"bad/cdk.json": "{", "badcontext/cdk.json": "{}", "badcontext/cdk.context.json": "{",
+	})
+	for name, want := range map[string]map[string]any{
+		"a/b/c": {"flag": true, "vpc-provider:account=1": map[string]any{"vpcId": "vpc-1"}},
+		"none":  {},
+		"empty": {},
+	} {
+		got, err := contextOf(filepath.Join(folder, filepath.FromSlash(name)))
+		require.NoError(t, err, name)
+		assert.Equal(t, want, got, "%s: the CLI would give the app another context", name)
+	}
+	for name, file := range map[string]string{"bad": "cdk.json", "badcontext": "cdk.context.json"} {
+		_, err := contextOf(filepath.Join(folder, name))
+		assert.ErrorContains(t, err, filepath.Join(name, file))
+	}
+}
+
+func TestNewApp_TakesWhatTheCLIHasLookedUp(t *testing.T) {
+	folder := t.TempDir()
+	write(t, folder, map[string]string{
+		"cdk.json":         `{"context": null}`,
+		"cdk.context.json": `{"availability-zones:account=111122223333:region=eu-central-1": ["eu-central-1x"]}`,
+	})
+	t.Chdir(folder)
+	stack := awscdk.NewStack(NewApp(t, nil), jsii.String("Test"), &awscdk.StackProps{
+		Env: &awscdk.Environment{Account: jsii.String("111122223333"), Region: jsii.String("eu-central-1")},
+	})
+	assert.Equal(t, "eu-central-1x", *(*stack.AvailabilityZones())[0], "dummy zones would be compared")
 }
 
 // inPackage makes a package with snapshots, and its folder the working directory.
@@ -116,6 +180,9 @@ func inPackage(t *testing.T, snapshots map[string]string) {
 		"TestOther(t *testing.T) {}\n"})
 	write(t, filepath.Join(folder, root), snapshots)
 	t.Chdir(folder)
+	if flag.Lookup(updateFlag) == nil { // without -update there is none
+		flag.Bool(updateFlag, false, "")
+	}
 	for name, value := range map[string]string{updateFlag: "false", "test.run": "", "test.skip": ""} {
 		set(t, name, value)
 	}
@@ -142,8 +209,14 @@ func failures(t *testing.T, test, name string, assemblies ...map[string]string) 
 	t.Helper()
 	var folders []string
 	for _, stacks := range assemblies {
-		folders = append(folders, assembly(t, stacks))
+		folders = append(folders, synthesized(t, stacks))
 	}
+	return failuresOf(t, test, name, folders...)
+}
+
+// failuresOf is the same for folders with assemblies.
+func failuresOf(t *testing.T, test, name string, folders ...string) string {
+	t.Helper()
 	r := &recorder{TB: t, name: test}
 	done := make(chan struct{})
 	go func() { // FailNow ends the goroutine
@@ -161,8 +234,8 @@ func failures(t *testing.T, test, name string, assemblies ...map[string]string) 
 	return strings.Join(r.failures, "\n")
 }
 
-// assembly is a folder as a synthesis of these stacks would leave it.
-func assembly(t *testing.T, stacks map[string]string) string {
+// synthesized is a folder as a synthesis of these stacks would leave it.
+func synthesized(t *testing.T, stacks map[string]string) string {
 	t.Helper()
 	folder := t.TempDir()
 	var artifacts []string

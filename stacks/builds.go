@@ -20,19 +20,28 @@ func startBuilds(scope awsconstructs.Construct, c config.Config) {
 	if some && !slices.Contains(bundled, any("**")) {
 		return
 	}
-	start := func(folder string, architecture constructs.Architecture) {
+	for _, program := range programs(c) {
+		bundle.Default.Start(program)
+	}
+}
+
+// programs are those of the constructs of all stacks of a configuration.
+func programs(c config.Config) []bundle.Program {
+	var found []bundle.Program
+	add := func(folder string, architecture constructs.Architecture) {
 		program, err := bundle.NewProgram(ecsrunners.Sources, folder, string(architecture))
 		if err == nil { // the construct reports the error
-			bundle.Default.Start(program)
+			found = append(found, program)
 		}
 	}
 	if c.Image != nil {
-		start(bundle.ImageBuild, constructs.ARM64)
+		add(bundle.ImageBuild, constructs.ARM64)
 	}
 	if c.Webhook != nil {
-		start(bundle.Webhook, c.Webhook.Architecture)
+		add(bundle.Webhook, c.Webhook.Architecture)
 	}
 	if c.Registration != nil {
-		start(bundle.Registration, constructs.ARM64)
+		add(bundle.Registration, constructs.ARM64)
 	}
+	return found
 }

@@ -132,7 +132,7 @@ func tableOf(t *testing.T, template map[string]any, variable string) func(string
 // https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html
 const exampleRoleID = "AROACKCEVSQ6C2EXAMPLE"
 
-var token = regexp.MustCompile(`\$\{[^}]*\}`)
+var cdkToken = regexp.MustCompile(`\$\{[^}]*\}`)
 
 // templateParameters are the parameters in a template, by what their Ref becomes here.
 type templateParameters map[string]string
@@ -143,7 +143,7 @@ func (p templateParameters) GetParameters(
 	output := &ssm.GetParametersOutput{}
 	for _, name := range input.Names {
 		if value, found := p[name]; found {
-			if n := len(token.ReplaceAllString(value, exampleRoleID)); n > 4096 {
+			if n := len(cdkToken.ReplaceAllString(value, exampleRoleID)); n > 4096 {
 				return nil, fmt.Errorf("parameter %s has %d characters", name, n)
 			}
 			output.Parameters = append(output.Parameters, types.Parameter{Name: &name, Value: &value})

@@ -64,10 +64,10 @@ func (s *RunnerImageStack) imageSource(source config.ImageSource) constructs.Ima
 	case source.GitHub != nil:
 		return constructs.GitHubSource(source.GitHub)
 	case source.CodeCommit.Existing:
-		return constructs.CodeCommitSource(&constructs.CodeCommitSourceProps{
-			Repository: awscodecommit.Repository_FromRepositoryName(s, jsii.String("Dockerfile"), &source.CodeCommit.RepositoryName),
-			Branch:     source.CodeCommit.Branch,
-		})
+		props := source.CodeCommit.CodeCommitSourceProps
+		props.Repository = awscodecommit.Repository_FromRepositoryName(s, jsii.String("Dockerfile"), &props.RepositoryName)
+		props.RepositoryName = "" // that of a new one
+		return constructs.CodeCommitSource(&props)
 	default:
 		return constructs.CodeCommitSource(&source.CodeCommit.CodeCommitSourceProps)
 	}

@@ -96,27 +96,30 @@ func TestRunnerImageStack_TellsWhereThingsAre(t *testing.T) {
 func TestRunnerImageStack_TakesItsSourceFromTheConfiguration(t *testing.T) {
 	folder, err := filepath.Abs("../runner-image")
 	require.NoError(t, err)
-	for name, test := range map[string]struct{ source, kind, location, made string }{
-		"nothing said": {`{}`, "CODECOMMIT", "Fn::GetAtt", "main"},
+	for name, test := range map[string]struct{ source, kind, location, made, branch string }{
+		"nothing said": {`{}`, "CODECOMMIT", "Fn::GetAtt", "main", "main"},
 		"a new repository": {
 			`{"codeCommit": {"repositoryName": "dockerfile", "branch": "trunk"}}`, "CODECOMMIT",
-			"Fn::GetAtt", "trunk",
+			"Fn::GetAtt", "trunk", "trunk",
 		},
 		"an existing one": {
 			`{"codeCommit": {"repositoryName": "dockerfile", "existing": true, "branch": "trunk"}}`,
-			"CODECOMMIT", "/v1/repos/dockerfile", "",
+			"CODECOMMIT", "/v1/repos/dockerfile", "", "trunk",
 		},
-		"a folder": {fmt.Sprintf(`{"folder": {"path": %q}}`, folder), "S3", ".zip", ""},
+		"a folder": {fmt.Sprintf(`{"folder": {"path": %q}}`, folder), "S3", ".zip", "", ""},
 		"a repository at GitHub": {
 			`{"gitHub": {"repository": "o/r", "branch": "next", "connectionArn": ` +
 				`"arn:aws:codeconnections:eu-central-1:111122223333:connection/01234567-89ab-cdef-0123-456789abcdef"}}`, "GITHUB",
-			"https://github.com/o/r.git", "",
+			"https://github.com/o/r.git", "", "next",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, stack := scenario{name, `{"image": {"source": ` + test.source + `}}`}.buildImage(t, nil)
 			template := cdktest.Template(stack)
-			source := cdktest.At(cdktest.Resource(t, template, "AWS::CodeBuild::Project"), "SecondarySources.0")
+			project := cdktest.Resource(t, template, "AWS::CodeBuild::Project")
+			source := cdktest.At(project, "SecondarySources.0")
+			branch, _ := cdktest.At(project, "SecondarySourceVersions.0.SourceVersion").(string)
+			assert.Equal(t, test.branch, branch, "another branch is built")
 			assert.Equal(t, test.kind, cdktest.At(source, "Type"))
 			assert.Contains(t, fmt.Sprint(cdktest.At(source, "Location")), test.location)
 			repositories := cdktest.Resources(template, "AWS::CodeCommit::Repository")

@@ -37,7 +37,7 @@ func newImage(app awscdk.App) *constructs.RunnerImagePipeline {
 		Env: &awscdk.Environment{Region: jsii.String("us-east-1")}, // --region of each command
 	})
 	return constructs.NewRunnerImagePipeline(stack, "Image", &constructs.RunnerImagePipelineProps{
-		// The series does not tell the name of the repository in CodeCommit.
+		// The series does not give the name of the CodeCommit repository.
 		Source: constructs.CodeCommitSource(&constructs.CodeCommitSourceProps{
 			RepositoryName: "github-actions-self-hosted-runner-debian",
 		}),

@@ -2,7 +2,9 @@ package bundle_test
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"debug/buildinfo"
+	"encoding/hex"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -71,7 +73,7 @@ func TestBuild_ShowsWhatTheCompilerSaid(t *testing.T) {
 	t.Parallel()
 	broken := sources()
 	broken["words/words.go"].Data = []byte("package words\n\nconst Hello = undefinedName\n")
-	cache := t.TempDir()
+	cache := cacheFolder(t)
 	err := bundle.NewBuilder(bundle.NewCache(cache, 3), new(bytes.Buffer)).Build(program(t, broken), t.TempDir())
 	assert.ErrorContains(t, err, "building cmd/hello: exit status 1")
 	assert.ErrorContains(t, err, "words/words.go:3:15: undefined: undefinedName")
@@ -79,7 +81,7 @@ func TestBuild_ShowsWhatTheCompilerSaid(t *testing.T) {
 }
 
 func TestBuild_FailsWhenThereIsNoGo(t *testing.T) {
-	p, cache := program(t, sources()), bundle.NewCache(t.TempDir(), 3)
+	p, cache := program(t, sources()), bundle.NewCache(cacheFolder(t), 3)
 	built := build(t, bundle.NewBuilder(cache, new(bytes.Buffer)), p)
 	t.Setenv("PATH", t.TempDir())
 	assert.ErrorIs(t, bundle.NewBuilder(bundle.Cache{}, new(bytes.Buffer)).Build(p, t.TempDir()), bundle.ErrNoGo)
@@ -112,7 +114,7 @@ $`, log.String())
 // Builders of several processes know nothing of each other.
 func TestBuild_SharesTheCacheWithOtherProcesses(t *testing.T) {
 	t.Parallel()
-	folder, p := t.TempDir(), program(t, sources())
+	folder, p := cacheFolder(t), program(t, sources())
 	var waiting sync.WaitGroup
 	for range 4 {
 		output := t.TempDir()
@@ -129,7 +131,7 @@ func TestBuild_SharesTheCacheWithOtherProcesses(t *testing.T) {
 
 func TestBuild_ReplacesWhatIsBrokenInTheCache(t *testing.T) {
 	t.Parallel()
-	folder, p := t.TempDir(), program(t, sources())
+	folder, p := cacheFolder(t), program(t, sources())
 	cache := bundle.NewCache(folder, 3)
 	want := build(t, bundle.NewBuilder(cache, new(bytes.Buffer)), p)
 	kept := names(t, folder)
@@ -171,28 +173,96 @@ func TestBuild_DoesWithoutACache(t *testing.T) {
 
 func TestBuild_KeepsWhatWasUsedLast(t *testing.T) {
 	t.Parallel()
-	folder, p := t.TempDir(), program(t, sources())
-	touch := func(name string, age time.Duration) {
+	folder, p := cacheFolder(t), program(t, sources())
+	touch := func(name string, age time.Duration) string {
 		file := filepath.Join(folder, name)
 		require.NoError(t, os.WriteFile(file, nil, 0o600))
 		then := time.Now().Add(-age)
 		require.NoError(t, os.Chtimes(file, then, then))
+		return name
 	}
-	touch("old", 3*time.Hour)
-	touch("older", 4*time.Hour)
-	touch("oldest", 5*time.Hour)
+	name := func(digit string) string { return strings.Repeat(digit, 64) + "-" + strings.Repeat(digit, 64) }
+	old := touch(name("1"), 3*time.Hour)
+	older := touch(name("2"), 4*time.Hour)
+	touch(name("3"), 5*time.Hour)
 	touch("new-left", 2*time.Hour)
-	touch("new-being-written", time.Minute)
-	b := bundle.NewBuilder(bundle.NewCache(folder, 3), new(bytes.Buffer))
-	build(t, b, p)
-	assert.Equal(t, []string{hash(t, p), "new", "old", "older"}, prefixes(names(t, folder)))
+	writing := touch("new-being-written", time.Minute)
+	// Not the cache's to remove, whatever the folder is.
+	others := []string{
+		touch("thesis.odt", 9*time.Hour), touch("a-b", 9*time.Hour), touch(name("4")+".bak", 9*time.Hour),
+		touch(strings.ToUpper(name("a")), 9*time.Hour),
+	}
+	build(t, bundle.NewBuilder(bundle.NewCache(folder, 3), new(bytes.Buffer)), p)
+	built := func(p bundle.Program) string {
+		for _, name := range names(t, folder) {
+			if strings.HasPrefix(name, hash(t, p)) {
+				return name
+			}
+		}
+		return "not in the cache"
+	}
+	assert.ElementsMatch(t, append(others, built(p), writing, old, older), names(t, folder))
 
-	touch("young", time.Minute)
+	touch(name("5"), time.Minute)
 	build(t, bundle.NewBuilder(bundle.NewCache(folder, 3), new(bytes.Buffer)), p) // uses it
 	other, err := bundle.NewProgram(sources(), "cmd/hello", "x64")
 	require.NoError(t, err)
 	build(t, bundle.NewBuilder(bundle.NewCache(folder, 2), new(bytes.Buffer)), other)
-	assert.ElementsMatch(t, []string{hash(t, p), hash(t, other), "new"}, prefixes(names(t, folder)))
+	assert.ElementsMatch(t, append(others, built(p), built(other), writing), names(t, folder))
+}
+
+// What somebody else can put into the cache would be deployed.
+func TestBuild_UsesNoCacheThatOthersCanWriteTo(t *testing.T) {
+	p := program(t, sources())
+	folder := cacheFolder(t)
+	checksum := sha256.Sum256([]byte("planted"))
+	planted := filepath.Join(folder, hash(t, p)+"-"+hex.EncodeToString(checksum[:]))
+	require.NoError(t, os.WriteFile(planted, []byte("planted"), 0o600))
+	link := filepath.Join(t.TempDir(), "link")
+	require.NoError(t, os.Symlink(folder, link))
+	assert.Equal(t, "planted", string(build(t, bundle.NewBuilder(bundle.NewCache(folder, 3), new(bytes.Buffer)), p)),
+		"the name must be one that the cache trusts, or the cases below show nothing")
+
+	refused := func(name, cache string) {
+		t.Helper()
+		before := names(t, folder)
+		var log bytes.Buffer
+		binary := build(t, bundle.NewBuilder(bundle.NewCache(cache, 3), &log), p)
+		assert.NotEqual(t, "planted", string(binary), name)
+		assert.Contains(t, log.String(), "ecsrunners: cmd/hello will be built again next time: keeping a program: "+cache, name)
+		assert.Equal(t, before, names(t, folder), name)
+	}
+	refused("a link", link)
+	for _, mode := range []os.FileMode{0o777, 0o720, 0o702, 0o777 | os.ModeSticky} {
+		require.NoError(t, os.Chmod(folder, mode))
+		refused(mode.String(), folder)
+	}
+	require.NoError(t, os.Chmod(folder, 0o700))
+	if os.Geteuid() == 0 { // who else can give a folder away
+		require.NoError(t, os.Chown(folder, 65534, -1))
+		refused("of another user", folder)
+	}
+}
+
+func TestBuild_MakesACacheForItsUserAlone(t *testing.T) {
+	t.Parallel()
+	folder := filepath.Join(t.TempDir(), "home[1]", "programs")
+	var log bytes.Buffer
+	for range 2 {
+		build(t, bundle.NewBuilder(bundle.NewCache(folder, 3), &log), program(t, sources()))
+	}
+	assert.Equal(t, 1, strings.Count(log.String(), "building"), "the folder's name is taken for a pattern")
+	info, err := os.Stat(folder)
+	require.NoError(t, err)
+	assert.Equal(t, "drwx------", info.Mode().String())
+}
+
+// cacheFolder is one that is used whatever the umask is.
+func cacheFolder(t *testing.T) string {
+	t.Helper()
+	folder := filepath.Join(t.TempDir(), "programs")
+	require.NoError(t, os.Mkdir(folder, 0o700))
+	return folder
 }
 
 func names(t *testing.T, folder string) []string {
@@ -204,13 +274,6 @@ func names(t *testing.T, folder string) []string {
 		found = append(found, entry.Name())
 	}
 	return found
-}
-
-func prefixes(names []string) []string {
-	for i := range names {
-		names[i], _, _ = strings.Cut(names[i], "-")
-	}
-	return names
 }
 
 func goCache(t *testing.T) string {

@@ -23,6 +23,7 @@ func TestContract_IsPartOfWhatUsesItAlone(t *testing.T) {
 	t.Parallel()
 	deployed := map[string][]string{
 		"internal/contract":              {"lambda/webhook", "lambda/registration"},
+		"internal/contract/credential":   {"lambda/registration"},
 		"internal/contract/env":          {"lambda/webhook", "lambda/registration", "lambda/imagebuild", image},
 		"internal/contract/fleettable":   {"lambda/webhook", "lambda/registration"},
 		"internal/contract/imagebuild":   {"lambda/imagebuild"},

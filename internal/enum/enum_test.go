@@ -17,4 +17,8 @@ func TestNames(t *testing.T) {
 		assert.Equal(t, aws, enum.AWS(cdk))
 		assert.Equal(t, cdk, enum.CDK(aws))
 	}
+	for _, text := range []string{"BRIDGE", "Bridge", "x2_large", "AWS_VPC", "AwsVpc"} {
+		assert.NotEqual(t, text, enum.CDK(text), "a spelling that AWS does not know is taken for a member")
+		assert.Equal(t, text, enum.AWS(enum.CDK(text)), "an error would show other text than was given")
+	}
 }

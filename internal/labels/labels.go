@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -76,6 +77,37 @@ func Covers(fleet, job []string) bool {
 		}
 	}
 	return len(job) > 0
+}
+
+// Lacking returns the labels of a job that a fleet's do not have, normalized.
+func Lacking(fleet, job []string) []string {
+	return slices.DeleteFunc(Normalize(job), func(wanted string) bool { return Covers(fleet, []string{wanted}) })
+}
+
+const (
+	maxShown      = 10
+	maxShownLabel = 64
+)
+
+// Show returns labels of a job for people to read, normalized and joined by commas.
+// Labels that no fleet can have are quoted, long ones and long lists cut off: they
+// are what somebody has written into a workflow.
+func Show(labels []string) string {
+	var shown []string
+	for i, label := range Normalize(labels) {
+		if i == maxShown {
+			shown = append(shown, "…")
+			break
+		}
+		if !isLabel(label) {
+			label = strconv.QuoteToASCII(label)
+		}
+		if len(label) > maxShownLabel {
+			label = label[:maxShownLabel] + "…"
+		}
+		shown = append(shown, label)
+	}
+	return strings.Join(shown, ",")
 }
 
 // GitHubHosted reports whether labels ask for a runner that GitHub operates: all

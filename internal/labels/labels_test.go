@@ -121,6 +121,43 @@ func TestRoutes_Fleet(t *testing.T) {
 	}
 }
 
+func TestRoutes_Nearest(t *testing.T) {
+	routes, err := labels.NewRoutes([]contract.Fleet{
+		{Name: "gpu", Labels: []string{"linux", "gpu"}},
+		{Name: "linux", Labels: []string{"Linux", "X64"}},
+	})
+	require.NoError(t, err)
+	for name, test := range map[string]struct {
+		job, lacks []string
+		fleet      string
+	}{
+		"one lacks less":           {[]string{"Self-Hosted", "linux", "x64"}, []string{"self-hosted"}, "linux"},
+		"as much: the first":       {[]string{"self-hosted", "linux"}, []string{"self-hosted"}, "gpu"},
+		"a label twice counts one": {[]string{"x64", "GPU", "gpu"}, []string{"x64"}, "gpu"},
+		"nothing fits":             {[]string{"b", "a"}, []string{"a", "b"}, "gpu"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			fleet, lacks, ok := routes.Nearest(test.job)
+			assert.True(t, ok)
+			assert.Equal(t, test.fleet, fleet)
+			assert.Equal(t, test.lacks, lacks)
+		})
+	}
+	none, err := labels.NewRoutes(nil)
+	require.NoError(t, err)
+	_, _, ok := none.Nearest([]string{"a"})
+	assert.False(t, ok)
+}
+
+func TestShow_IsForPeople(t *testing.T) {
+	assert.Equal(t, "linux,x64", labels.Show([]string{"X64", "linux", "x64"}))
+	assert.Equal(t, `"a\nb","a b","\u00e9"`, labels.Show([]string{"a b", "a\nb", "é"}),
+		"nothing of it may pass for another line")
+	assert.Equal(t, strings.Repeat("x", 64)+"…", labels.Show([]string{strings.Repeat("x", 65)}))
+	assert.Equal(t, "a,b,c,d,e,f,g,h,i,j,…", labels.Show(strings.Split("abcdefghijkl", "")))
+	assert.Empty(t, labels.Show(nil))
+}
+
 func TestNewRoutes_FailsWhenAFleetIsWrong(t *testing.T) {
 	some := []string{"self-hosted"}
 	for name, test := range map[string]struct {

@@ -61,6 +61,18 @@ func (r *Routes) Fleet(job []string) (name string, ok bool) {
 	return "", false
 }
 
+// Nearest returns the fleet that lacks the fewest labels of a job, the first of them,
+// and which those are. It returns false if there is no fleet.
+func (r *Routes) Nearest(job []string) (name string, lacks []string, ok bool) {
+	for _, fleet := range r.fleets {
+		missing := Lacking(fleet.Labels, job)
+		if !ok || len(missing) < len(lacks) {
+			name, lacks, ok = fleet.Name, missing, true
+		}
+	}
+	return name, lacks, ok
+}
+
 // Shadow is a fleet that never gets a job, because an earlier one covers every
 // job that it covers.
 type Shadow struct {

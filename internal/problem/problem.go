@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/ecs-github-runners/ecsrunners/internal/contract/credential"
 	"github.com/ecs-github-runners/ecsrunners/internal/enum"
 )
 
@@ -31,7 +32,7 @@ type Problem struct {
 	Reason string
 }
 
-// Error implements error, on one line.
+// Error implements error, on one line. What looks like a credential is not repeated.
 func (p Problem) Error() string {
 	message := p.Path + " " + unbrace.Replace(p.Rule)
 	if p.Got != "" {
@@ -40,7 +41,7 @@ func (p Problem) Error() string {
 	if p.Reason != "" {
 		message += ": " + unbrace.Replace(p.Reason)
 	}
-	return message
+	return credential.Hide(message)
 }
 
 var unbrace = strings.NewReplacer("{", "", "}", "")
@@ -66,9 +67,13 @@ func (l List) Err() error {
 	return l
 }
 
-// Of is the list that an error of Err is.
+// Of is the list that an error of Err is. It panics with any other error, which must
+// not get lost.
 func Of(err error) List {
-	l, _ := err.(List) //nolint:errorlint // Err returns the list itself
+	l, ok := err.(List) //nolint:errorlint // Err returns the list itself
+	if err != nil && !ok {
+		panic(err)
+	}
 	return l
 }
 
@@ -106,20 +111,101 @@ var validator = reflect.TypeFor[interface{ Validate() error }]()
 func (l *List) choices(prefix string, of reflect.Value) {
 	for i := range of.NumField() {
 		field, path := of.Type().Field(i), prefix+of.Type().Field(i).Name
-		allowed := field.Tag.Get("enum")
 		value := reflect.Indirect(of.Field(i))
-		switch {
-		case allowed != "" && value.Kind() == reflect.Slice:
+		switch tag := field.Tag.Get("enum"); {
+		case tag != "" && value.Kind() == reflect.Slice:
 			for i := range value.Len() {
-				l.OneOf(fmt.Sprintf("%s[%d]", path, i), enum.AWS(value.Index(i).String()), strings.Split(allowed, ",")...)
+				l.choice(fmt.Sprintf("%s[%d]", path, i), value.Index(i), strings.Split(tag, ","))
 			}
-		case allowed != "":
-			l.OneOf(path, enum.AWS(value.String()), strings.Split(allowed, ",")...)
+		case tag != "":
+			l.choice(path, value, strings.Split(tag, ","))
 		case value.Kind() == reflect.Struct && field.Tag.Get("json") != "-" && !value.Type().Implements(validator):
 			l.choices(path+".", value)
 		}
 	}
 }
+
+func (l *List) choice(path string, value reflect.Value, allowed []string) {
+	isAllowed := func(name string) bool {
+		if enum.Is(value.Type()) {
+			return value.String() == enum.CDK(name)
+		}
+		return value.String() == name
+	}
+	if slices.ContainsFunc(allowed, isAllowed) {
+		return
+	}
+	got, want := value.String(), Or(allowed)
+	if enum.Is(value.Type()) {
+		got = enum.AWS(value.String())
+		if slices.Contains(allowed, got) { // spelled by hand
+			got, want = value.String(), "the CDK's constant for "+want
+		}
+	}
+	l.Invalid(path, got, want)
+}
+
+// Secrets reports each text in a struct that looks like a credential, keys of maps
+// included. It looks into what the struct consists of, but not into structs that
+// validate themselves, those of other modules, and what it only refers to.
+func (l *List) Secrets(of any) { l.secrets("", reflect.Indirect(reflect.ValueOf(of))) }
+
+const noSecrets = "has what looks like a secret: templates are readable; put it into AWS Secrets Manager"
+
+func (l *List) secrets(path string, of reflect.Value) {
+	switch of.Kind() {
+	case reflect.String:
+		if credential.In(of.String()) {
+			l.Refused(path, noSecrets)
+		}
+	case reflect.Interface:
+		if part := of.Elem(); part.IsValid() && strings.HasPrefix(part.Type().PkgPath(), module) {
+			l.secrets(path, part)
+		}
+	case reflect.Slice:
+		for i := range of.Len() {
+			l.secrets(fmt.Sprintf("%s[%d]", path, i), of.Index(i))
+		}
+	case reflect.Map:
+		for _, key := range slices.SortedFunc(slices.Values(of.MapKeys()), func(a, b reflect.Value) int { return strings.Compare(a.String(), b.String()) }) {
+			if credential.In(key.String()) {
+				l.Refused(path, noSecrets)
+				continue
+			}
+			l.secrets(fmt.Sprintf("%s[%q]", path, key.String()), of.MapIndex(key))
+		}
+	case reflect.Struct:
+		for i := range of.NumField() {
+			l.fieldSecrets(path, of.Type().Field(i), of.Field(i))
+		}
+	}
+}
+
+func (l *List) fieldSecrets(path string, field reflect.StructField, value reflect.Value) {
+	if key := field.Tag.Get("json"); value.Kind() == reflect.Pointer && key != "" && key != "-" {
+		value = value.Elem()
+	}
+	if value.Kind() == reflect.Struct && !ownStruct(value.Type()) {
+		return
+	}
+	if field.IsExported() {
+		l.secrets(strings.TrimPrefix(path+"."+field.Name, "."), value)
+		return
+	}
+	var part List // of what users see as one
+	part.secrets("", value)
+	if len(part) > 0 {
+		l.Refused(path, noSecrets)
+	}
+}
+
+// ownStruct reports whether a type is a struct of this module that does not validate
+// itself.
+func ownStruct(t reflect.Type) bool {
+	return t.Kind() == reflect.Struct && strings.HasPrefix(t.PkgPath(), module) && !t.Implements(validator)
+}
+
+const module = "github.com/ecs-github-runners/ecsrunners/"
 
 // Match reports text that is neither empty nor of a pattern; want completes "must
 // be". Text with a CDK token in it is not known yet and passes.

@@ -42,7 +42,8 @@ Part.Field is what it is
 Part[2] must be 2, got 1`)
 	assert.Equal(t, "Field", part[0].Path, "Under wrote to the part")
 	assert.Equal(t, l, problem.Of(l.Err()))
-	assert.Empty(t, problem.Of(errors.New("another error")))
+	assert.Empty(t, problem.Of(nil))
+	assert.Panics(t, func() { _ = problem.Of(errors.New("another error")) }, "an error gets lost")
 }
 
 func TestList_ReportsOnlyWhatIsWrong(t *testing.T) {
@@ -108,10 +109,10 @@ func TestList_Choices_AreThoseOfTheTags(t *testing.T) {
 		Absent  *pool    `json:"absent"`
 		Skipped pool     `json:"-"`
 		Checked checked  `json:"checked"`
-	}{Color: "LIGHT_BLUE", Colors: []string{"red", "blue"}, Pool: &pool{State: "ASLEEP"}}
+	}{Color: "light-blue", Colors: []string{"red", "Red"}, Pool: &pool{State: "asleep"}}
 	var l problem.List
 	l.Choices(&props)
-	assert.EqualError(t, l.Err(), `Colors[1] must be red or light-blue, got "blue"
+	assert.EqualError(t, l.Err(), `Colors[1] must be red or light-blue, got "Red"
 Pool.State must be stopped or running, got "asleep"`)
 }
 
@@ -121,3 +122,56 @@ type checked struct {
 }
 
 func (checked) Validate() error { return nil }
+
+type part struct {
+	Text string `json:"text"`
+	kept string
+}
+
+// named is what an interface of the module may hold.
+type named string
+
+func TestList_Secrets_AreFoundWhereverTextIs(t *testing.T) {
+	t.Parallel()
+	const secret = "ghp_0123456789abcdefghijABCDEFGHIJ456789"
+	given := struct {
+		Text      string            `json:"text"`
+		Texts     []string          `json:"texts"`
+		Named     named             `json:"named"`
+		Variables map[string]string `json:"variables"`
+		Numbers   map[string]int    `json:"numbers"`
+		Part      *part             `json:"part"`
+		Value     part              `json:"-"`
+		Parts     []part            `json:"-"`
+		Choice    any               `json:"-"`
+		Reference *part             `json:"-"`
+		Absent    *part             `json:"absent"`
+		Checked   checked           `json:"checked"`
+		Time      time.Time         `json:"-"`
+		Nothing   any               `json:"-"`
+	}{
+		Text: "a " + secret, Texts: []string{"a", secret}, Named: secret,
+		Variables: map[string]string{"B": secret, "A": "https://me:" + "pass@example.com", secret: "", "C": "c"},
+		Numbers:   map[string]int{secret: 1},
+		Part:      &part{Text: secret}, Value: part{kept: secret}, Parts: []part{{}, {Text: secret}},
+		Choice: named(secret), Reference: &part{Text: secret}, Checked: checked{State: secret},
+	}
+	var paths []string
+	var l problem.List
+	l.Secrets(&given)
+	for _, p := range l {
+		paths = append(paths, p.Path)
+		assert.Contains(t, p.Error(), "has what looks like a secret")
+	}
+	assert.Equal(t, []string{
+		"Text", "Texts[1]", "Named", `Variables["A"]`, `Variables["B"]`, "Variables", "Numbers", "Part.Text", "Value",
+		"Parts[1].Text", "Choice",
+	}, paths)
+	assert.NotContains(t, l.Err().Error(), secret)
+
+	l = nil
+	l.Invalid("Name", secret, "shorter: "+secret)
+	l.Refused(`Variables["`+secret+`"]`, "is not "+secret)
+	assert.NotContains(t, l.Err().Error(), secret, "a value that is refused is not repeated")
+	assert.Contains(t, l.Err().Error(), `Name must be shorter, got "[hidden]"`)
+}

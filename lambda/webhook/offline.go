@@ -30,7 +30,7 @@ func offline(lookup func(string) (string, bool)) func(string) (string, bool) {
 	}
 }
 
-// fileStore is the name of a file that stands forevery secret. One line end
+// fileStore is the name of a file that stands for every secret. One line end
 // behind the secret, as editors leave it, is not part of it.
 type fileStore string
 

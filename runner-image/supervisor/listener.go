@@ -295,7 +295,7 @@ func (r *reaper) start(program string, args []string, attr *syscall.ProcAttr, ne
 	return pid, status, nil
 }
 
-// reap waits forevery child that has ended. It is to be called after SIGCHLD.
+// reap waits for every child that has ended. It is to be called after SIGCHLD.
 func (r *reaper) reap() {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -25,23 +25,23 @@ const Key = "ecsrunners"
 // place of the references in them the names of what the app makes or finds. Each key
 // is described in docs/configuration.md, which is generated from these types.
 type Config struct {
-	// StackName is the name of the stack that runs jobs; that of the image's stack has
-	// Image after it. It must not begin with aws, ecs or fargate in any case.
+	// StackName is the name of the stack that runs jobs; that of the
+	// image's stack ends in "Image". It must not begin with aws, ecs or fargate in any case.
 	//
 	// Default: GitHubRunners.
 	StackName string `json:"stackName"`
 
-	// Account into which the stacks are deployed. It needs Region.
+	// Account is the account into which the stacks are deployed. It needs Region.
 	//
 	// Default: that of the credentials with which the app is deployed.
 	Account string `json:"account"`
 
-	// Region into which the stacks are deployed. It needs Account.
+	// Region is the region into which the stacks are deployed. It needs Account.
 	//
 	// Default: that of the credentials with which the app is deployed.
 	Region string `json:"region"`
 
-	// Tags of the stacks and of everything in them that can have tags.
+	// Tags are the tags of the stacks and of everything in them that can have tags.
 	//
 	// Default: none.
 	Tags map[string]string `json:"tags"`
@@ -61,7 +61,7 @@ type Config struct {
 	// Default: none.
 	Webhook *constructs.WebhookIngressProps `json:"webhook"`
 
-	// Cluster on which jobs run.
+	// Cluster is the ECS cluster on which jobs run.
 	Cluster Cluster `json:"cluster"`
 
 	// Registration registers runners at GitHub. Fleets need it.
@@ -77,12 +77,13 @@ type Config struct {
 
 // VPC is an existing VPC, described in full so that synthesis looks nothing up.
 type VPC struct {
-	// ID of the VPC. Required.
+	// ID is the id of the VPC. Required.
 	ID string `json:"id"`
-	// AvailabilityZones of the subnets, in their order. Required.
+	// AvailabilityZones are the availability zones of the subnets, in their order.
+	// Required.
 	AvailabilityZones []string `json:"availabilityZones"`
-	// SubnetIDs of the subnets in which the instances run. They need a way out to
-	// GitHub and to AWS. Required.
+	// SubnetIDs are the ids of the subnets in which the instances run. They need a
+	// way out to GitHub and to AWS. Required.
 	SubnetIDs []string `json:"subnetIds"`
 	// Public says that the subnets are public, with a route to an internet gateway.
 	//
@@ -94,14 +95,14 @@ type VPC struct {
 type Image struct {
 	constructs.RunnerImagePipelineProps
 
-	// Source of the Dockerfile: at most one of its keys.
+	// Source is where the Dockerfile comes from: at most one of its keys.
 	//
 	// Default: a new CodeCommit repository that starts with this library's Dockerfile.
 	Source ImageSource `json:"source"`
 
 	// EncryptionKeyARN is the KMS key that encrypts the images of the new repository.
 	//
-	// Default: a key of Amazon S3's.
+	// Default: encryption by keys that Amazon S3 manages (SSE-S3).
 	EncryptionKeyARN string `json:"encryptionKeyArn"`
 
 	// BuildInVPC builds the image in VPC, whose subnets must not be public. Docker's
@@ -130,7 +131,8 @@ type ImageSource struct {
 	// Default: a new one, unless another source is given.
 	CodeCommit *CodeCommitSource `json:"codeCommit"`
 
-	// Folder of the machine that synthesizes. A deployment after a change builds.
+	// Folder is a folder of the machine that synthesizes. A deployment after a
+	// change builds.
 	//
 	// Default: none.
 	Folder *FolderSource `json:"folder"`
@@ -153,7 +155,7 @@ type CodeCommitSource struct {
 
 // FolderSource is a folder of the machine that synthesizes.
 type FolderSource struct {
-	// Path of the folder, which has a Dockerfile. Required.
+	// Path is the path of the folder, which has a Dockerfile. Required.
 	Path string `json:"path"`
 }
 
@@ -161,8 +163,8 @@ type FolderSource struct {
 type Cluster struct {
 	constructs.RunnerClusterProps
 
-	// Capacities beside the default one, by ids of letters and digits that fleets name.
-	// Each has the keys of DefaultCapacity.
+	// Capacities are capacities beside the default one, by ids of letters and digits
+	// that fleets name. Each has the keys of DefaultCapacity.
 	//
 	// Default: none.
 	Capacities map[string]constructs.RunnerCapacityProps `json:"capacities"`
@@ -173,17 +175,20 @@ type Cluster struct {
 type Registration struct {
 	constructs.RunnerRegistrationProps
 
-	// Organization in which runners are registered, by its login.
+	// Organization is the organization in which runners are registered, by its
+	// login.
 	//
 	// Default: none.
 	Organization string `json:"organization"`
 
-	// Repository in which runners are registered, by its full name.
+	// Repository is the repository in which runners are registered, by its full
+	// name.
 	//
 	// Default: none.
 	Repository string `json:"repository"`
 
-	// Enterprise in which runners are registered, by its slug. It needs a token.
+	// Enterprise is the enterprise in which runners are registered, by its slug. It
+	// needs a token.
 	//
 	// Default: none.
 	Enterprise string `json:"enterprise"`
@@ -204,15 +209,16 @@ type Registration struct {
 type Fleet struct {
 	constructs.RunnerFleetProps
 
-	// Capacity on which the tasks run: one of the ids in Cluster.Capacities.
+	// Capacity is the capacity on which the tasks run: one of the ids in
+	// Cluster.Capacities.
 	//
 	// Default: the cluster's default capacity.
 	Capacity string `json:"capacity"`
 
-	// Image in which jobs run: the name of an image that can be pulled without logging
-	// in.
+	// Image is the image in which jobs run: the name of an image that can be pulled
+	// without logging in.
 	//
-	// Default: the image that Image builds.
+	// Default: the image that ecsrunners.image builds.
 	Image string `json:"image"`
 }
 
@@ -328,13 +334,14 @@ var (
 	// https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_CreateStack.html
 	stackName = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9-]{0,127}$`)
 	// https://docs.aws.amazon.com/tag-editor/latest/userguide/best-practices-and-strats.html
-	tagText          = regexp.MustCompile(`^[\p{L}\p{Z}\p{N}_.:/=+@-]+$`)
-	reservedTag      = regexp.MustCompile(`(?i)^aws:`)
-	account          = regexp.MustCompile(`^[0-9]{12}$`)
-	region           = regexp.MustCompile(`^[a-z]{2,4}(-[a-z]+)+-[0-9]+$`)
-	vpcID            = regexp.MustCompile(`^vpc-[0-9a-f]{8,17}$`)
-	subnetID         = regexp.MustCompile(`^subnet-[0-9a-f]{8,17}$`)
-	constructID      = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9]*$`)
+	tagText     = regexp.MustCompile(`^[\p{L}\p{Z}\p{N}_.:/=+@-]+$`)
+	reservedTag = regexp.MustCompile(`(?i)^aws:`)
+	account     = regexp.MustCompile(`^[0-9]{12}$`)
+	region      = regexp.MustCompile(`^[a-z]{2,4}(-[a-z]+)+-[0-9]+$`)
+	vpcID       = regexp.MustCompile(`^vpc-[0-9a-f]{8,17}$`)
+	subnetID    = regexp.MustCompile(`^subnet-[0-9a-f]{8,17}$`)
+	// The path of what has such an id is the value of a tag, of at most 256 characters.
+	constructID      = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9]{0,99}$`)
 	keyARN           = regexp.MustCompile(`^arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:key/[A-Za-z0-9-]+$`)
 	topicARN         = regexp.MustCompile(`^arn:aws[a-z-]*:sns:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_-]{1,256}$`)
 	secretARN        = regexp.MustCompile(`^arn:aws[a-z-]*:secretsmanager:[a-z0-9-]+:[0-9]{12}:secret:[A-Za-z0-9/_+=.@-]+-[A-Za-z0-9]{6}$`)
@@ -365,6 +372,9 @@ func (c Config) Validate() error {
 	if c.Registration != nil {
 		l.Under("registration", c.Registration.validate())
 	}
+	if c.Webhook != nil && c.Registration != nil {
+		l.Under("webhook", problem.Of(c.Webhook.ValidateFor(c.Registration.Scope)).JSON())
+	}
 	c.validateFleets(&l)
 	return l.Err()
 }
@@ -376,7 +386,7 @@ func (c Config) validateStack(l *problem.List) {
 	l.Match("account", c.Account, account, "12 digits")
 	l.Match("region", c.Region, region, `a region such as "eu-central-1"`)
 	if (c.Account == "") != (c.Region == "") {
-		l.Refused("account, region", fmt.Sprintf("must be given both or neither, got %q and %q", c.Account, c.Region))
+		l.Invalid("account, region", problem.Words(fmt.Sprintf("%q and %q", c.Account, c.Region)), "given both or neither")
 	}
 	for _, key := range slices.Sorted(maps.Keys(c.Tags)) {
 		if value := c.Tags[key]; !tagText.MatchString(key) || len(key) > 128 || len(value) > 256 || value != "" && !tagText.MatchString(value) || reservedTag.MatchString(key) {
@@ -420,7 +430,7 @@ func (c Cluster) validate() (l problem.List) {
 	for _, id := range slices.Sorted(maps.Keys(c.Capacities)) {
 		capacity := c.Capacities[id]
 		if !constructID.MatchString(id) || slices.Contains(clusterIDs, id) {
-			l.Invalid("capacities", id, "ids of letters and digits that begin with a letter, other than "+problem.Or(clusterIDs))
+			l.Invalid("capacities", id, "ids of at most 100 letters and digits that begin with a letter, other than "+problem.Or(clusterIDs))
 		}
 		path := fmt.Sprintf("capacities[%q]", id)
 		l.Under(path, problem.Of(capacity.Validate()).JSON())
@@ -472,8 +482,11 @@ func (c Config) validateFleets(l *problem.List) {
 	if c.Registration == nil {
 		l.Required("registration", "it registers the runners of the fleets")
 	}
-	if c.Webhook == nil {
+	switch {
+	case c.Webhook == nil:
 		l.Required("webhook", "it starts the tasks of the fleets")
+	case !c.Webhook.AcceptsJobs():
+		l.Invalid("webhook.events", c.Webhook.Events, `a list with workflow_job, or "*": no job reaches a fleet otherwise`)
 	}
 	for i, fleet := range c.Fleets {
 		path := fmt.Sprintf("fleets[%d]", i)
@@ -488,7 +501,11 @@ func (c Config) validateFleets(l *problem.List) {
 			continue
 		}
 		if fleet.Image == "" && (c.Image == nil || !slices.Contains(c.Image.Architectures, capacity.Architecture)) {
-			l.Required(path+".image", fmt.Sprintf("image.architectures does not have %q, so none is built", capacity.Architecture))
+			why := "there is no image that is built; add the key image, or name one here"
+			if c.Image != nil {
+				why = fmt.Sprintf("image.architectures does not have %q, so none is built", capacity.Architecture)
+			}
+			l.Required(path+".image", why)
 		}
 		place := constructs.Placement{Capacity: capacity, PublicSubnets: c.VPC == nil || c.VPC.Public}
 		if c.Registration != nil {
@@ -510,7 +527,9 @@ func (c Config) FleetCapacity(fleet Fleet) (constructs.RunnerCapacityProps, bool
 }
 
 func (v VPC) validate(l *problem.List, region string) {
-	if !vpcID.MatchString(v.ID) {
+	if v.ID == "" {
+		l.Required("vpc.id", "the id of the VPC")
+	} else if !vpcID.MatchString(v.ID) {
 		l.Invalid("vpc.id", v.ID, `a VPC such as "vpc-0123456789abcdef0"`)
 	}
 	if len(v.SubnetIDs) == 0 || len(v.SubnetIDs) != len(v.AvailabilityZones) {

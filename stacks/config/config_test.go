@@ -161,6 +161,18 @@ func TestParse_FailsWithOneLineAProblem(t *testing.T) {
 			`{"cluster": {"capacities": {"Arm": {"agent": {"reservedMemory": 1}}}}}`,
 			[]string{`cluster.capacities["Arm"].agent.reservedMemory is not a known key; did you mean "reservedMemoryMiB"?`},
 		},
+		"choices in another spelling": {`{"cluster": {"containerInsights": "ENHANCED", "defaultCapacity": {
+			"architecture": "ARM64", "spot": {"allocationStrategy": "Lowest-Price"}, "agent": {"imagePullBehavior": "Always"}
+		}}, "image": {"removalPolicy": "ReTain", "computeType": "x2_large", "architectures": ["X64"]}}`, []string{
+			`image.architectures[0] must be x64 or arm64, got "X64"`,
+			`image.removalPolicy must be retain or destroy, got "ReTain"`,
+			`image.computeType must be small, medium, large, x-large or x2-large, got "x2_large"`,
+			`cluster.containerInsights must be disabled, enabled or enhanced, got "ENHANCED"`,
+			`cluster.defaultCapacity.architecture must be x64 or arm64, got "ARM64"`,
+			`cluster.defaultCapacity.spot.allocationStrategy must be price-capacity-optimized, capacity-optimized, ` +
+				`capacity-optimized-prioritized or lowest-price, got "Lowest-Price"`,
+			`cluster.defaultCapacity.agent.imagePullBehavior must be default, always, once or prefer-cached, got "Always"`,
+		}},
 		"zones of another region": {`{"account": "111122223333", "region": "eu-central-1", "vpc": {
 			"id": "vpc-01234567", "availabilityZones": ["eu-central-1a", "us-east-1a"], "subnetIds": ["subnet-01234567",
 			"subnet-76543210"]
@@ -345,7 +357,7 @@ func TestParse_FailsWithOneLineAProblem(t *testing.T) {
 		"an empty VPC": {
 			`{"vpc": {}}`,
 			[]string{
-				`vpc.id must be a VPC such as "vpc-0123456789abcdef0", got ""`,
+				`vpc.id is required: the id of the VPC`,
 				`vpc.subnetIds must be at least one subnet, and one for each of the 0 availabilityZones, in their order, got ` +
 					`an empty list`,
 			},
@@ -382,10 +394,16 @@ func TestParse_FailsWithOneLineAProblem(t *testing.T) {
 				`cluster.defaultCapacity.agent.extra["ECS_CLUSTER"] is a variable that ecsrunners writes itself: the ` +
 					`capacity's own cluster`,
 				`cluster.capacities["Arm"].architecture must be x64 or arm64, got "arm"`,
-				`cluster.capacities must be ids of letters and digits that begin with a letter, other than CapacityProviders, ` +
-					`Cluster, DefaultCapacity, InstanceProfile, InstanceRole, SecurityGroup or Vpc, got "a.B"`,
+				`cluster.capacities must be ids of at most 100 letters and digits that begin with a letter, other than ` +
+					`CapacityProviders, Cluster, DefaultCapacity, InstanceProfile, InstanceRole, SecurityGroup or Vpc, got "a.B"`,
 				`cluster.capacities["a.B"].rootVolumeSizeGiB must be 30 to 16384, got 8`,
 			},
+		},
+		"an id that is too long for a tag": {
+			`{"cluster": {"capacities": {"` + strings.Repeat("a", 101) + `": {}}}}`,
+			[]string{`cluster.capacities must be ids of at most 100 letters and digits that begin with a letter, other than ` +
+				`CapacityProviders, Cluster, DefaultCapacity, InstanceProfile, InstanceRole, SecurityGroup or Vpc, got "` +
+				strings.Repeat("a", 101) + `"`},
 		},
 		"no weight anywhere": {
 			`{"cluster": {"defaultCapacity": {"weight": 0}, "capacities": {"Arm": {}}}}`,

@@ -17,6 +17,7 @@ import (
 	"github.com/agnivade/levenshtein"
 
 	"github.com/ecs-github-runners/ecsrunners/constructs"
+	"github.com/ecs-github-runners/ecsrunners/internal/contract/credential"
 	"github.com/ecs-github-runners/ecsrunners/internal/enum"
 	"github.com/ecs-github-runners/ecsrunners/internal/problem"
 )
@@ -29,7 +30,7 @@ import (
 // It is strict. The error names every unknown key, with the nearest known one,
 // and every value of the wrong type or outside what is allowed, one a line.
 func Parse(value any) (Config, error) {
-	c, err := Decode(value)
+	c, err := decodeConfig(value)
 	if err != nil {
 		return Config{}, err
 	}
@@ -40,8 +41,8 @@ func Parse(value any) (Config, error) {
 	return c, nil
 }
 
-// Decode is Parse without defaults and checks.
-func Decode(value any) (Config, error) {
+// decodeConfig is Parse without defaults and checks.
+func decodeConfig(value any) (Config, error) {
 	tree, err := toTree(value)
 	if err != nil {
 		return Config{}, fmt.Errorf("reading context key %q: %w", Key, err)
@@ -59,7 +60,7 @@ func Decode(value any) (Config, error) {
 	return c, nil
 }
 
-// anyKey stands in complete forevery key of a map.
+// anyKey stands in complete for every key of a map.
 const anyKey = ""
 
 // complete is a configuration with its defaults in which every optional part is
@@ -73,7 +74,8 @@ func complete() Config {
 		}},
 		Webhook:      &constructs.WebhookIngressProps{},
 		Registration: &Registration{},
-		Fleets:       make([]Fleet, 1),
+		// What a zero would become that is not given. CPU and memory depend on the capacity.
+		Fleets: []Fleet{{RunnerFleetProps: constructs.RunnerFleetProps{CPU: 2048, MemoryMiB: 7168, ShmSizeMiB: 64}}},
 	}
 	c.Cluster.DefaultCapacity = &capacity
 	c.Cluster.Capacities = map[string]constructs.RunnerCapacityProps{anyKey: capacity}
@@ -164,9 +166,9 @@ func decodeScalar(from any, to, def reflect.Value, path string, l *problem.List)
 		switch {
 		case !ok:
 			wrong(l, path, from, "text")
-		case looksSecret(text):
+		case credential.In(text):
 			l.Refused(path, noSecrets)
-		case isEnum(to.Type()):
+		case enum.Is(to.Type()):
 			to.SetString(enum.CDK(text))
 		default:
 			to.SetString(text)
@@ -193,12 +195,6 @@ func decodeScalar(from any, to, def reflect.Value, path string, l *problem.List)
 	}
 }
 
-// isEnum reports whether a type is one of the CDK's enumerations, whose members the
-// configuration calls by AWS's names.
-func isEnum(t reflect.Type) bool {
-	return t.Kind() == reflect.String && strings.HasPrefix(t.PkgPath(), "github.com/aws/aws-cdk-go/")
-}
-
 func decodeMap(object map[string]any, to, def reflect.Value, path string, l *problem.List) {
 	to.Set(reflect.MakeMap(to.Type()))
 	var elementDefault reflect.Value
@@ -206,7 +202,7 @@ func decodeMap(object map[string]any, to, def reflect.Value, path string, l *pro
 		elementDefault = def.MapIndex(reflect.ValueOf(anyKey).Convert(to.Type().Key()))
 	}
 	for _, key := range slices.Sorted(maps.Keys(object)) {
-		if looksSecret(key) {
+		if credential.In(key) {
 			l.Refused(path, noSecrets)
 			continue
 		}
@@ -217,7 +213,7 @@ func decodeMap(object map[string]any, to, def reflect.Value, path string, l *pro
 }
 
 func decodeStruct(object map[string]any, to, def reflect.Value, path string, l *problem.List) {
-	fields := Fields(to.Type())
+	fields := fieldsOf(to.Type())
 	for _, key := range slices.Sorted(maps.Keys(object)) {
 		field, known := fields[key]
 		if !known {
@@ -232,9 +228,9 @@ func decodeStruct(object map[string]any, to, def reflect.Value, path string, l *
 	}
 }
 
-// Fields are the fields of a struct that the configuration can set, by their keys,
+// fieldsOf are the fields of a struct that the configuration can set, by their keys,
 // those of embedded structs included.
-func Fields(of reflect.Type) map[string]reflect.StructField {
+func fieldsOf(of reflect.Type) map[string]reflect.StructField {
 	found := map[string]reflect.StructField{}
 	for _, field := range reflect.VisibleFields(of) {
 		if key := field.Tag.Get("json"); key != "" && key != "-" {
@@ -248,7 +244,7 @@ func Fields(of reflect.Type) map[string]reflect.StructField {
 var plainKey = regexp.MustCompile(`^[A-Za-z0-9_-]+$`)
 
 func unknown(l *problem.List, path, key string, known []string) {
-	if looksSecret(key) {
+	if credential.In(key) {
 		l.Refused(cmp.Or(path, Key), noSecrets)
 		return
 	}
@@ -275,17 +271,11 @@ func join(path, key string) string { return strings.TrimPrefix(path+"."+key, "."
 // What is said of a secret, which is never repeated itself.
 const noSecrets = "has what looks like a secret: cdk.json is committed and the template is readable; put it into AWS Secrets Manager"
 
-// Tokens of GitHub and AWS, private keys, and addresses with a password.
-// https://docs.github.com/en/authentication/keeping-your-account-and-data-secure/about-authentication-to-github#githubs-token-formats
-var secretPattern = regexp.MustCompile(`gh[pousr]_[A-Za-z0-9]{20,}|github_pat_[A-Za-z0-9_]{20,}|-----BEGIN [A-Z ]*PRIVATE KEY|://[^/\s:@]*:[^/\s@]+@|\bA[KS]IA[A-Z0-9]{16}\b`)
-
-func looksSecret(s string) bool { return secretPattern.MatchString(s) }
-
 // wrong reports a value of the wrong type.
 func wrong(l *problem.List, path string, got any, want string) {
 	switch v := got.(type) {
 	case string:
-		if looksSecret(v) {
+		if credential.In(v) {
 			l.Refused(path, noSecrets)
 			return
 		}

@@ -20,7 +20,7 @@ func encode(v reflect.Value) any {
 	switch {
 	case v.Type() == reflect.TypeFor[time.Duration]():
 		return problem.Duration(time.Duration(v.Int()))
-	case isEnum(v.Type()):
+	case enum.Is(v.Type()):
 		return enum.AWS(v.String())
 	}
 	switch v.Kind() {
@@ -31,7 +31,7 @@ func encode(v reflect.Value) any {
 		return encode(v.Elem())
 	case reflect.Struct:
 		object := map[string]any{}
-		for key, f := range Fields(v.Type()) {
+		for key, f := range fieldsOf(v.Type()) {
 			if field := v.FieldByIndex(f.Index); !field.IsZero() {
 				object[key] = encode(field)
 			}

@@ -14,7 +14,7 @@ func TestParse_RefusesFleetsThatCannotRunJobs(t *testing.T) {
 			`"registry.example.com/runner"}]}`, `context key "ecsrunners":
 registration is required: it registers the runners of the fleets
 webhook is required: it starts the tasks of the fleets
-fleets[0].image is required: image.architectures does not have "x64", so none is built`},
+fleets[0].image is required: there is no image that is built; add the key image, or name one here`},
 		"in the wrong place": {`{
 			"webhook": {"owners": ["octo"]}, "image": {}, "registration": {"repository": "octo/app"},
 			"cluster": {"capacities": {"Arm": {"architecture": "arm64"}}},

@@ -61,7 +61,7 @@ func firstDifference(got, want string) string {
 	return fmt.Sprintf("%d lines instead of %d", len(gots), len(wants))
 }
 
-// The committed cdk.json and the examples are what the schema describes: an editor
+// The committed cdk.json is what the schema describes: an editor
 // that marks their keys as wrong would be turned off.
 func TestReference_SchemaNamesTheKeysOfEveryConfiguration(t *testing.T) {
 	var schema map[string]any
@@ -110,7 +110,9 @@ type reference struct {
 
 // Defaults that depend on more than the keys of their object.
 var otherDefaults = map[string]string{
-	"fleets[].name": "required",
+	"fleets[].name":      "required",
+	"fleets[].cpu":       "all of the capacity's smallest instance type; 2048 if the library doesn't know its size",
+	"fleets[].memoryMiB": "all of the capacity's smallest instance type, in steps of 256; 7168 if the library doesn't know its size",
 	"cluster.defaultCapacity.imageId": "AWS's parameter for the recommended ECS-optimized Amazon Linux 2023, which " +
 		"EC2 reads at each launch: " +
 		"a capacity that starts from zero gets fixes without a deployment",
@@ -174,7 +176,7 @@ type key struct {
 func (r reference) keys(t *testing.T, prefix string, v reflect.Value) []key {
 	t.Helper()
 	var keys []key
-	for _, field := range slices.SortedFunc(maps.Values(Fields(v.Type())), func(a, b reflect.StructField) int {
+	for _, field := range slices.SortedFunc(maps.Values(fieldsOf(v.Type())), func(a, b reflect.StructField) int {
 		return slices.Compare(a.Index, b.Index)
 	}) {
 		keys = append(keys, r.key(t, prefix+field.Tag.Get("json"), v, field))
@@ -199,7 +201,7 @@ func (r reference) key(t *testing.T, path string, in reflect.Value, field reflec
 	if tag := field.Tag.Get("enum"); tag != "" {
 		k.choices = strings.Split(tag, ",")
 	}
-	k.meaning = r.meaning(field.Name, meaning, in.Type(), k.choices)
+	k.meaning = r.meaning(t, field.Name, meaning, in.Type(), k.choices)
 	k.fallback = r.fallback(t, name, strings.TrimSuffix(oneLine(fallback), "."), in.FieldByIndex(field.Index), k)
 	return k
 }
@@ -303,39 +305,41 @@ var (
 	word    = regexp.MustCompile(`[A-Za-z0-9_]+(?:\.[A-Z]\w+)*`)
 )
 
-var (
-	notAllowedWith = regexp.MustCompile(` Not allowed with(?:out)? (\w+)[^.]*\.`)
-	camel          = regexp.MustCompile(`([a-z])([A-Z])`)
-)
+var notAllowedWith = regexp.MustCompile(` Not allowed with(?:out)? (\w+)[^.]*\.`)
 
 // meaning is what a doc comment says of a field, for readers of the configuration.
-func (r reference) meaning(name, comment string, in reflect.Type, choices []string) string {
+func (r reference) meaning(t *testing.T, name, comment string, in reflect.Type, choices []string) string {
+	t.Helper()
 	text := strings.TrimSpace(strings.ReplaceAll(oneLine(comment), "Required.", ""))
 	// What only Go can give is nothing that a configuration could have beside it.
 	text = notAllowedWith.ReplaceAllStringFunc(text, func(sentence string) string {
-		if _, isKey := Fields(in)[problem.JSONName(notAllowedWith.FindStringSubmatch(sentence)[1])]; isKey {
+		if _, isKey := fieldsOf(in)[problem.JSONName(notAllowedWith.FindStringSubmatch(sentence)[1])]; isKey {
 			return sentence
 		}
 		return ""
 	})
 	// "RepositoryName is the name of" begins with the key, which stands beside it.
-	if rest, ok := strings.CutPrefix(text, name+" "); ok {
-		verb, object, _ := strings.Cut(rest, " ")
-		switch {
-		case verb == "is" || verb == "are":
-			text = object
-		case strings.HasSuffix(verb, "s"):
-			text = rest
-		default:
-			text = strings.ToLower(camel.ReplaceAllString(name, "$1 $2")) + " " + rest
+	rest, named := strings.CutPrefix(text, name+" ")
+	verb, object, _ := strings.Cut(rest, " ")
+	switch {
+	case !named || !strings.HasSuffix(verb, "s") && verb != "are":
+		t.Errorf("the comment of %s.%s must begin with its name and a verb: %q", in.Name(), name, text)
+	case verb == "is" || verb == "are":
+		text = object
+	default:
+		text = rest
+	}
+	text = strings.ToUpper(text[:1]) + text[1:]
+	for key, field := range fieldsOf(in) {
+		if key == strings.ToLower(field.Name) && !slices.Contains(properNames, field.Name) {
+			text = regexp.MustCompile(`([a-z,] )`+field.Name+`\b`).ReplaceAllString(text, "${1}`"+key+"`")
 		}
-		text = strings.ToUpper(text[:1]) + text[1:]
 	}
 	return r.prose(text, choices)
 }
 
 // Names of fields that are first of all names of something else.
-var properNames = []string{"ARN", "CPU", "CodeCommit", "GitHub", "ID", "VPC"}
+var properNames = []string{"ARN", "CPU", "CodeCommit", "Enterprise", "GitHub", "ID", "Spot", "VPC"}
 
 // prose is text with keys in place of the names of fields, and AWS's names in place
 // of the CDK's.
@@ -363,6 +367,9 @@ func (r reference) prose(text string, choices []string) string {
 			return w
 		}
 		for i := range parts {
+			if fields[parts[i]+"ARN"] { // AlarmTopic is AlarmTopicARN in the configuration
+				parts[i] += "ARN"
+			}
 			parts[i] = problem.JSONName(parts[i])
 		}
 		return "`" + strings.Join(parts, ".") + "`"
@@ -421,7 +428,7 @@ func (r reference) section(t *testing.T, b *bytes.Buffer, path string, v reflect
 	}
 }
 
-func fieldOf(of reflect.Type, key string) string { return Fields(of)[key].Name }
+func fieldOf(of reflect.Type, key string) string { return fieldsOf(of)[key].Name }
 
 func (r reference) schema(t *testing.T) []byte {
 	t.Helper()
@@ -471,7 +478,18 @@ func (r reference) define(t *testing.T, definitions map[string]any, path string,
 	if len(required) > 0 {
 		object["required"] = required
 	}
+	maps.Copy(object, constraints[name])
 	return reference
+}
+
+// constraints are what a schema says of several keys of an object together.
+var constraints = map[string]map[string]any{
+	"ImageSource": {"maxProperties": 1},
+	"Registration": {"oneOf": []any{
+		map[string]any{"required": []string{"organization"}},
+		map[string]any{"required": []string{"repository"}},
+		map[string]any{"required": []string{"enterprise"}},
+	}},
 }
 
 func (r reference) property(t *testing.T, definitions map[string]any, k key, v reflect.Value) map[string]any {

@@ -1,6 +1,8 @@
 package config_test
 
 import (
+	"fmt"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -56,4 +58,73 @@ func TestParse_RefusesFleetsOfNamesThatCannotBe(t *testing.T) {
 			`"Linux"`,
 		`fleets[0].image must be an image such as "registry.example.com/runner:stable", got "An image"`,
 	}, "\n"))
+}
+
+// What the webhook accepts and the registration does not serve would start an instance
+// for each job, and no job would run.
+func TestParse_RefusesAWebhookThatTheRegistrationDoesNotServe(t *testing.T) {
+	const refused = `, where runners are registered, got %s: tasks for other jobs start, and are refused a runner`
+	owner := func(i int, want, got string) string {
+		return fmt.Sprintf("webhook.owners[%d] must be "+want+refused, i, strconv.Quote(got))
+	}
+	pattern := func(i int, want, got string) string {
+		return fmt.Sprintf("webhook.repositories[%d] must be a pattern that matches "+want+refused, i, strconv.Quote(got))
+	}
+	for name, test := range map[string]struct {
+		webhook, registration string
+		want                  []string
+	}{
+		"a typo": {
+			`{"owners": ["my-ogr"]}`, `{"organization": "my-org"}`, []string{owner(0, `"my-org"`, "my-ogr")},
+		},
+		"another organization": {
+			`{"owners": ["My-Org", "other"], "repositories": ["my-org/a", "other/*"]}`, `{"organization": "my-org"}`,
+			[]string{owner(1, `"my-org"`, "other"), pattern(1, `repositories of "my-org"`, "other/*")},
+		},
+		"another owner's repository": {
+			`{"owners": ["other"]}`, `{"repository": "my-org/app"}`, []string{owner(0, `"my-org"`, "other")},
+		},
+		"patterns without the repository": {
+			`{"owners": ["my-org"], "repositories": ["my-org/app", "my-org/ap", "my-org/service-*"]}`,
+			`{"repository": "my-org/app"}`,
+			[]string{
+				pattern(1, `"my-org/app"`, "my-org/ap"), pattern(2, `"my-org/app"`, "my-org/service-*"),
+			},
+		},
+		"patterns of nobody": {
+			`{"owners": ["my-org"], "repositories": ["other/*", "*/docs"]}`, `{"organization": "my-org"}`,
+			[]string{`webhook.repositories[0] must be of one of owners, got "other/*": deliveries of others are ignored, ` +
+				`whatever their repository`},
+		},
+		"with other problems": {
+			`{"owners": ["my-ogr", "a b"], "repositories": ["x"]}`, `{"organization": "my-org", "deployment": "A"}`,
+			[]string{
+				`webhook.owners[1] must be the login of an organization or a user, got "a b"`,
+				`webhook.repositories[0] must be owner/name, where * stands for any characters but /, such as ` +
+					`"my-org/service-*", got "x"`,
+				`registration.deployment must be 1 to 8 lower-case letters and digits, got "A"`,
+				owner(0, `"my-org"`, "my-ogr"),
+			},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := config.Parse(`{"webhook": ` + test.webhook + `, "registration": ` + test.registration + `}`)
+			assert.EqualError(t, err, "context key \"ecsrunners\":\n"+strings.Join(test.want, "\n"))
+		})
+	}
+	for _, accepted := range []string{
+		`"webhook": {"owners": ["MY-org"], "repositories": ["my-ORG/*"]}, "registration": {"organization": "My-Org"}`,
+		`"webhook": {"owners": ["my-org"], "repositories": ["*/app"]}, "registration": {"repository": "My-Org/App"}`,
+		`"webhook": {"owners": ["a", "b"]}, "registration": {"enterprise": "e", "credential": "token"}`,
+	} {
+		_, err := config.Parse("{" + accepted + "}")
+		assert.NoError(t, err, accepted)
+	}
+}
+
+func TestParse_RefusesAWebhookWithoutJobsInItsOwnWords(t *testing.T) {
+	_, err := config.Parse(`{"webhook": {"owners": ["o"], "events": ["push"]}, "registration": {"organization": "o"},
+		"fleets": [{"name": "a", "labels": ["x"], "image": "registry.example.com/runner"}]}`)
+	assert.EqualError(t, err, `context key "ecsrunners":
+webhook.events must be a list with workflow_job, or "*", got ["push"]: no job reaches a fleet otherwise`)
 }

@@ -24,8 +24,10 @@ func TestConsumer_TestsItsStackAgainstASnapshot(t *testing.T) {
 	require.Error(t, err, "a snapshot that is missing must be missed")
 	assert.Contains(t, output, "the template of Runners has no snapshot")
 
+	assert.NoFileExists(t, filepath.Join(m.dir, "golden"))
 	output, err = m.test(t, "10", "-update")
 	require.NoError(t, err, output)
+	assert.FileExists(t, filepath.Join(m.dir, "golden"), "the package's own flag is not set")
 	content, err := os.ReadFile(snapshot)
 	require.NoError(t, err)
 	assert.Contains(t, string(content), `"S3Key": "<asset-1>.zip"`,

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"strconv"
 	"strings"
 	"time"
@@ -137,7 +138,8 @@ func JSON[T any](p *[]T, example string, check func(name string, element T) erro
 		parse: func(name, text string) (elements []T, err error) {
 			decoder := json.NewDecoder(strings.NewReader(text))
 			decoder.DisallowUnknownFields()
-			if decoder.Decode(&elements) != nil || decoder.More() {
+			err = decoder.Decode(&elements)
+			if _, end := decoder.Token(); err != nil || end != io.EOF {
 				err = Invalid(name, text, "JSON such as "+example)
 			}
 			return elements, err

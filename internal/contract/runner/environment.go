@@ -43,9 +43,9 @@ const (
 	// DefaultStartTimeout is how long the listener may take until it listens. A
 	// listener that finds its session taken tries for four minutes.
 	DefaultStartTimeout = 5 * time.Minute
-	// DefaultStopTimeout is the time between SIGTERM and SIGKILL that ECS gives a
-	// container whose definition does not say otherwise.
-	DefaultStopTimeout = 30 * time.Second
+	// DefaultStopTimeout is the time between SIGTERM and SIGKILL that task definitions
+	// ask for: the notice that AWS gives of a Spot interruption.
+	DefaultStopTimeout = 2 * time.Minute
 	// StopReserve is the part of the stop timeout that is kept for ending a job, so
 	// that GitHub shows it as cancelled and not as lost.
 	StopReserve = 10 * time.Second

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"net/http"
 	"net/url"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -33,15 +34,21 @@ var (
 	ErrUnavailable = errors.New("GitHub is not available")
 )
 
-// LimitError says that GitHub's rate limit is used up.
+// LimitError says that one of GitHub's rate limits is used up.
 type LimitError struct {
 	// RetryAfter is how long it lasts.
 	RetryAfter time.Duration
+	// Answer is what GitHub said. May be empty.
+	Answer string
 }
 
 // Error implements error.
 func (e *LimitError) Error() string {
-	return fmt.Sprintf("rate limit of GitHub: again in %s", e.RetryAfter)
+	text := fmt.Sprintf("rate limit of GitHub: again in %s", e.RetryAfter)
+	if e.Answer != "" {
+		text += ": GitHub answers " + e.Answer
+	}
+	return text
 }
 
 // Statuses of a job, as far as they matter here.
@@ -69,11 +76,10 @@ type Runner struct {
 
 const (
 	apiVersion = "2022-11-28"
-	// secondaryPause is how long to wait where GitHub does not say.
-	// https://docs.github.com/en/rest/using-the-rest-api/best-practices-for-using-the-rest-api
-	secondaryPause = time.Minute
-	groupTTL       = 10 * time.Minute
-	maxPages       = 10
+	groupTTL   = 10 * time.Minute
+	maxPages   = 10
+	// maxRedirects is more than one rename takes: GitHub leads to an id.
+	maxRedirects = 3
 )
 
 // Client asks GitHub. It is safe for concurrent use.
@@ -88,6 +94,8 @@ type Client struct {
 	groups  groups
 	mu      sync.Mutex
 	remains map[string]int // of each rate limit, by its name
+	// repositoryID is that of the scope's repository if it was renamed, zero otherwise.
+	repositoryID int64
 }
 
 // New returns a client for the GitHub at an address and with the credential in a
@@ -153,10 +161,14 @@ func (c *Client) Register(ctx context.Context, name string, labels []string, gro
 	err = c.do(ctx, http.MethodPost, c.scope.String()+"/actions/runners/generate-jitconfig",
 		&gh.GenerateJITConfigRequest{Name: name, RunnerGroupID: id, Labels: labels}, &made)
 	if status(err) == http.StatusConflict {
-		return Runner{}, ErrNameTaken
+		return Runner{}, fmt.Errorf("%w: GitHub answers %w", ErrNameTaken, err)
 	}
 	if err != nil {
-		return Runner{}, fmt.Errorf("registering a runner in group %d of %s: %w", id, c.scope, c.explain(err, c.runnerPermission()+", and a runner group that exists and is not GitHub's own"))
+		needs := c.runnerPermission()
+		if c.scope.Kind != registrationcontract.ScopeRepository {
+			needs += ", and a runner group that exists and is not GitHub's own"
+		}
+		return Runner{}, fmt.Errorf("registering a runner in group %d of %s: %w", id, c.scope, c.explain(err, needs))
 	}
 	if made.EncodedJITConfig == nil || made.GetRunner().GetID() == 0 {
 		return Runner{}, fmt.Errorf("registering a runner: %w: its answer has no configuration", ErrUnavailable)
@@ -172,7 +184,7 @@ func (c *Client) Remove(ctx context.Context, id int64) (removed bool, err error)
 	case http.StatusNotFound:
 		return false, nil
 	case http.StatusUnprocessableEntity:
-		return false, ErrBusy
+		return false, fmt.Errorf("%w: GitHub answers %w", ErrBusy, err)
 	}
 	if err != nil {
 		return false, fmt.Errorf("removing runner %d of %s: %w", id, c.scope, c.explain(err, c.runnerPermission()))
@@ -224,7 +236,7 @@ func (c *Client) do(ctx context.Context, method, path string, body, into any) er
 	if err != nil {
 		return err
 	}
-	err = send(ctx, api, method, path, body, into)
+	err = c.send(ctx, api, method, path, body, into)
 	if status(err) != http.StatusUnauthorized {
 		return err
 	}
@@ -232,69 +244,88 @@ func (c *Client) do(ctx context.Context, method, path string, body, into any) er
 	if renewed != nil {
 		return renewed
 	}
-	return send(ctx, api, method, path, body, into)
+	return c.send(ctx, api, method, path, body, into)
 }
 
-func send(ctx context.Context, api *gh.Client, method, path string, body, into any) error {
-	request, err := api.NewRequest(ctx, method, path, body, gh.WithVersion(apiVersion))
+// send sends a request, and fails with a *refusal if GitHub answers something else
+// than what it was asked for. It follows a repository that was renamed with the method
+// that it has: the HTTP client would read where something is to be removed.
+// https://docs.github.com/en/rest/using-the-rest-api/best-practices-for-using-the-rest-api#follow-redirects
+func (c *Client) send(ctx context.Context, api *gh.Client, method, path string, body, into any) error {
+	for followed := 0; ; followed++ {
+		request, err := api.NewRequest(ctx, method, path, body, gh.WithVersion(apiVersion))
+		if err != nil {
+			return fmt.Errorf("making the request: %w", err)
+		}
+		_, err = api.Do(request, into)
+		err = answered(err)
+		next := c.redirected(err)
+		if next == "" || followed == maxRedirects {
+			return err
+		}
+		c.noteMove(path, next)
+		path = next
+	}
+}
+
+// redirected is the path to which an answer leads, and empty if it leads nowhere or
+// to another host: the credential is for this one.
+func (c *Client) redirected(err error) string {
+	var answer *refusal
+	if !errors.As(err, &answer) || !answer.redirects() {
+		return ""
+	}
+	base, err := url.Parse(c.base)
 	if err != nil {
-		return fmt.Errorf("making the request: %w", err)
+		return ""
 	}
-	_, err = api.Do(request, into)
-	return err
+	location, err := base.Parse(answer.header.Get("Location"))
+	if err != nil {
+		return ""
+	}
+	path, ours := strings.CutPrefix(location.String(), c.base)
+	if !ours {
+		return ""
+	}
+	return path
 }
 
-// status is the status code of an error answer, and zero if there was none.
-func status(err error) int {
-	var answer *gh.ErrorResponse
-	if errors.As(err, &answer) && answer.Response != nil {
-		return answer.Response.StatusCode
+// repositoryByID is where GitHub leads for a repository that was renamed.
+var repositoryByID = regexp.MustCompile(`^repositories/([0-9]+)(?:/|$)`)
+
+// noteMove notes the id of the scope's repository when GitHub tells it: a token is
+// made for the name that it has now, or the id.
+func (c *Client) noteMove(from, to string) {
+	if c.scope.Kind != registrationcontract.ScopeRepository || !strings.HasPrefix(from, c.scope.String()+"/") {
+		return
 	}
-	return 0
+	if found := repositoryByID.FindStringSubmatch(to); found != nil {
+		if id, err := strconv.ParseInt(found[1], 10, 64); err == nil {
+			c.mu.Lock()
+			defer c.mu.Unlock()
+			c.repositoryID = id
+		}
+	}
 }
 
 // explain says what an error means: needs is what GitHub may miss where it
 // refuses. Nothing of a request, and so no credential, is in its text.
 func (c *Client) explain(err error, needs string) error {
-	var primary *gh.RateLimitError
-	var secondary *gh.AbuseRateLimitError
-	var answer *gh.ErrorResponse
+	var answer *refusal
 	switch {
-	case errors.Is(err, ErrCredential), errors.Is(err, ErrRefused), errors.As(err, new(*LimitError)):
+	case err == nil, errors.Is(err, ErrCredential), errors.Is(err, ErrRefused), errors.Is(err, ErrUnavailable), errors.As(err, new(*LimitError)):
 		return err
-	case errors.As(err, &primary):
-		return &LimitError{RetryAfter: max(primary.Rate.Reset.Sub(c.clock.Now()), time.Second)}
-	case errors.As(err, &secondary):
-		if secondary.RetryAfter != nil {
-			return &LimitError{RetryAfter: max(*secondary.RetryAfter, time.Second)}
-		}
-		return &LimitError{RetryAfter: secondaryPause}
-	case errors.As(err, &answer) && answer.Response != nil:
-		code := answer.Response.StatusCode
-		switch {
-		case code == http.StatusTooManyRequests:
-			return &LimitError{RetryAfter: c.retryAfter(answer.Response.Header)}
-		case code >= http.StatusInternalServerError:
-			return fmt.Errorf("%w: %d", ErrUnavailable, code)
-		default:
-			return fmt.Errorf("%w with %d %q: it needs %s", ErrRefused, code, answer.Message, needs)
-		}
-	case err == nil:
-		return nil
-	default:
+	case !errors.As(err, &answer):
 		return fmt.Errorf("%w: %w", ErrUnavailable, withoutURL(err))
+	case answer.limited():
+		return &LimitError{RetryAfter: answer.retryAfter(c.clock.Now()), Answer: answer.Error()}
+	case answer.status >= http.StatusInternalServerError:
+		return fmt.Errorf("%w: it answers %w", ErrUnavailable, answer)
+	case answer.status == http.StatusUnauthorized:
+		return fmt.Errorf("%w: GitHub does not accept it, and answers %w", ErrCredential, answer)
+	default:
+		return fmt.Errorf("%w with %w%s", ErrRefused, answer, answer.advice(needs))
 	}
-}
-
-// retryAfter reads what an answer says of when to come back.
-func (c *Client) retryAfter(header http.Header) time.Duration {
-	if seconds, err := strconv.Atoi(header.Get("Retry-After")); err == nil {
-		return max(time.Duration(seconds)*time.Second, time.Second)
-	}
-	if reset, err := strconv.ParseInt(header.Get("X-Ratelimit-Reset"), 10, 64); err == nil {
-		return max(time.Unix(reset, 0).Sub(c.clock.Now()), time.Second)
-	}
-	return secondaryPause
 }
 
 // withoutURL takes an address out of an error: it says nothing that the error

@@ -1,6 +1,7 @@
 package github_test
 
 import (
+	"cmp"
 	"context"
 	"crypto"
 	"crypto/rand"
@@ -42,14 +43,24 @@ type server struct {
 	bodies []string
 	tokens int
 	accept string // the token that is good, if not an installation's
+	issuer string // the App, if not 12345
 	answer func(call string) (status int, header map[string]string, body string)
+}
+
+// appKey is an App's. To make one takes a while.
+var appKey = sync.OnceValue(newKey)
+
+func newKey() *rsa.PrivateKey {
+	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		panic(err)
+	}
+	return key
 }
 
 func newServer(t *testing.T) *server {
 	t.Helper()
-	key, err := rsa.GenerateKey(rand.Reader, 2048)
-	require.NoError(t, err)
-	s := &server{t: t, key: key, accept: token}
+	s := &server{t: t, key: appKey(), accept: token}
 	s.Server = httptest.NewServer(s)
 	t.Cleanup(s.Close)
 	return s
@@ -125,7 +136,7 @@ func (s *server) isJWT(bearer string) bool {
 		Expires  int64  `json:"exp"`
 		Audience any    `json:"aud"`
 	}
-	return err == nil && json.Unmarshal(payload, &claims) == nil && claims.Issuer == "12345" &&
+	return err == nil && json.Unmarshal(payload, &claims) == nil && claims.Issuer == cmp.Or(s.issuer, "12345") &&
 		claims.Expires-claims.Issued <= 600+60
 }
 
@@ -310,7 +321,7 @@ func TestClient_ARotatedCredentialIsReadAtOnce(t *testing.T) {
 
 	s.accept = "nothing"
 	_, err = client.Register(t.Context(), "one", []string{"x"}, "")
-	assert.ErrorIs(t, err, github.ErrRefused)
+	assert.ErrorIs(t, err, github.ErrCredential, "no permission is missing")
 	assert.Len(t, s.seen, 4, "once, and not forever")
 }
 
@@ -329,14 +340,15 @@ func TestClient_ErrorsSayWhatAnOperatorCanDo(t *testing.T) {
 		do     func(*github.Client) error
 		want   error
 		text   string
+		says   string // what GitHub says, if not anything
 	}{
 		"no permission": {
 			scope: org, status: 403, on: "/generate-jitconfig", do: register, want: github.ErrRefused,
-			text: `"Self-hosted runners" (write)`,
+			text: `"Self-hosted runners" (write)`, says: "Resource not accessible by integration",
 		},
 		"no permission, repo": {
 			scope: repository, status: 403, on: "/generate-jitconfig", do: register,
-			want: github.ErrRefused, text: `"Administration" (write)`,
+			want: github.ErrRefused, text: `"Administration" (write)`, says: "Must have admin rights to Repository.",
 		},
 		"no such scope": {
 			scope: enterprise, status: 404, on: "/generate-jitconfig", do: register, want: github.ErrRefused,
@@ -374,14 +386,15 @@ func TestClient_ErrorsSayWhatAnOperatorCanDo(t *testing.T) {
 		"permission missing": {
 			scope: org, secret: (*server).app, status: 422, on: "/access_tokens", do: register,
 			want: github.ErrRefused, text: "accepted where it is installed",
+			says: "The permissions requested are not granted to this installation.",
 		},
 		"tokens out of order": {
 			scope: org, secret: (*server).app, status: 503, on: "/access_tokens", do: register,
 			want: github.ErrUnavailable,
 		},
 		"key of another App": {
-			scope: org, secret: func(*server) string { return newServer(t).app() }, do: register,
-			want: github.ErrCredential, text: "does not accept app_id 12345",
+			scope: org, secret: func(*server) string { return (&server{t: t, key: newKey()}).app() }, do: register,
+			want: github.ErrCredential, text: "does not accept App 12345 with this private_key",
 		},
 		"no value": {
 			scope: org, secret: func(*server) string { return "" }, do: register,
@@ -393,7 +406,7 @@ func TestClient_ErrorsSayWhatAnOperatorCanDo(t *testing.T) {
 		},
 		"unknown member": {
 			scope: org, secret: func(*server) string { return `{"tokn":"` + token + `"}` }, do: register,
-			want: github.ErrCredential, text: "must be JSON",
+			want: github.ErrCredential, text: `unknown keys: "tokn"`,
 		},
 		"nothing": {
 			scope: org, secret: func(*server) string { return `{}` }, do: register,
@@ -425,7 +438,7 @@ func TestClient_ErrorsSayWhatAnOperatorCanDo(t *testing.T) {
 			}
 			s.answer = func(call string) (int, map[string]string, string) {
 				if test.on != "" && strings.HasSuffix(call, test.on) {
-					return test.status, test.header, `{"message":"that is so"}`
+					return test.status, test.header, `{"message":"` + cmp.Or(test.says, "that is so") + `"}`
 				}
 				return 0, nil, ""
 			}
@@ -489,9 +502,6 @@ func TestClient_LimitsSayWhenToComeBack(t *testing.T) {
 					return 0, nil, ""
 				}
 				return test.status, test.header, test.body
-			}
-			if test.header == nil { // GitHub says it in the text alone, which for a token nobody reads
-				return
 			}
 			client, clock = s.client(org, &secret{value: s.app()})
 			clock.now = reset.Add(-20 * time.Minute)

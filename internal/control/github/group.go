@@ -3,7 +3,9 @@ package github
 import (
 	"context"
 	"fmt"
+	"maps"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -39,7 +41,7 @@ func (c *Client) groupID(ctx context.Context, group string) (int64, error) {
 	}
 	c.groups.ids, c.groups.read = ids, c.clock.Now()
 	if id, known = ids[strings.ToLower(group)]; !known {
-		return 0, fmt.Errorf("%w: %s has no runner group %q", ErrRefused, c.scope, group)
+		return 0, fmt.Errorf("%w: %s has no runner group %q%s", ErrRefused, c.scope, group, listed(ids))
 	}
 	return id, nil
 }
@@ -64,4 +66,18 @@ func (c *Client) listGroups(ctx context.Context) (map[string]int64, error) {
 		}
 	}
 	return ids, nil
+}
+
+// listed names some of the groups that there are. An App does not see groups for
+// which it lacks the permission.
+func listed(ids map[string]int64) string {
+	const most = 10
+	names := slices.Sorted(maps.Keys(ids))
+	switch {
+	case len(names) == 0:
+		return ", and none that this credential may see"
+	case len(names) > most:
+		return fmt.Sprintf(", but %q and %d more", names[:most], len(names)-most)
+	}
+	return fmt.Sprintf(", but %q", names)
 }

@@ -282,7 +282,7 @@ func TestClient_AsksWhatGitHubDescribes(t *testing.T) {
 				}
 			}
 			for status, want := range map[int]error{
-				http.StatusUnauthorized:        github.ErrRefused,
+				http.StatusUnauthorized:        github.ErrCredential,
 				http.StatusForbidden:           github.ErrRefused,
 				http.StatusNotFound:            github.ErrRefused,
 				http.StatusUnprocessableEntity: github.ErrRefused,

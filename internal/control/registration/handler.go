@@ -40,7 +40,16 @@ var (
 	ErrPath     = errors.New("no such path")
 	ErrBody     = errors.New("body is not a request")
 	ErrContract = errors.New("contract version does not fit")
+	// ErrOutOfScope says that a task was started for a job that no runner registered
+	// here can run.
+	ErrOutOfScope = errors.New("the job's repository is not where runners are registered")
 )
+
+// outOfScope explains ErrOutOfScope: the task itself is what it says it is.
+func outOfScope(repository string, scope registrationcontract.Scope) error {
+	return fmt.Errorf("%w: %q is not in %s: if it was renamed or transferred, change the registration's scope; otherwise the webhook accepts owners or repositories that the registration does not serve",
+		ErrOutOfScope, repository, scope)
+}
 
 // Handler is the registration API.
 type Handler struct {
@@ -162,7 +171,7 @@ func answerTo(err error) answer {
 	case errors.Is(err, ErrNotATask):
 		a.text = ErrNotATask.Error() // what is known of tasks is for the log
 		return set(http.StatusForbidden, registrationcontract.OutcomeRefused, 0)
-	case errors.Is(err, ErrNotTheSupervisor):
+	case errors.Is(err, ErrNotTheSupervisor), errors.Is(err, ErrOutOfScope):
 		return set(http.StatusForbidden, registrationcontract.OutcomeRefused, 0)
 	case errors.Is(err, ErrStarted), errors.Is(err, ErrClaimLost):
 		return set(http.StatusConflict, registrationcontract.OutcomeRefused, 0)

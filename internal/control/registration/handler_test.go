@@ -243,9 +243,6 @@ func TestHandler_RefusesForgers(t *testing.T) {
 		"a job that is no number": {who: signer("AROALINUX", taskOne), task: func(_ *types.Task, v map[string]string) {
 			v[runnercontract.EnvJobID] = "1/../2"
 		}},
-		"a repository of somebody": {who: signer("AROALINUX", taskOne), task: func(_ *types.Task, v map[string]string) {
-			v[runnercontract.EnvRepository] = "mallory/app"
-		}},
 		"a repository with a path": {who: signer("AROALINUX", taskOne), task: func(_ *types.Task, v map[string]string) {
 			v[runnercontract.EnvRepository] = "octo/app/../../mallory"
 		}},
@@ -264,6 +261,27 @@ func TestHandler_RefusesForgers(t *testing.T) {
 			assert.Empty(t, a.github.calls, "GitHub was asked for somebody who is nobody")
 		})
 	}
+}
+
+// A webhook that accepts what the registration does not serve, or a repository that was
+// renamed: nobody has started the task by hand.
+func TestHandler_AJobOutsideTheScopeIsExplained(t *testing.T) {
+	t.Parallel()
+	a := newAPI(t)
+	a.ecs.tasks[taskOne] = ecsTask(taskOne, func(_ *types.Task, v map[string]string) {
+		v[runnercontract.EnvRepository] = "mallory/app"
+	})
+	for _, path := range []string{"/register", "/started"} {
+		answer := a.post(t, path, goodBody, signer("AROALINUX", taskOne))
+		assert.Equal(t, http.StatusForbidden, answer.Code)
+		for _, want := range []string{`\"mallory/app\" is not in orgs/octo`, "renamed", "the webhook accepts"} {
+			assert.Contains(t, answer.Body.String(), want)
+			assert.Contains(t, a.log.String(), want)
+		}
+		assert.NotContains(t, answer.Body.String(), "not a task of this fleet")
+	}
+	assert.Contains(t, a.log.String(), `"repository":"mallory/app"`)
+	assert.Empty(t, a.github.calls, "GitHub was asked for a repository that is nobody's")
 }
 
 func TestHandler_AnswersAsTheContractHasIt(t *testing.T) {

@@ -180,8 +180,10 @@ func (i *Identity) check(task types.Task, fleet registrationcontract.Fleet, id s
 		return refuse("task %s was started for fleet %q, its role is that of %s", id, named, fleet.Name)
 	case !contract.IsJobID(caller.Job):
 		return refuse("task %s was started for job %q, which is no id", id, caller.Job)
-	case !contract.IsRepositoryName(caller.Repository) || !i.scope.Covers(caller.Repository):
-		return refuse("task %s was started for repository %q, which is not in %s", id, caller.Repository, i.scope)
+	case !contract.IsRepositoryName(caller.Repository):
+		return refuse("task %s was started for repository %q, which is no name", id, caller.Repository)
+	case !i.scope.Covers(caller.Repository):
+		return caller, outOfScope(caller.Repository, i.scope)
 	}
 	return caller, nil
 }

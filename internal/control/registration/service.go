@@ -254,7 +254,7 @@ func (s *search) check(ctx context.Context, job ledger.Job) (checked, error) {
 	switch at.Status {
 	case github.StatusQueued:
 		if !labels.Covers(s.caller.Fleet.Labels, at.Labels) {
-			s.service.Log.WarnContext(ctx, "a job's labels are not the fleet's", slog.String("job_id", job.ID), slog.String("labels", labels.Join(at.Labels)), slog.String("fleet", job.Fleet))
+			s.service.Log.WarnContext(ctx, "a job's labels are not the fleet's", slog.String("job_id", job.ID), slog.String("labels", labels.Show(at.Labels)), slog.String("fleet", job.Fleet), slog.String("lacks", labels.Show(labels.Lacking(s.caller.Fleet.Labels, at.Labels))))
 			return checked{job: job}, nil
 		}
 		job.Labels = labels.Normalize(at.Labels)

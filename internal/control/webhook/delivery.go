@@ -39,6 +39,7 @@ type delivery struct {
 	repository string
 	job        string
 	fleet      string
+	labels     string // of a job without a fleet, as people read them
 
 	outcome webhookcontract.Outcome
 	status  int
@@ -121,8 +122,9 @@ func (d *delivery) answer(w http.ResponseWriter) {
 		Event   string                  `json:"event,omitempty"`
 		Action  string                  `json:"action,omitempty"`
 		Fleet   string                  `json:"fleet,omitempty"`
+		Labels  string                  `json:"labels,omitempty"`
 		Reason  string                  `json:"reason,omitempty"`
-	}{d.outcome, d.event, d.action, d.fleet, d.reason})
+	}{d.outcome, d.event, d.action, d.fleet, d.labels, d.reason})
 	if err != nil {
 		body = nil // strings are always encoded
 	}
@@ -157,6 +159,7 @@ func (h *Handler) record(ctx context.Context, d *delivery) {
 	add("repository", d.repository)
 	add("job_id", d.job)
 	add("fleet", d.fleet)
+	add("labels", d.labels)
 	add("reason", d.reason)
 	if d.reduced {
 		attrs = append(attrs, slog.Bool("reduced", true))

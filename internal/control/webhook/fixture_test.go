@@ -223,6 +223,7 @@ type answer struct {
 	headers map[string]string
 	outcome webhookcontract.Outcome
 	fleet   string
+	labels  string
 	reason  string
 	body    string
 	log     map[string]any
@@ -263,12 +264,13 @@ func (f *fixture) send(t testing.TB, request events.LambdaFunctionURLRequest) an
 	var body struct {
 		Outcome webhookcontract.Outcome `json:"outcome"`
 		Fleet   string                  `json:"fleet"`
+		Labels  string                  `json:"labels"`
 		Reason  string                  `json:"reason"`
 	}
 	require.NoError(t, json.Unmarshal([]byte(response.Body), &body), response.Body)
 	return answer{
 		status: response.StatusCode, headers: response.Headers, body: response.Body,
-		outcome: body.Outcome, fleet: body.Fleet, reason: body.Reason,
+		outcome: body.Outcome, fleet: body.Fleet, labels: body.Labels, reason: body.Reason,
 	}
 }
 

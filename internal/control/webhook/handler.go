@@ -169,7 +169,7 @@ func (h *Handler) route(j job, d *delivery) bool {
 		return false
 	}
 	if len(labels.Join(j.labels)) > labels.MaxLength {
-		d.uncovered = queued
+		d.uncovered, d.labels = queued, labels.Show(j.labels)
 		d.ignore(reasonLongLabels)
 		return false
 	}
@@ -178,15 +178,20 @@ func (h *Handler) route(j job, d *delivery) bool {
 		return true
 	}
 	fleet, ok := h.Routes.Fleet(j.labels)
-	switch {
-	case ok:
+	if ok {
 		d.fleet = fleet
-	case labels.GitHubHosted(j.labels):
+		return true
+	}
+	d.labels = labels.Show(j.labels)
+	if labels.GitHubHosted(j.labels) {
 		d.gitHubHosted = queued
 		d.reason = reasonGitHubHosted
-	default:
-		d.uncovered = queued
-		d.reason = reasonUncovered
+		return true
+	}
+	d.uncovered = queued
+	d.reason = reasonUncovered + ": there is no fleet"
+	if nearest, lacks, ok := h.Routes.Nearest(j.labels); ok {
+		d.reason = fmt.Sprintf("%s: fleet %q lacks: %s", reasonUncovered, nearest, labels.Show(lacks))
 	}
 	return true
 }

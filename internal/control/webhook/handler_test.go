@@ -311,28 +311,47 @@ func TestHandler_RoutesJobs(t *testing.T) {
 		reason string
 		metric string
 		status int
+		shown  string
 	}{
-		"covered":              {"queued", `"self-hosted","X64","linux"`, "linux-x64", "", "", 202},
-		"covered by the first": {"queued", `"self-hosted"`, "linux-arm64", "", "", 202},
-		"completed":            {"completed", `"x64"`, "linux-x64", "", "", 202},
-		"uncovered":            {"queued", `"self-hosted","windows"`, "", "no fleet covers the labels", uncovered, 202},
-		"uncovered, completed": {"completed", `"self-hosted","windows"`, "", "no fleet covers the labels", "", 202},
+		"covered":              {"queued", `"self-hosted","X64","linux"`, "linux-x64", "", "", 202, ""},
+		"covered by the first": {"queued", `"self-hosted"`, "linux-arm64", "", "", 202, ""},
+		"completed":            {"completed", `"x64"`, "linux-x64", "", "", 202, ""},
+		"uncovered": {
+			"queued", `"self-hosted","Windows"`, "",
+			`no fleet covers the labels: fleet "linux-arm64" lacks: windows`, uncovered, 202, "self-hosted,windows",
+		},
+		"uncovered, completed": {
+			"completed", `"linux","self-hosted","windows"`, "",
+			`no fleet covers the labels: fleet "linux-arm64" lacks: windows`, "", 202, "linux,self-hosted,windows",
+		},
+		"another is nearer": {
+			"queued", `"gpu","large","x64"`, "",
+			`no fleet covers the labels: fleet "linux-x64" lacks: gpu,large`, uncovered, 202, "gpu,large,x64",
+		},
 		"GitHub-hosted": {
 			"queued", `"ubuntu-latest"`, "", "the labels are those of a GitHub-hosted runner",
-			hosted, 202,
+			hosted, 202, "ubuntu-latest",
 		},
 		"GitHub-hosted, waiting": {
 			"waiting", `"ubuntu-latest"`, "", "the labels are those of a GitHub-hosted runner",
-			"", 202,
+			"", 202, "ubuntu-latest",
 		},
-		"no labels":            {"queued", ``, "", "job has no labels", uncovered, 200},
-		"no labels, completed": {"completed", ``, "", "job has no labels", "", 200},
+		"no labels":            {"queued", ``, "", "job has no labels", uncovered, 200, ""},
+		"no labels, completed": {"completed", ``, "", "job has no labels", "", 200, ""},
 		"too long": {
 			"queued", `"x64",` + long, "", "labels are longer than those of any fleet",
-			uncovered, 200,
+			uncovered, 200, "x64," + strings.Repeat("x", 64) + "…",
 		},
-		"long only by repetition":    {"queued", `"x64"` + strings.Repeat(`,"X64"`, 2000), "linux-x64", "", "", 202},
-		"of a public-looking letter": {"queued", `"\u212a"`, "", "no fleet covers the labels", uncovered, 202},
+		"long only by repetition": {"queued", `"x64"` + strings.Repeat(`,"X64"`, 2000), "linux-x64", "", "", 202, ""},
+		"of a public-looking letter": {
+			"queued", `"\u212a"`, "", `no fleet covers the labels: fleet "linux-arm64" lacks: "\u212a"`,
+			uncovered, 202, `"\u212a"`,
+		},
+		"with an end of a line": {
+			"queued", `"a\n{\"level\":\"ERROR\"}"`, "",
+			`no fleet covers the labels: fleet "linux-arm64" lacks: "a\n{\"level\":\"error\"}"`,
+			uncovered, 202, `"a\n{\"level\":\"error\"}"`,
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := newFixture(t, settings())
@@ -340,6 +359,13 @@ func TestHandler_RoutesJobs(t *testing.T) {
 			assert.Equal(t, test.status, a.status)
 			assert.Equal(t, test.fleet, a.fleet)
 			assert.Equal(t, test.reason, a.reason)
+			assert.Equal(t, test.shown, a.labels, "who looks at the delivery must see what the job has asked for")
+			if test.shown != "" {
+				assert.Equal(t, test.shown, a.log["labels"])
+			}
+			if test.reason != "" {
+				assert.Equal(t, test.reason, a.log["reason"])
+			}
 			for _, metric := range []string{uncovered, hosted} {
 				if metric == test.metric {
 					assert.EqualValues(t, 1, a.metrics[metric])
@@ -391,6 +417,14 @@ func TestHandler_StartsNothingForAKeptDelivery(t *testing.T) {
 			assert.NotContains(t, *f.bus.entries[0].Detail, `"fleet"`, "a rule would start a task")
 		})
 	}
+}
+
+func TestHandler_WithoutAFleetTheAnswerSaysSo(t *testing.T) {
+	none := settings()
+	none.Routes = nil
+	a := newFixture(t, none).deliver(t, delivery{body: usualPayload()})
+	assert.Equal(t, "no fleet covers the labels: there is no fleet", a.reason)
+	assert.Equal(t, "linux,self-hosted,x64", a.labels)
 }
 
 func TestHandler_PutsThePayloadOnTheBusWithDispatchInFront(t *testing.T) {

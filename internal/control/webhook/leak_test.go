@@ -12,7 +12,7 @@ import (
 )
 
 // loggable are the members of a payload that a log line may have.
-var loggable = []string{"action", "repository", "job_id"}
+var loggable = []string{"action", "repository", "job_id", "labels", "reason"}
 
 // requireNoLeak fails when a line of output contains a secret, a signature or a
 // piece of a payload. Every delivery of every test goes through it.

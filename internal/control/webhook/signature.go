@@ -1,10 +1,12 @@
 package webhook
 
 import (
+	"bytes"
 	"context"
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -24,6 +26,8 @@ var (
 	ErrSignature = errors.New("signature does not match")
 	// ErrSecret says that a signature could not be checked for want of a secret.
 	ErrSecret = errors.New("secret is unavailable")
+
+	errForm = errors.New("the webhook's secret cannot be used")
 )
 
 // Secret is a webhook secret that is kept for some time.
@@ -65,16 +69,28 @@ func (v *Verifier) Verify(ctx context.Context, header []string, body []byte) err
 	if len(unread) > 0 {
 		return fmt.Errorf("%w: %w", ErrSecret, errors.Join(unread...))
 	}
+	var unusable []error
 	for _, secret := range v.secrets {
 		value, err := secret.Refresh(ctx)
 		if err != nil {
 			unread = append(unread, err)
-		} else if signs(value, signature, body) {
+			continue
+		}
+		if signs(value, signature, body) {
 			return nil
+		}
+		if err := checkForm(value); err != nil {
+			unusable = append(unusable, err)
 		}
 	}
 	if len(unread) > 0 { // with the secret as it is now, the signature might fit
 		return fmt.Errorf("%w: %w", ErrSecret, errors.Join(unread...))
+	}
+	switch {
+	case len(unusable) == len(v.secrets): // no signature would fit
+		return fmt.Errorf("%w: %w", ErrSecret, errors.Join(unusable...))
+	case len(unusable) > 0:
+		return fmt.Errorf("%w: %w", ErrSignature, errors.Join(unusable...))
 	}
 	return ErrSignature
 }
@@ -94,10 +110,71 @@ func parseSignature(header []string) ([]byte, error) {
 	return signature, nil
 }
 
-// signs reports whether signature is the one that secret makes for body. An
-// empty secret signs nothing.
-func signs(secret, signature, body []byte) bool {
-	mac := hmac.New(sha256.New, secret)
-	mac.Write(body)
-	return hmac.Equal(mac.Sum(nil), signature) && len(secret) > 0
+// signs reports whether signature is the one that the secret in a stored value makes
+// for body. An empty secret signs nothing.
+func signs(value, signature, body []byte) bool {
+	for _, secret := range forms(value) {
+		mac := hmac.New(sha256.New, secret)
+		mac.Write(body)
+		if hmac.Equal(mac.Sum(nil), signature) && len(secret) > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// forms are the secrets that a stored value may stand for, the likeliest first. Editors
+// leave a line end behind it, and the console of Secrets Manager stores a key with a
+// value unless it is told to store plain text. What people enter at GitHub has neither.
+func forms(value []byte) [][]byte {
+	trimmed := trim(value)
+	found := [][]byte{trimmed}
+	if len(trimmed) < len(value) {
+		found = append(found, value)
+	}
+	if object := keysAndValues(trimmed); len(object) == 1 {
+		for _, element := range object {
+			var text string
+			if json.Unmarshal(element, &text) == nil {
+				found = append(found, trim([]byte(text)))
+			}
+		}
+	}
+	return found
+}
+
+// trim takes away what is around a secret, a byte order mark included.
+func trim(value []byte) []byte {
+	return bytes.TrimSpace(bytes.TrimPrefix(bytes.TrimSpace(value), []byte("\ufeff")))
+}
+
+// keysAndValues are those of a JSON object, and nil if a value is none.
+func keysAndValues(value []byte) map[string]json.RawMessage {
+	if !bytes.HasPrefix(value, []byte("{")) {
+		return nil
+	}
+	var object map[string]json.RawMessage
+	if json.Unmarshal(value, &object) != nil {
+		return nil
+	}
+	return object
+}
+
+// checkForm reports a stored value in which there is no telling the secret. Nothing of
+// it is in the error.
+func checkForm(value []byte) error {
+	object := keysAndValues(trim(value))
+	switch {
+	case object == nil:
+		return nil
+	case len(object) != 1:
+		return fmt.Errorf("%w: it is JSON with %d keys, must be plain text or JSON with one key", errForm, len(object))
+	}
+	for _, element := range object {
+		var text string
+		if json.Unmarshal(element, &text) != nil || len(trim([]byte(text))) == 0 {
+			return fmt.Errorf("%w: it is JSON whose value is not text, must be plain text or JSON with one key", errForm)
+		}
+	}
+	return nil
 }

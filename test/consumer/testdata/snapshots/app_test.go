@@ -1,6 +1,7 @@
 package app_test
 
 import (
+	"flag"
 	"os"
 	"strconv"
 	"testing"
@@ -19,4 +20,15 @@ func TestRunners(t *testing.T) {
 	cdk := snapshottest.NewApp(t, nil)
 	app.NewRunners(cdk, maxInstances)
 	snapshottest.Compare(t, "", cdk)
+}
+
+// What many packages have.
+var update = flag.Bool("update", false, "rewrite golden files")
+
+func TestGolden(t *testing.T) {
+	if *update {
+		if err := os.WriteFile("golden", nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
 }

@@ -1,0 +1,3 @@
+// Package credential recognizes credentials in text: where one has no business to
+// be, and before text of others is repeated.
+package credential
