@@ -14,6 +14,24 @@ func Warnings(p RunnerCapacityProps) []string {
 	return found
 }
 
+// FleetWarnings gives tests the warnings about a fleet in a placement.
+func FleetWarnings(p RunnerFleetProps, place Placement) []string {
+	var found []string
+	for _, w := range p.warningsIn(place) {
+		found = append(found, w.id+": "+w.message)
+	}
+	return found
+}
+
+// IngressWarnings gives tests the warnings about an ingress.
+func IngressWarnings(p WebhookIngressProps) []string {
+	var found []string
+	for _, w := range p.warnings() {
+		found = append(found, w.id+": "+w.message)
+	}
+	return found
+}
+
 // ChecksDaily gives tests what decides on an alarm.
 func ChecksDaily(p RunnerImagePipelineProps) bool { return p.checksDaily() }
 

@@ -9,7 +9,6 @@ import (
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsec2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awss3assets"
-	"github.com/aws/aws-cdk-go/awscdk/v2/awsssm"
 	"github.com/aws/jsii-runtime-go"
 
 	"github.com/ecs-github-runners/ecsrunners/internal/bundle"
@@ -168,15 +167,13 @@ func (p *RunnerImagePipeline) newBuild(i int, architecture Architecture, source 
 		project.Node().DefaultChild().(awscodebuild.CfnProject).AddPropertyOverride(jsii.String("SecondarySources.0.Auth"),
 			map[string]any{"Type": "CODECONNECTIONS", "Resource": source.connection})
 	}
-	return imageBuild{
-		project: project,
-		logs:    logs,
-		waiting: awsssm.NewStringParameter(p, jsii.String("Waiting"+id), &awsssm.StringParameterProps{
-			Description: jsii.String("Which deployment waits for which build of the runner image; kept by the function"),
-			StringValue: jsii.String(imagebuildcontract.NotWaiting),
-		}),
-	}
+	return imageBuild{project: project, logs: logs}
 }
+
+// waiting is the name of the parameter in which the function notes which deployment
+// waits for which build. The function makes it: what CloudFormation makes is not
+// encrypted.
+func (b imageBuild) waiting() string { return "/ecsrunners/waiting/" + *b.project.ProjectName() }
 
 // arguments are the variables of the build for an architecture that the props say.
 func (p *RunnerImagePipeline) arguments(architecture Architecture) map[string]string {

@@ -1,8 +1,10 @@
 package constructs
 
 import (
+	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsevents"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awseventstargets"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
 	"github.com/aws/jsii-runtime-go"
 
 	imagebuildcontract "github.com/ecs-github-runners/ecsrunners/internal/contract/imagebuild"
@@ -35,9 +37,15 @@ func (p *RunnerImagePipeline) onBuilds(id, description string, statuses []string
 
 // addTriggers starts builds when the Dockerfile is pushed, and daily.
 func (p *RunnerImagePipeline) addTriggers(source boundSource) {
+	var role awsiam.Role
 	start := func(rule awsevents.Rule, input awsevents.RuleTargetInput) {
+		if role == nil {
+			role = p.newTriggerRole()
+		}
 		for _, architecture := range p.props.Architectures {
-			rule.AddTarget(awseventstargets.NewCodeBuildProject(p.builds[architecture].project, &awseventstargets.CodeBuildProjectProps{Event: input}))
+			rule.AddTarget(awseventstargets.NewCodeBuildProject(p.builds[architecture].project, &awseventstargets.CodeBuildProjectProps{
+				Event: input, EventRole: role,
+			}))
 		}
 	}
 	if source.onPush != nil {
@@ -54,4 +62,22 @@ func (p *RunnerImagePipeline) addTriggers(source boundSource) {
 			"name": imagebuildcontract.EnvTrigger, "value": imagebuildcontract.TriggerSchedule, "type": "PLAINTEXT",
 		}},
 	}))
+}
+
+// newTriggerRole lets EventBridge start builds, for rules of this account and region.
+// The CDK's own role would serve any rule. The rules' ARNs are known only once they
+// are there, and they need the role before.
+func (p *RunnerImagePipeline) newTriggerRole() awsiam.Role {
+	stack := awscdk.Stack_Of(p)
+	return awsiam.NewRole(p, jsii.String("TriggerRole"), &awsiam.RoleProps{
+		Description: jsii.String("EventBridge: start builds of the runner image"),
+		AssumedBy: awsiam.NewServicePrincipal(jsii.String("events.amazonaws.com"), &awsiam.ServicePrincipalOpts{
+			Conditions: &map[string]any{
+				"StringEquals": map[string]any{"aws:SourceAccount": stack.Account()},
+				"ArnLike": map[string]any{"aws:SourceArn": stack.FormatArn(&awscdk.ArnComponents{
+					Service: jsii.String("events"), Resource: jsii.String("rule"), ResourceName: jsii.String("*"),
+				})},
+			},
+		}),
+	})
 }

@@ -3,6 +3,7 @@ package constructs
 import (
 	"encoding/json"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
@@ -24,7 +25,7 @@ func (p *RunnerImagePipeline) newFunction() awslambda.Function {
 		build := p.builds[architecture]
 		configuration.Projects = append(configuration.Projects, imagebuildcontract.Project{
 			Project:    *build.project.ProjectName(),
-			Parameter:  *build.waiting.ParameterName(),
+			Parameter:  build.waiting(),
 			Repository: *p.repository.RepositoryName(),
 			Tag:        p.channelTag(architecture),
 		})
@@ -61,10 +62,16 @@ func (p *RunnerImagePipeline) newFunctionRole() awsiam.Role {
 	var projects, parameters []*string
 	for _, architecture := range p.props.Architectures {
 		projects = append(projects, p.builds[architecture].project.ProjectArn())
-		parameters = append(parameters, p.builds[architecture].waiting.ParameterArn())
+		parameters = append(parameters, awscdk.Stack_Of(p).FormatArn(&awscdk.ArnComponents{
+			Service: jsii.String("ssm"), Resource: jsii.String("parameter"),
+			ResourceName: jsii.String(strings.TrimPrefix(p.builds[architecture].waiting(), "/")),
+		}))
 	}
 	allow(projects, "codebuild:StartBuild", "codebuild:BatchGetBuilds")
-	allow(parameters, "ssm:GetParameter", "ssm:PutParameter")
+	// No action of KMS: who may use the parameter may use the account's key of Systems
+	// Manager for it.
+	// https://docs.aws.amazon.com/systems-manager/latest/userguide/secure-string-parameter-kms-encryption.html
+	allow(parameters, "ssm:GetParameter", "ssm:PutParameter", "ssm:DeleteParameter")
 	allow([]*string{p.repository.RepositoryArn()}, "ecr:DescribeImages")
 	allow([]*string{awscdk.Aws_STACK_ID()}, "cloudformation:DescribeStacks")
 	p.functionLogs.GrantWrite(role)

@@ -252,9 +252,9 @@ type AgentOptions struct {
 	ReservedMemoryMiB *int `json:"reservedMemoryMiB"`
 
 	// TaskCleanupWait is how long the agent keeps the containers of a stopped task,
-	// at least a minute. They hold disk space.
+	// at least a minute. They hold disk space that the next task may need.
 	//
-	// Default: 10 minutes.
+	// Default: 1 minute.
 	TaskCleanupWait time.Duration `json:"taskCleanupWait"`
 
 	// ImagePullBehavior is one of default (pull, and use a cached image when that
@@ -335,7 +335,7 @@ func (p RunnerCapacityProps) WithDefaults() RunnerCapacityProps {
 		agent = *p.Agent
 	}
 	agent.ReservedMemoryMiB = orDefault(agent.ReservedMemoryMiB, 256)
-	agent.TaskCleanupWait = cmp.Or(agent.TaskCleanupWait, 10*time.Minute)
+	agent.TaskCleanupWait = cmp.Or(agent.TaskCleanupWait, time.Minute)
 	agent.ImagePullBehavior = cmp.Or(agent.ImagePullBehavior, "default")
 	agent.Extra = maps.Clone(agent.Extra)
 	p.Agent = &agent

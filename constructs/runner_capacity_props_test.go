@@ -36,7 +36,7 @@ func defaultCapacity() constructs.RunnerCapacityProps {
 
 		Agent: &constructs.AgentOptions{
 			ReservedMemoryMiB: new(256),
-			TaskCleanupWait:   10 * time.Minute,
+			TaskCleanupWait:   time.Minute,
 			ImagePullBehavior: "default",
 		},
 	}

@@ -102,7 +102,7 @@ func TestRunnerCapacity_ByDefaultIsHardenedAndScalesFromZero(t *testing.T) {
 		"ECS_DISABLE_PRIVILEGED=true",
 		"ECS_ENABLE_TASK_IAM_ROLE=true",
 		"ECS_ENABLE_TASK_IAM_ROLE_NETWORK_HOST=false",
-		"ECS_ENGINE_TASK_CLEANUP_WAIT_DURATION=10m0s",
+		"ECS_ENGINE_TASK_CLEANUP_WAIT_DURATION=1m0s",
 		"ECS_IMAGE_PULL_BEHAVIOR=default",
 		"ECS_RESERVED_MEMORY=256",
 	}, agentConfig)

@@ -82,6 +82,9 @@ func NewRunnerFleet(scope constructs.Construct, id string, props *RunnerFleetPro
 	})
 	f.logGroup = f.newLogGroup()
 	f.taskDefinition = f.newTaskDefinition(family)
+	for _, warning := range p.warningsIn(p.placement()) {
+		warn(f, warning.id, warning.message)
+	}
 	warn(f, unroutedFleet, "no WebhookIngress has the fleet, so that no job starts a task of it: add it with AddFleet")
 	return f
 }
@@ -119,11 +122,7 @@ func (p RunnerFleetProps) placed() (RunnerFleetProps, error) {
 	if p.Capacity == nil {
 		p.Capacity = cluster.DefaultCapacity()
 	}
-	p, misfits := p.Fit(Placement{
-		Capacity:      p.Capacity.props,
-		PublicSubnets: *p.Capacity.cluster.subnets.HasPublic,
-		Scope:         p.Registration.props.Scope,
-	})
+	p, misfits := p.Fit(p.placement())
 	problems = append(problems, problem.Of(misfits)...)
 	if p.Capacity.cluster != cluster {
 		problems.Invalid("Capacity", *p.Capacity.Node().Path(), "a capacity of "+*cluster.Node().Path()+", the cluster of {Registration}")
@@ -132,6 +131,15 @@ func (p RunnerFleetProps) placed() (RunnerFleetProps, error) {
 		problems.Refused("Image", "must be an image for "+string(p.Capacity.Architecture())+", the architecture of the capacity: add it to {Architectures} of the RunnerImagePipeline")
 	}
 	return p, problems.Err()
+}
+
+// placement is where the fleet's tasks run.
+func (p RunnerFleetProps) placement() Placement {
+	return Placement{
+		Capacity:      p.Capacity.props,
+		PublicSubnets: *p.Capacity.cluster.subnets.HasPublic,
+		Scope:         p.Registration.props.Scope,
+	}
 }
 
 // FleetName is the name of the fleet.

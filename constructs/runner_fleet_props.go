@@ -94,7 +94,8 @@ type RunnerFleetProps struct {
 	NetworkMode awsecs.NetworkMode `json:"networkMode" enum:"bridge,awsvpc"`
 
 	// TmpfsMiB are folders of the container that are kept in memory, by path, with
-	// their sizes in MiB. They count as the task's memory.
+	// their sizes in MiB. They count as the task's memory, and with ShmSizeMiB must
+	// leave 512 MiB of it.
 	//
 	// Default: none.
 	TmpfsMiB map[string]int `json:"tmpfsMiB"`
@@ -116,13 +117,14 @@ type RunnerFleetProps struct {
 	Ulimits []*awsecs.Ulimit `json:"-"`
 
 	// IdleTimeout is how long a runner waits for a job before it ends, 30 seconds to
-	// 24 hours.
+	// 24 hours. A task without a job ends after StartTimeout and IdleTimeout together.
 	//
 	// Default: 5 minutes.
 	IdleTimeout time.Duration `json:"idleTimeout"`
 
-	// Lifetime is how long a task lives, 10 minutes to 6 days. It ends jobs: one
-	// that is still running then is cancelled.
+	// Lifetime is how long a job may run, from its own start, 10 minutes to 6 days.
+	// One that is still running then is cancelled. A capacity with MaxInstanceLifetime
+	// and without ManagedTerminationProtection must leave room for it.
 	//
 	// Default: 6 hours 30 minutes, more than GitHub gives a job by default.
 	Lifetime time.Duration `json:"lifetime"`
@@ -134,7 +136,7 @@ type RunnerFleetProps struct {
 	StartTimeout time.Duration `json:"startTimeout"`
 
 	// StopTimeout is how long a job may go on when its task is stopped, 20 seconds
-	// to 6 days; in the last 10 seconds it is cancelled. ECS stops no task by
+	// to Lifetime; in the last 10 seconds it is cancelled. ECS stops no task by
 	// itself, but people do, and Spot interruptions, which give two minutes.
 	//
 	// Default: 2 minutes.
@@ -257,7 +259,7 @@ func (p RunnerFleetProps) Validate() error {
 	if p.CPU < 0 || p.CPU != 0 && p.CPU < 128 { // ECS refuses less
 		l.Invalid("CPU", p.CPU, "at least 128 CPU units, of which a vCPU has 1024, or left out for a whole instance")
 	}
-	if p.MemoryMiB < 0 || p.MemoryMiB != 0 && p.MemoryMiB < 512 {
+	if p.MemoryMiB < 0 || p.MemoryMiB != 0 && p.MemoryMiB < minMemoryMiB {
 		l.Invalid("MemoryMiB", p.MemoryMiB, "at least 512 MiB, below which actions/runner does not work, or left out for a whole instance")
 	}
 	for _, folder := range slices.Sorted(maps.Keys(p.TmpfsMiB)) {
@@ -274,6 +276,7 @@ func (p RunnerFleetProps) Validate() error {
 		problem.Range(&l, "ShmSizeMiB", p.ShmSizeMiB, 64, maxMemoryMiB)
 	}
 	p.validateTimes(&l)
+	p.validateFolders(&l)
 	for _, name := range slices.Sorted(maps.Keys(p.Environment)) {
 		validateVariable(&l, "Environment", name)
 	}
@@ -307,13 +310,60 @@ func (p RunnerFleetProps) validateTimes(l *problem.List) {
 		}
 	}
 	within("IdleTimeout", p.IdleTimeout, 30*time.Second, 24*time.Hour, ", after which GitHub cancels jobs")
-	within("Lifetime", p.Lifetime, 10*time.Minute, 6*24*time.Hour, ": GitHub ends a job after five days")
+	within("Lifetime", p.Lifetime, 10*time.Minute, maxLifetime, ": GitHub ends a job after five days")
 	within("StartTimeout", p.StartTimeout, 30*time.Second, time.Hour, "")
-	within("StopTimeout", p.StopTimeout, runnercontract.StopReserve+10*time.Second, 6*24*time.Hour, ", of which the last "+problem.Duration(runnercontract.StopReserve)+" are for cancelling a job")
-	if p.Lifetime <= p.IdleTimeout+p.StartTimeout {
-		l.Invalid("Lifetime", p.Lifetime, fmt.Sprintf("more than {IdleTimeout} (%s) and {StartTimeout} (%s) together", problem.Duration(p.IdleTimeout), problem.Duration(p.StartTimeout)))
+	within("StopTimeout", p.StopTimeout, runnercontract.StopReserve+10*time.Second, maxLifetime, ", of which the last "+problem.Duration(runnercontract.StopReserve)+" are for cancelling a job")
+	if p.StopTimeout > p.Lifetime && p.StopTimeout <= maxLifetime {
+		l.Invalid("StopTimeout", p.StopTimeout, fmt.Sprintf("at most {Lifetime} (%s), after which no job runs", problem.Duration(p.Lifetime)))
 	}
 }
+
+// maxLifetime is longer than the five days after which GitHub ends a job.
+const maxLifetime = 6 * 24 * time.Hour
+
+// longest is how long a task lives at most, see package lifecycle of the supervisor.
+func (p RunnerFleetProps) longest() time.Duration { return p.StartTimeout + p.IdleTimeout + p.Lifetime }
+
+// validateFolders checks what covers folders of the image.
+func (p RunnerFleetProps) validateFolders(l *problem.List) {
+	needed := []string{runnercontract.Root, runnercontract.SupervisorRoot, runnercontract.HooksRoot, "/usr/bin"}
+	covers := func(folder string) (string, bool) {
+		for _, need := range needed {
+			if folder == need || strings.HasPrefix(need, strings.TrimSuffix(folder, "/")+"/") {
+				return need, true
+			}
+		}
+		return "", false
+	}
+	for _, folder := range slices.Sorted(maps.Keys(p.TmpfsMiB)) {
+		field := fmt.Sprintf("TmpfsMiB[%q]", folder)
+		if need, covered := covers(folder); covered {
+			l.Refused(field, "would hide "+need+" of the image, without which no runner starts")
+		}
+	}
+	for i, mount := range p.Mounts {
+		field := fmt.Sprintf("Mounts[%d]", i)
+		if need, covered := covers(path.Clean(mount.Path)); covered {
+			l.Refused(field, "would hide "+need+" of the image, without which no runner starts")
+		}
+		if _, twice := p.TmpfsMiB[path.Clean(mount.Path)]; twice {
+			l.Conflict(field, "TmpfsMiB", "both are at "+mount.Path)
+		}
+	}
+}
+
+// warningsIn name what works in a placement but is probably not meant. They expect
+// Validate and Fit to have found nothing.
+func (p RunnerFleetProps) warningsIn(place Placement) []warning {
+	var ws []warning
+	if place.Capacity.Spot != nil && p.StopTimeout > spotNotice {
+		ws = append(ws, warning{"ecsrunners:stopTimeoutOnSpot", fmt.Sprintf("StopTimeout is %s on a capacity with Spot: an interruption leaves a job %s, and GitHub shows one that is still running then as lost, not as cancelled; use %[2]s unless tasks are stopped by hand", problem.Duration(p.StopTimeout), problem.Duration(spotNotice))})
+	}
+	return ws
+}
+
+// spotNotice is the notice that AWS gives before it takes a Spot instance.
+const spotNotice = 2 * time.Minute
 
 // maxMemoryMiB is the memory of the largest instances of EC2, 32 TiB.
 const maxMemoryMiB = 32 << 20
@@ -334,6 +384,9 @@ func validateVariable(l *problem.List, field, name string) {
 		l.Refused(path, "must be letters, digits and _, beginning with a letter or _")
 	}
 }
+
+// minMemoryMiB is the memory below which actions/runner does not work.
+const minMemoryMiB = 512
 
 // Placement is where the tasks of a fleet run, as far as it limits the fleet.
 type Placement struct {
@@ -363,6 +416,12 @@ func (p RunnerFleetProps) Fit(place Placement) (RunnerFleetProps, error) {
 	whole := c.oneJobPerInstance()
 	p.CPU = cmp.Or(p.CPU, whole.cpu)
 	p.MemoryMiB = cmp.Or(p.MemoryMiB, whole.memoryMiB)
+	if inMemory := p.ShmSizeMiB + sum(maps.Values(p.TmpfsMiB)); inMemory > 0 && p.MemoryMiB-inMemory < minMemoryMiB {
+		l.Refused("TmpfsMiB", fmt.Sprintf("and {ShmSizeMiB} must leave %d MiB of {MemoryMiB} (%d), because they count as the task's memory, got %d MiB", minMemoryMiB, p.MemoryMiB, inMemory))
+	}
+	if age := c.MaxInstanceLifetime; age > 0 && !*c.ManagedTerminationProtection && age < p.longest() {
+		l.Invalid("Lifetime", p.Lifetime, fmt.Sprintf("such that with {StartTimeout} and {IdleTimeout} it is at most {MaxInstanceLifetime} (%s) of the capacity, which has no {ManagedTerminationProtection}: its instances are replaced with their jobs", problem.Duration(age)))
+	}
 	instanceType, size, known := c.smallest()
 	if !known {
 		return p, l.Err()
@@ -374,9 +433,6 @@ func (p RunnerFleetProps) Fit(place Placement) (RunnerFleetProps, error) {
 	}
 	if p.CPU > room.cpu {
 		l.Invalid("CPU", p.CPU, fmt.Sprintf("at most %d, or the task never starts: %s, the smallest instance type of the capacity, has %d vCPU of 1024 units", room.cpu, instanceType, size.VCPU))
-	}
-	if inMemory := p.ShmSizeMiB + sum(maps.Values(p.TmpfsMiB)); inMemory >= p.MemoryMiB {
-		l.Refused("TmpfsMiB", fmt.Sprintf("and {ShmSizeMiB} must be less than {MemoryMiB} (%d) together, because they count as the task's memory, got %d MiB", p.MemoryMiB, inMemory))
 	}
 	return p, l.Err()
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsecs"
+	"github.com/aws/jsii-runtime-go"
 	"github.com/stretchr/testify/assert"
 
 	"github.com/ecs-github-runners/ecsrunners/constructs"
@@ -102,8 +103,33 @@ func TestFleet_Validate_NamesTheFieldTheValueAndWhatIsAllowed(t *testing.T) {
 			"Lifetime must be 10m to 144h in whole seconds, got 145h: GitHub ends a job after five days",
 		},
 		{
-			"no life beside waiting", func(f *constructs.RunnerFleetProps) { f.Lifetime = 10 * time.Minute },
-			"Lifetime must be more than IdleTimeout (5m) and StartTimeout (5m) together, got 10m",
+			"a stop beyond the job's life", func(f *constructs.RunnerFleetProps) {
+				f.Lifetime, f.StopTimeout = 10*time.Minute, 11*time.Minute
+			},
+			"StopTimeout must be at most Lifetime (10m), after which no job runs, got 11m",
+		},
+		{
+			"a tmpfs over the runner", func(f *constructs.RunnerFleetProps) { f.TmpfsMiB = map[string]int{"/home": 1} },
+			`TmpfsMiB["/home"] would hide /home/runner of the image, without which no runner starts`,
+		},
+		{
+			"a tmpfs over the supervisor", func(f *constructs.RunnerFleetProps) {
+				f.TmpfsMiB = map[string]int{"/opt/ecsrunners": 1}
+			},
+			`TmpfsMiB["/opt/ecsrunners"] would hide /opt/ecsrunners of the image, without which no runner starts`,
+		},
+		{
+			"a volume over the runner", func(f *constructs.RunnerFleetProps) {
+				f.Mounts = []constructs.MountOptions{{Volume: &awsecs.Volume{Name: jsii.String("v")}, Path: "/home/runner/"}}
+			},
+			`Mounts[0] would hide /home/runner of the image, without which no runner starts`,
+		},
+		{
+			"a volume and a tmpfs at a path", func(f *constructs.RunnerFleetProps) {
+				f.TmpfsMiB = map[string]int{"/cache": 128}
+				f.Mounts = []constructs.MountOptions{{Volume: &awsecs.Volume{Name: jsii.String("v")}, Path: "/cache"}}
+			},
+			`Mounts[0] cannot be used with TmpfsMiB: both are at /cache`,
 		},
 		{
 			"half a second", func(f *constructs.RunnerFleetProps) { f.StartTimeout = 90500 * time.Millisecond },
@@ -203,11 +229,27 @@ func TestFleet_Fit_ShowsTheArithmetic(t *testing.T) {
 		},
 		{
 			"tmpfs beyond the memory", func(f *constructs.RunnerFleetProps) {
-				f.TmpfsMiB, f.ShmSizeMiB = map[string]int{"/a": 4000, "/b": 3068}, 100
+				f.TmpfsMiB, f.ShmSizeMiB = map[string]int{"/a": 4000, "/b": 2557}, 100
 			},
 			constructs.Placement{Capacity: large},
-			"TmpfsMiB and ShmSizeMiB must be less than MemoryMiB (7168) together, because they count as the task's memory, " +
-				"got 7168 MiB",
+			"TmpfsMiB and ShmSizeMiB must leave 512 MiB of MemoryMiB (7168), because they count as the task's memory, " +
+				"got 6657 MiB",
+		},
+		{
+			"tmpfs beyond the memory of a type that is not known", func(f *constructs.RunnerFleetProps) {
+				f.TmpfsMiB = map[string]int{"/a": 7000}
+			},
+			constructs.Placement{Capacity: constructs.RunnerCapacityProps{InstanceTypes: []string{"g6.xlarge"}}.WithDefaults()},
+			"TmpfsMiB and ShmSizeMiB must leave 512 MiB of MemoryMiB (7168), because they count as the task's memory, " +
+				"got 7000 MiB",
+		},
+		{
+			"jobs that outlive their instances", func(f *constructs.RunnerFleetProps) { f.Lifetime = 24 * time.Hour },
+			constructs.Placement{Capacity: constructs.RunnerCapacityProps{
+				MaxInstanceLifetime: 24 * time.Hour, ManagedTerminationProtection: new(false),
+			}.WithDefaults()},
+			"Lifetime must be such that with StartTimeout and IdleTimeout it is at most MaxInstanceLifetime (24h) of the " +
+				"capacity, which has no ManagedTerminationProtection, got 24h: its instances are replaced with their jobs",
 		},
 		{
 			"privileged", func(f *constructs.RunnerFleetProps) { f.Privileged = true },
@@ -233,8 +275,47 @@ func TestFleet_Fit_ShowsTheArithmetic(t *testing.T) {
 			assert.EqualError(t, problems, test.want)
 		})
 	}
+	for name, change := range map[string]func(*constructs.RunnerFleetProps){
+		"exactly enough beside the tmpfs": func(f *constructs.RunnerFleetProps) { f.TmpfsMiB = map[string]int{"/a": 6656} },
+		"a long wait before a short job": func(f *constructs.RunnerFleetProps) {
+			f.IdleTimeout, f.Lifetime = 6*time.Hour, 10*time.Minute
+		},
+		"a tmpfs for the work": func(f *constructs.RunnerFleetProps) {
+			f.TmpfsMiB = map[string]int{"/home/runner/_work": 128, "/opt/cache": 128}
+		},
+	} {
+		fleet := someFleet().WithDefaults()
+		change(&fleet)
+		assert.NoError(t, fleet.Validate(), name)
+		_, problems := fleet.Fit(constructs.Placement{Capacity: large})
+		assert.NoError(t, problems, name)
+	}
 	fleet := someFleet().WithDefaults()
 	fleet.CPU, fleet.MemoryMiB, fleet.NetworkMode = 2048, 7362, awsecs.NetworkMode_AWS_VPC
 	_, problems := fleet.Fit(constructs.Placement{Capacity: large})
 	assert.NoError(t, problems, "exactly all of an instance is not too much")
+}
+
+func TestFleet_Warnings(t *testing.T) {
+	spot := constructs.Placement{Capacity: constructs.RunnerCapacityProps{Spot: &constructs.SpotOptions{}}.WithDefaults()}
+	fleet := someFleet().WithDefaults()
+	assert.Empty(t, constructs.FleetWarnings(fleet, spot))
+	fleet.StopTimeout = time.Hour
+	assert.Empty(t, constructs.FleetWarnings(fleet, constructs.Placement{
+		Capacity: constructs.RunnerCapacityProps{}.WithDefaults(),
+	}))
+	assert.Equal(t, []string{
+		"ecsrunners:stopTimeoutOnSpot: StopTimeout is 1h on a capacity with Spot: an interruption leaves a job 2m, and " +
+			"GitHub shows one that is still running then as lost, not as cancelled; use 2m unless tasks are stopped by hand",
+	}, constructs.FleetWarnings(fleet, spot))
+}
+
+func TestIngress_Warnings(t *testing.T) {
+	ingress := constructs.WebhookIngressProps{Owners: []string{"my-org"}}
+	assert.Empty(t, constructs.IngressWarnings(ingress.WithDefaults()))
+	ingress.MaximumRetryAttempts = new(0)
+	assert.Equal(t, []string{
+		"ecsrunners:eventAgeWithoutRetries: MaximumRetryAttempts is 0: EventBridge tries once to start a task, and " +
+			"MaximumEventAge (15m) has no effect; a job whose start ECS throttles gets no runner from its rule",
+	}, constructs.IngressWarnings(ingress.WithDefaults()))
 }

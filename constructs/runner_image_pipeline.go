@@ -12,7 +12,6 @@ import (
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awslambda"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awslogs"
-	"github.com/aws/aws-cdk-go/awscdk/v2/awsssm"
 	"github.com/aws/constructs-go/constructs/v10"
 	"github.com/aws/jsii-runtime-go"
 
@@ -46,7 +45,6 @@ type RunnerImagePipeline struct {
 type imageBuild struct {
 	project  awscodebuild.Project
 	logs     awslogs.LogGroup
-	waiting  awsssm.StringParameter
 	resource awscdk.CustomResource
 }
 

@@ -83,7 +83,6 @@ func TestRunnerImagePipeline_ByDefaultBuildsOurDockerfileAndKeepsItFresh(t *test
 		"AWS::Lambda::Function":       1,
 		"AWS::Lambda::Permission":     1,
 		"AWS::Logs::LogGroup":         2,
-		"AWS::SSM::Parameter":         1,
 		"Custom::RunnerImage":         1,
 	}, cdktest.Inventory(template), "what is new here costs money or opens a door")
 
@@ -212,17 +211,12 @@ func TestRunnerImagePipeline_ADeploymentWaitsForTheImage(t *testing.T) {
 		return cdktest.Text(t, value), found
 	})
 	require.NoError(t, err, "the program would not start")
-	waiting := pipeline.Node().FindChild(jsii.String("WaitingX64"))
 	assert.Equal(t, []imagebuildcontract.Project{{
 		Project:    "${" + cdktest.LogicalID(t, pipeline.Project(constructs.X64)) + "}",
-		Parameter:  "${" + cdktest.LogicalID(t, waiting) + "}",
+		Parameter:  "/ecsrunners/waiting/${" + cdktest.LogicalID(t, pipeline.Project(constructs.X64)) + "}",
 		Repository: "${" + cdktest.LogicalID(t, pipeline.Repository()) + "}",
 		Tag:        "latest-x64",
 	}}, configuration.Projects)
-	assertAt(t, cdktest.Properties(t, template, waiting), []expectation{
-		{"Type", "String", ""},
-		{"Value", imagebuildcontract.NotWaiting, "the program would not understand it"},
-	})
 
 	ended := pipeline.Node().FindChild(jsii.String("Ended"))
 	assertAt(t, cdktest.Properties(t, template, ended), []expectation{
@@ -309,14 +303,13 @@ func TestRunnerImagePipeline_RolesCanDoNothingElse(t *testing.T) {
 	}, statements(t, template, pipeline.BuildRole()), "whoever takes over a build gets what it can do")
 
 	functionRole := pipeline.Node().FindChild(jsii.String("FunctionRole"))
-	parameter := cdktest.LogicalID(t, pipeline.Node().FindChild(jsii.String("WaitingX64")))
 	assert.ElementsMatch(t, []any{
 		map[string]any{
 			"Effect": "Allow", "Action": []any{"codebuild:BatchGetBuilds", "codebuild:StartBuild"},
 			"Resource": resolved(stack, pipeline.Project(constructs.X64).ProjectArn()),
 		},
 		map[string]any{
-			"Effect": "Allow", "Action": []any{"ssm:GetParameter", "ssm:PutParameter"},
+			"Effect": "Allow", "Action": []any{"ssm:DeleteParameter", "ssm:GetParameter", "ssm:PutParameter"},
 			"Resource": map[string]any{"Fn::Join": []any{"", []any{
 				"arn:",
 				map[string]any{"Ref": "AWS::Partition"},
@@ -324,8 +317,8 @@ func TestRunnerImagePipeline_RolesCanDoNothingElse(t *testing.T) {
 				map[string]any{"Ref": "AWS::Region"},
 				":",
 				map[string]any{"Ref": "AWS::AccountId"},
-				":parameter/",
-				map[string]any{"Ref": parameter},
+				":parameter/ecsrunners/waiting/",
+				map[string]any{"Ref": cdktest.LogicalID(t, pipeline.Project(constructs.X64))},
 			}}},
 		},
 		map[string]any{"Effect": "Allow", "Action": "ecr:DescribeImages", "Resource": resolved(stack,
@@ -338,13 +331,19 @@ func TestRunnerImagePipeline_RolesCanDoNothingElse(t *testing.T) {
 			"Resource": resolved(stack, pipeline.FunctionLogGroup().LogGroupArn()),
 		},
 	}, statements(t, template, functionRole))
-	assert.NotContains(t, fmt.Sprint(cdktest.Properties(t, template, pipeline.Project(constructs.X64))), parameter,
+	assert.NotContains(t, fmt.Sprint(cdktest.Properties(t, template, pipeline.Project(constructs.X64))), "waiting",
 		"the steps of a Dockerfile could find the address at which CloudFormation takes answers")
 
 	var eventsRoles []any
 	for id, role := range cdktest.Resources(template, "AWS::IAM::Role") {
-		if strings.Contains(id, "EventsRole") {
+		if cdktest.At(role, "AssumeRolePolicyDocument.Statement.0.Principal.Service") == "events.amazonaws.com" {
 			eventsRoles = append(eventsRoles, role)
+			assert.Equal(t, map[string]any{
+				"StringEquals": map[string]any{"aws:SourceAccount": map[string]any{"Ref": "AWS::AccountId"}},
+				"ArnLike": map[string]any{"aws:SourceArn": resolved(stack, stack.FormatArn(&awscdk.ArnComponents{
+					Service: jsii.String("events"), Resource: jsii.String("rule"), ResourceName: jsii.String("*"),
+				}))},
+			}, cdktest.At(role, "AssumeRolePolicyDocument.Statement.0.Condition"), "any account's rule could start builds")
 			for _, policy := range cdktest.Resources(template, "AWS::IAM::Policy") {
 				if cdktest.At(policy, "Roles.0.Ref") == id {
 					assert.Equal(t, []any{map[string]any{
@@ -397,7 +396,6 @@ func TestRunnerImagePipeline_BuildsOnPushAndDaily(t *testing.T) {
 	assert.Equal(t, "latest-arm64", variables(cdktest.Properties(t, template,
 		pipeline.Project(constructs.ARM64)))["CHANNEL"])
 	assert.Equal(t, 2, cdktest.Inventory(template)["Custom::RunnerImage"], "a deployment must wait for both images")
-	assert.Equal(t, 2, cdktest.Inventory(template)["AWS::SSM::Parameter"])
 	assert.Len(t, cdktest.At(cdktest.Properties(t, template, pipeline.Repository()),
 		"ImageTagMutabilityExclusionFilters"), 2)
 

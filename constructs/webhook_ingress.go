@@ -67,6 +67,9 @@ func NewWebhookIngress(scope constructs.Construct, id string, props *WebhookIngr
 
 	w := &WebhookIngress{props: p, rules: map[string]awsevents.CfnRule{}}
 	constructs.NewConstruct_Override(w, scope, &id)
+	for _, warning := range p.warnings() {
+		warn(w, warning.id, warning.message)
+	}
 	w.bus = p.EventBus
 	if w.bus == nil {
 		w.bus = awsevents.NewEventBus(w, jsii.String("Bus"), &awsevents.EventBusProps{
@@ -279,6 +282,12 @@ func (w *WebhookIngress) MetricUncoveredJobs(props *awscloudwatch.MetricOptions)
 // MetricGitHubHostedJobs is the number of queued jobs for GitHub's own runners.
 func (w *WebhookIngress) MetricGitHubHostedJobs(props *awscloudwatch.MetricOptions) awscloudwatch.Metric {
 	return w.metric(webhookcontract.MetricGitHubHostedJobs, nil, props)
+}
+
+// MetricStaleJobs is the number of queued events of jobs that were queued so long
+// ago that GitHub has cancelled them: somebody sends deliveries again.
+func (w *WebhookIngress) MetricStaleJobs(props *awscloudwatch.MetricOptions) awscloudwatch.Metric {
+	return w.metric(webhookcontract.MetricStaleJobs, nil, props)
 }
 
 // MetricFailedInvocations is the number of queued jobs of a fleet for which

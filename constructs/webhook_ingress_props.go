@@ -76,7 +76,8 @@ type WebhookIngressProps struct {
 	// Default: 15 minutes.
 	MaximumEventAge time.Duration `json:"maximumEventAge"`
 
-	// MaximumRetryAttempts is how often EventBridge tries, 0 to 185.
+	// MaximumRetryAttempts is how often EventBridge tries, 0 to 185. It gives up at
+	// the one or the other: with 0, MaximumEventAge has no effect (a warning tells).
 	//
 	// Default: 185, as often as MaximumEventAge allows.
 	MaximumRetryAttempts *int `json:"maximumRetryAttempts"`
@@ -239,6 +240,15 @@ func (p WebhookIngressProps) Validate() error {
 	problem.Range(&l, "MaximumRetryAttempts", *p.MaximumRetryAttempts, 0, maximumRetryAttempts)
 	validateFunction(&l, p.FunctionName, p.MemorySizeMiB, p.ReservedConcurrency, p.LogRetentionDays)
 	return l.Err()
+}
+
+// warnings name what works but is probably not meant. They expect Validate to have
+// found nothing.
+func (p WebhookIngressProps) warnings() []warning {
+	if *p.MaximumRetryAttempts > 0 {
+		return nil
+	}
+	return []warning{{"ecsrunners:eventAgeWithoutRetries", fmt.Sprintf("MaximumRetryAttempts is 0: EventBridge tries once to start a task, and MaximumEventAge (%s) has no effect; a job whose start ECS throttles gets no runner from its rule", problem.Duration(p.MaximumEventAge))}}
 }
 
 // AcceptsJobs reports whether Events has that of jobs, without which no fleet gets any.

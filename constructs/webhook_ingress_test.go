@@ -445,6 +445,7 @@ func TestWebhookIngress_Metrics(t *testing.T) {
 		{ingress.MetricPutFailures, "PutFailures", map[string]any{"FunctionName": function}},
 		{ingress.MetricUncoveredJobs, "UncoveredJobs", map[string]any{"FunctionName": function}},
 		{ingress.MetricGitHubHostedJobs, "GitHubHostedJobs", map[string]any{"FunctionName": function}},
+		{ingress.MetricStaleJobs, "StaleJobs", map[string]any{"FunctionName": function}},
 	} {
 		metric := test.metric(nil)
 		assert.Equal(t, "ECSRunners/Webhook", *metric.Namespace())

@@ -232,6 +232,9 @@ build_supervisor() {
 	mkdir "$work/ecsrunners"
 	retry go_build "$toolchain" || fail "the supervisor cannot be built"
 	cp "$library"/runner-image/supervisor/hooks/*.sh "$work/ecsrunners/"
+	# By this the supervisor knows that jobs may become root, not by a program that
+	# may have come with a package.
+	[ "$sudo" != true ] || touch "$work/ecsrunners/sudo"
 }
 
 go_build() {

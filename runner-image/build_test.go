@@ -230,6 +230,21 @@ if [ "$1" = build ]; then (cd "${@: -1}" && find . -type f | sort && cat ecsrunn
 	assert.Equal(t, "somebody else's", string(content), "the source tree was changed")
 }
 
+// That jobs may become root is what the build is told, not what it finds.
+func TestBuild_MarksAnImageWithSudo(t *testing.T) {
+	t.Parallel()
+	for sudo, marked := range map[string]bool{"true": true, "false": false, "": false} {
+		b := newBuild(t)
+		b.env["SUDO"] = sudo
+		b.put(b.tree, "ecsrunners/sudo", "somebody else's")
+		b.scripts["docker"] += `
+if [ "$1" = build ] && [ -f "${@: -1}/ecsrunners/sudo" ]; then echo "it is marked"; fi`
+		o := b.run()
+		require.True(t, o.ok, o.said)
+		assert.Equal(t, marked, strings.Contains(o.said, "it is marked\n"), "SUDO=%s", sudo)
+	}
+}
+
 func TestBuild_AlreadyBuilt(t *testing.T) {
 	t.Parallel()
 	b := newBuild(t)

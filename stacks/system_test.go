@@ -324,6 +324,30 @@ func TestSecurity_TheIAMTableIsTrue(t *testing.T) {
 	}
 }
 
+// A service that acts for whoever configures it is trusted only as far as it acts
+// for this account, and for what it names.
+func TestSecurity_EventsStartNothingForOthers(t *testing.T) {
+	runners, image := system(t, committed(t))
+	found := 0
+	for _, template := range []map[string]any{runners, image} {
+		for id, role := range cdktest.Resources(template, "AWS::IAM::Role") {
+			statements, _ := cdktest.At(role, "AssumeRolePolicyDocument.Statement").([]any)
+			for _, statement := range statements {
+				switch cdktest.At(statement, "Principal.Service") {
+				case "events.amazonaws.com", "ecs-tasks.amazonaws.com":
+					found++
+					condition, _ := cdktest.At(statement, "Condition").(map[string]any)
+					account, _ := condition["StringEquals"].(map[string]any)
+					source, _ := condition["ArnLike"].(map[string]any)
+					assert.NotNil(t, account["aws:SourceAccount"], "%s can be used for another account", id)
+					assert.NotNil(t, source["aws:SourceArn"], "%s can be used for anything", id)
+				}
+			}
+		}
+	}
+	assert.Equal(t, 4, found, "a rule's, a task's two, and the image triggers'")
+}
+
 // roleName is what security.md calls a role.
 func roleName(t *testing.T, id string) string {
 	t.Helper()
@@ -333,7 +357,7 @@ func roleName(t *testing.T, id string) string {
 		`^RegistrationRole`: "registration function", `^RegistrationTaskRole`: "task (jobs)",
 		`ExecutionRole`:   "task execution (ECS agent)",
 		`^ImageBuildRole`: "image builds", `^ImageFunctionRole`: "image function",
-		`^ImageBuild.*EventsRole`: "image triggers",
+		`^ImageTriggerRole`: "image triggers",
 	} {
 		if regexp.MustCompile(pattern).MatchString(id) {
 			return name

@@ -2,6 +2,7 @@ package main
 
 import (
 	"archive/zip"
+	"bytes"
 	"compress/flate"
 	"context"
 	"crypto/hmac"
@@ -148,6 +149,8 @@ func environment() ([]string, error) {
 
 // delivery returns the function URL event of a signed delivery.
 func delivery() ([]byte, error) {
+	now := []byte(time.Now().UTC().Format(time.RFC3339))
+	payload := bytes.ReplaceAll(payload, []byte("2023-04-19T21:12:12Z"), now) // a day later it would be a kept delivery
 	mac := hmac.New(sha256.New, []byte(secret))
 	mac.Write(payload)
 	return lambdatest.Post(map[string]string{

@@ -16,6 +16,8 @@ var (
 	scriptTemplate string
 	//go:embed templates/firewall.sh
 	firewall string
+	//go:embed templates/space.sh
+	space string
 
 	script = template.Must(template.New("userdata").Parse(scriptTemplate))
 )
@@ -23,6 +25,10 @@ var (
 // Firewall is the script that keeps containers from the instance metadata
 // service and from the ECS agent's introspection port. Render installs it.
 func Firewall() string { return firewall }
+
+// Space is the script that takes a host without space out of service. Render
+// installs it.
+func Space() string { return space }
 
 // Host is the configuration of the instances of a capacity.
 type Host struct {
@@ -43,6 +49,7 @@ func Render(h Host) (string, error) {
 	var b strings.Builder
 	err := script.Execute(&b, map[string]any{
 		"Firewall":    firewall,
+		"Space":       space,
 		"ClusterName": h.ClusterName,
 		"Agent":       agentConfig(h),
 	})

@@ -75,7 +75,10 @@ var image = map[string]string{
 	"/etc/systemd/system/.dir": "",
 	"/usr/local/sbin/.dir":     "",
 	"/proc/net/if_inet6":       "",
+	yama:                       "0\n",
 }
+
+const yama = "/proc/sys/kernel/yama/ptrace_scope"
 
 func TestScript_HardensTheHostBeforeItJoinsTheCluster(t *testing.T) {
 	t.Parallel()
@@ -88,8 +91,12 @@ func TestScript_HardensTheHostBeforeItJoinsTheCluster(t *testing.T) {
 		"cat", "chmod 0755 /usr/local/sbin/ecsrunners-firewall",
 		"cat",
 		"mkdir -p /etc/systemd/system/ecs.service.d", "cat",
+		"cat", "chmod 0755 /usr/local/sbin/ecsrunners-space",
+		"cat", "cat",
 		"systemctl daemon-reload",
 		"systemctl enable --now --no-block ecsrunners-firewall.service",
+		"systemctl enable --now --no-block ecsrunners-space.timer",
+		"mkdir -p /etc/sysctl.d", "cat",
 		"mkdir -p /etc/ecs", "cat",
 	}, h.calls(),
 		"the host's configuration must come last, and systemctl must not wait for docker, which waits for cloud-init")
@@ -122,12 +129,142 @@ ECS_AWSVPC_BLOCK_IMDS=true
 ECS_DISABLE_PRIVILEGED=true
 ECS_ENABLE_TASK_IAM_ROLE=true
 ECS_ENABLE_TASK_IAM_ROLE_NETWORK_HOST=false
-ECS_ENGINE_TASK_CLEANUP_WAIT_DURATION=10m0s
+ECS_ENGINE_TASK_CLEANUP_WAIT_DURATION=1m0s
 ECS_IMAGE_PULL_BEHAVIOR=default
 ECS_RESERVED_MEMORY=256
 ECS_CLUSTER=runners
 `, h.read("/etc/ecs/ecs.config"),
 		"the agent takes the last of equal variables, and everything up to the line break as the value")
+}
+
+func TestScript_LooksForSpace(t *testing.T) {
+	t.Parallel()
+	h := newHost(t, image)
+	output, err := h.run(render(t, userdata.Host{}))
+	require.NoErrorf(t, err, "%s", output)
+	assert.Equal(t, h.redirect(userdata.Space()), h.read("/usr/local/sbin/ecsrunners-space"))
+	info, err := os.Stat(h.path("/usr/local/sbin/ecsrunners-space"))
+	require.NoError(t, err)
+	assert.Equal(t, os.FileMode(0o755), info.Mode().Perm(), "systemd could not execute it")
+	assert.Contains(t, h.read("/etc/systemd/system/ecsrunners-space.service"),
+		"\nExecStart="+h.path("/usr/local/sbin/ecsrunners-space")+"\n")
+	assert.Contains(t, h.read("/etc/systemd/system/ecsrunners-space.timer"), "\nOnCalendar=*:*:00/30\n")
+}
+
+// A job that traces the runner could make it say and do what it likes.
+func TestScript_LetsProcessesTraceTheirDescendantsOnly(t *testing.T) {
+	t.Parallel()
+	const file = "/etc/sysctl.d/90-ecsrunners.conf"
+	for before, want := range map[string]struct{ now, boot string }{
+		"0\n": {"1\n", "kernel.yama.ptrace_scope = 1\n"},
+		"1\n": {"1\n", ""},
+		"2\n": {"2\n", ""}, // the image forbids more
+		"3\n": {"3\n", ""}, // and nothing can be changed any more
+		"":    {"", ""},    // a kernel without Yama
+	} {
+		files := map[string]string{}
+		for path, content := range image {
+			files[path] = content
+		}
+		files[yama] = before
+		if before == "" {
+			delete(files, yama)
+		}
+		h := newHost(t, files)
+		output, err := h.run(render(t, userdata.Host{}))
+		require.NoErrorf(t, err, "%s", output)
+		assert.Equal(t, want.now, h.read(yama))
+		assert.Equal(t, want.boot, h.read(file))
+	}
+}
+
+// What curl answers, on a host with space for nothing.
+const answers = `case "$*" in
+*51678/v1/metadata*)
+  echo '{"Cluster":"runners","ContainerInstanceArn":"arn:aws:ecs:eu-west-1:1:container-instance/runners/0f"}' ;;
+*latest/api/token*) echo t0ken ;;
+*security-credentials/) echo role ;;
+*security-credentials/role*) echo '{
+  "AccessKeyId" : "AKID",
+  "SecretAccessKey" : "s3cret/+",
+  "Token" : "session=="
+}' ;;
+*placement/region*) echo eu-west-1 ;;
+*services/domain*) echo amazonaws.com ;;
+*"--config -"*) "$ROOT/real/cat" >> "$ROOT/sent" ;;
+*) exit 22 ;;
+esac
+`
+
+// crowded is a host with little space.
+func crowded(t *testing.T, free, running string) *host {
+	t.Helper()
+	h := newHost(t, image)
+	for name, script := range map[string]string{
+		"docker": `case "$*" in info*) echo /var/lib/docker ;; ps*) printf '%s' "` + running + `" ;; esac`,
+		"df":     `printf 'Avail\n%s\n' ` + free,
+		"curl":   `if [[ -n "${REFUSE:-}" && "$*" =~ $REFUSE ]]; then exit 22; fi` + "\n" + answers,
+	} {
+		syscall.ForkLock.RLock()
+		err := os.WriteFile(h.path("/bin/"+name), []byte(commandStub+script+"\n"), 0o755)
+		syscall.ForkLock.RUnlock()
+		require.NoError(t, err)
+	}
+	return h
+}
+
+func TestSpace_LeavesAHostWithSpaceAlone(t *testing.T) {
+	t.Parallel()
+	h := crowded(t, "1048576", "")
+	output, err := h.run(userdata.Space())
+	require.NoErrorf(t, err, "%s", output)
+	assert.Empty(t, output)
+	assert.Equal(t, []string{"docker info --format {{.DockerRootDir}}", "df --output=avail -k /var/lib/docker"}, h.calls())
+}
+
+func TestSpace_TakesNoTasksWithoutIt(t *testing.T) {
+	t.Parallel()
+	const instance = "arn:aws:ecs:eu-west-1:1:container-instance/runners/0f"
+	for name, running := range map[string]string{"a job runs": "0123456789ab", "none runs": ""} {
+		h := crowded(t, "1048575", running)
+		output, err := h.run(userdata.Space())
+		require.NoErrorf(t, err, "%s: %s", name, output)
+		assert.Equal(t, `url = "https://ecs.eu-west-1.amazonaws.com/"
+aws-sigv4 = "aws:amz:eu-west-1:ecs"
+user = "AKID:s3cret/+"
+header = "X-Amz-Security-Token: session=="
+header = "Content-Type: application/x-amz-json-1.1"
+header = "X-Amz-Target: AmazonEC2ContainerServiceV20141113.UpdateContainerInstancesState"
+data = "{\"cluster\":\"runners\",\"containerInstances\":[\"`+instance+`\"],\"status\":\"DRAINING\"}"
+`, h.read("/sent"))
+		calls := h.calls()
+		for _, call := range calls {
+			assert.NotContains(t, call, "s3cret", "everybody on the host sees arguments")
+		}
+		assert.Contains(t, output, "1048575 KiB are free in /var/lib/docker, less than 1048576")
+		if running != "" {
+			assert.Equal(t, "docker ps --quiet --filter label=com.amazonaws.ecs.task-arn", calls[len(calls)-1],
+				"a job that runs would be lost")
+			continue
+		}
+		assert.Equal(t, []string{"systemctl stop ecs.service", "shutdown -P now"}, calls[len(calls)-2:],
+			"the next task would fail, and the one after it")
+	}
+}
+
+func TestSpace_TakesNoTasksThoughNobodyAnswers(t *testing.T) {
+	t.Parallel()
+	for _, silent := range []string{
+		"51678", "api/token", "credentials/", "credentials/role", "region", "domain", "config",
+	} {
+		h := crowded(t, "0", "")
+		output, err := h.run(userdata.Space(), "REFUSE="+silent)
+		require.NoErrorf(t, err, "%s", output)
+		assert.Contains(t, output, "the host cannot be set to DRAINING", silent)
+		assert.Empty(t, h.read("/sent"))
+		calls := h.calls()
+		assert.Equal(t, []string{"systemctl stop ecs.service", "shutdown -P now"}, calls[len(calls)-2:], silent)
+	}
 }
 
 func TestScript_WritesEveryVariableAsItIs(t *testing.T) {
@@ -284,7 +421,7 @@ func TestFirewall_FailsWhenARuleCannotBeAdded(t *testing.T) {
 func render(t *testing.T, h userdata.Host) string {
 	t.Helper()
 	h.ClusterName = "runners"
-	h.TaskCleanupWait = cmp.Or(h.TaskCleanupWait, 10*time.Minute)
+	h.TaskCleanupWait = cmp.Or(h.TaskCleanupWait, time.Minute)
 	h.ImagePullBehavior = cmp.Or(h.ImagePullBehavior, "default")
 	script, err := userdata.Render(h)
 	require.NoError(t, err)

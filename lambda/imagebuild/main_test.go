@@ -98,7 +98,16 @@ func (s *services) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		_ = json.Unmarshal(body, &in)
 		s.parameter = in.Value
 		fmt.Fprint(w, `{"Version": 2}`)
+	case "AmazonSSM.DeleteParameter":
+		s.parameter = ""
+		fmt.Fprint(w, `{}`)
 	case "AmazonSSM.GetParameter":
+		if s.parameter == "" {
+			w.Header().Set("Content-Type", "application/x-amz-json-1.1")
+			w.WriteHeader(http.StatusBadRequest)
+			fmt.Fprint(w, `{"__type": "ParameterNotFound"}`)
+			return
+		}
 		_ = json.NewEncoder(w).Encode(map[string]any{"Parameter": map[string]any{"Value": s.parameter}})
 	case "AmazonEC2ContainerRegistry_V20150921.DescribeImages":
 		fmt.Fprintf(w, `{"imageDetails": [{"imagePushedAt": %d}]}`, time.Now().Add(-100*time.Hour).Unix())
@@ -119,7 +128,7 @@ func TestProgram_MakesADeploymentWait(t *testing.T) {
 	require.NoError(t, lambdatest.Build(t.Context(), ".", program))
 	runtime, err := lambdatest.NewRuntime()
 	require.NoError(t, err)
-	aws := &services{parameter: imagebuildcontract.NotWaiting}
+	aws := &services{}
 	server := httptest.NewServer(aws)
 	defer server.Close()
 
@@ -171,8 +180,15 @@ func TestProgram_MakesADeploymentWait(t *testing.T) {
 			"LogicalResourceId": "ImageX64",
 			"Reason": "building the runner image with project image-build ended with FAILED; its log: https://console.example.com/log"
 		}`, aws.answers[0])
-		assert.Equal(t, imagebuildcontract.NotWaiting, aws.parameter)
+		assert.Empty(t, aws.parameter)
 	})
+	_, err = runtime.Invoke(ctx, []byte(`{
+		"source": "aws.codebuild", "detail-type": "CodeBuild Build State Change",
+		"detail": {"build-status": "FAILED", "project-name": "image-build",
+		"build-id": "arn:aws:codebuild:eu-central-1:123456789012:build/image-build:1"}
+	}`))
+	require.NoError(t, err)
+	aws.look(func() { assert.Len(t, aws.answers, 1, "nobody waits any more") })
 	assert.Contains(t, output.String(), `"ImageAge":4`)
 	assert.NotContains(t, output.String(), "c0ffee", "who reads the log could answer CloudFormation")
 }

@@ -65,7 +65,7 @@ func TestDocs_LastLine(t *testing.T) {
 	decoder.DisallowUnknownFields()
 	require.NoError(t, decoder.Decode(&shown))
 	var out strings.Builder
-	(&console{w: &out}).last(runnercontract.Config{Fleet: shown.Fleet, JobID: shown.JobID}, shown.Summary)
+	newConsole(&out).last(runnercontract.Config{Fleet: shown.Fleet, JobID: shown.JobID}, shown.Summary)
 	assert.Equal(t, string(m[1])+"\n", out.String())
 
 	d := shown.Durations

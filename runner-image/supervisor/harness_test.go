@@ -36,7 +36,7 @@ const (
 // setting is what a test tells the supervisor's process.
 type setting struct {
 	Root, Scripts, Hooks, Socket string
-	Sudo                         string
+	Sudo, Disk                   string
 	UID, Owner                   int
 	Pace                         int
 }
@@ -54,7 +54,7 @@ func TestMain(m *testing.M) {
 		adoptOrphans()
 		img := image{
 			root: s.Root, scripts: s.Scripts, hooks: s.Hooks, socket: s.Socket, uid: s.UID, owner: s.Owner,
-			sudo: s.Sudo,
+			sudo: s.Sudo, disk: s.Disk,
 		}
 		os.Exit(command(os.Args[1:], img, fastClock{begun: time.Now(), pace: s.Pace}))
 	}
@@ -205,6 +205,7 @@ type container struct {
 	env     map[string]string
 	cmd     *exec.Cmd
 	out     output
+	stdout  io.Writer // out, unless a test says otherwise
 }
 
 // newContainer returns a container whose listener plays script.
@@ -277,8 +278,10 @@ func (c *container) start() *container {
 	for name, value := range c.env {
 		c.cmd.Env = append(c.cmd.Env, name+"="+value)
 	}
-	c.cmd.Stdout = &c.out
-	c.cmd.Stderr = &c.out
+	c.cmd.Stdout, c.cmd.Stderr = &c.out, &c.out
+	if c.stdout != nil {
+		c.cmd.Stdout, c.cmd.Stderr = c.stdout, nil
+	}
 	c.cmd.WaitDelay = time.Second
 	require.NoError(c.t, c.cmd.Start())
 	c.t.Cleanup(func() { _ = c.cmd.Process.Kill() })

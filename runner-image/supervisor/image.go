@@ -22,26 +22,33 @@ type image struct {
 	hooks   string // the customer's hooks, in a folder for each hook
 	socket  string // of the supervisor
 	uid     int    // of the runner, and its group id
-	sudo    string // where an image has sudo that lets jobs become root
+	sudo    string // exists if the image was built to let jobs become root
+	disk    string // folder below which a job's files are removed at the end; "" for none
 	owner   int    // user that the supervisor must be: root, but in tests
 }
 
 // standard returns the image that our Dockerfile builds.
 func standard() image {
+	var disk string
+	if os.Getpid() == 1 { // in a container: elsewhere there are others' files
+		disk = "/"
+	}
 	return image{
+		disk:    disk,
 		root:    runnercontract.Root,
 		scripts: runnercontract.SupervisorRoot,
 		hooks:   runnercontract.HooksRoot,
 		socket:  runnercontract.SupervisorSocket,
 		uid:     runnercontract.UID,
-		sudo:    "/usr/bin/sudo",
+		sudo:    runnercontract.SudoMark,
 	}
 }
 
-// hasSudo reports whether the image is made for jobs that become root.
+// hasSudo reports whether the image was built for jobs that become root. That there
+// is a sudo says nothing: it may have come with the base image or another package.
 func (img image) hasSudo() bool {
-	_, err := os.Stat(img.sudo)
-	return err == nil
+	info, err := os.Lstat(img.sudo)
+	return err == nil && info.Mode().IsRegular()
 }
 
 // credential returns the user to become, or nil if that is who we are.

@@ -78,6 +78,7 @@ func TestTaskCredentials_NeverThoseOfTheHost(t *testing.T) {
 func TestStandard_IsTheContract(t *testing.T) {
 	t.Parallel()
 	assert.Equal(t, runnercontract.SupervisorRoot, standard().scripts)
+	assert.Equal(t, runnercontract.SupervisorRoot+"/sudo", standard().sudo, "a sudo that came with a package would do")
 	for _, hook := range []runnercontract.Hook{runnercontract.HookJobStarted, runnercontract.HookJobCompleted} {
 		script, err := os.ReadFile("hooks/" + string(hook) + ".sh")
 		require.NoError(t, err)

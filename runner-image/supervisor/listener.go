@@ -9,10 +9,13 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	runnercontract "github.com/ecs-github-runners/ecsrunners/internal/contract/runner"
 	"github.com/ecs-github-runners/ecsrunners/runner-image/supervisor/lifecycle"
@@ -27,8 +30,18 @@ const (
 
 	// drain is how long output is awaited after the listener's end. It ends by itself
 	// at once, unless a process that a job left behind holds on to it.
-	drain   = 500 * time.Millisecond
-	maxLine = 64 << 10
+	drain = 500 * time.Millisecond
+
+	// forwarded begins each line of the listener's in the log. The supervisor's own
+	// begin with a brace: none of the listener's, into which a job can write, can be
+	// taken for one of them.
+	forwarded = "runner: "
+	// maxLine is what is read as a line, maxForwarded what is written as one, with
+	// its prefix. Docker cuts lines of 16 KiB, and what came after the cut would be
+	// without its prefix.
+	// https://github.com/moby/moby/blob/v28.5.2/daemon/logger/copier.go
+	maxLine      = 64 << 10
+	maxForwarded = 12 << 10
 )
 
 // process is a running listener, with all it has started.
@@ -125,7 +138,7 @@ type follower struct {
 }
 
 // forward copies lines from r to the log until r ends. A line that is longer than
-// maxLine is cut into several.
+// maxLine is cut into several, each with its prefix.
 func (f *follower) forward(r io.Reader) {
 	lines := bufio.NewReaderSize(r, maxLine)
 	for {
@@ -140,9 +153,15 @@ func (f *follower) forward(r io.Reader) {
 }
 
 func (f *follower) line(line []byte) {
-	line = append(bytes.ReplaceAll(bytes.TrimRight(line, "\r\n"), f.secret, []byte("***")), '\n')
-	_, _ = f.out.Write(line) // if the log is gone, the job is not to suffer for it
-	text := string(line[:len(line)-1])
+	text := string(bytes.ReplaceAll(bytes.TrimRight(line, "\r\n"), f.secret, []byte("***")))
+	for rest := plain(text); ; {
+		var part string
+		part, rest = cut(rest, maxForwarded-len(forwarded)-1)
+		_, _ = f.out.Write([]byte(forwarded + part + "\n")) // if the log is gone, the job is not to suffer for it
+		if rest == "" {
+			break
+		}
+	}
 	event := understand(text)
 	if _, ok := event.(lifecycle.JobStarted); ok {
 		f.job = true
@@ -153,6 +172,37 @@ func (f *follower) line(line []byte) {
 	if event != nil {
 		f.report(event)
 	}
+}
+
+// plain escapes all that is not shown: what could begin a new line, or move about on
+// a terminal, wherever the log is read.
+func plain(text string) string {
+	shown := func(r rune, size int) bool {
+		return (r != utf8.RuneError || size > 1) && (r == '\t' || unicode.IsGraphic(r))
+	}
+	var b strings.Builder
+	for len(text) > 0 {
+		r, size := utf8.DecodeRuneInString(text)
+		if shown(r, size) {
+			b.WriteString(text[:size])
+		} else {
+			quoted := strconv.Quote(text[:size])
+			b.WriteString(quoted[1 : len(quoted)-1])
+		}
+		text = text[size:]
+	}
+	return b.String()
+}
+
+// cut returns the first part of a text, of at most so many bytes, and the rest.
+func cut(text string, most int) (part, rest string) {
+	if len(text) <= most {
+		return text, ""
+	}
+	for back := 1; back < utf8.UTFMax && !utf8.RuneStart(text[most]); back++ {
+		most--
+	}
+	return text[:most], text[most:]
 }
 
 // exited says how the listener ended.
@@ -168,9 +218,11 @@ func (f *follower) exited(status syscall.WaitStatus) lifecycle.Exited {
 	return e
 }
 
-// Lines of the listener. It writes those about jobs with the time in front, and
-// the name of a job, which anybody who can write a workflow chooses, only into
-// those: no job can pretend to be another line by its name.
+// Lines of the listener. It writes those about jobs with the time in front. A job
+// can write such lines as well, by a line end in its name or through the listener's
+// own output, but no earlier than the listener's that says that it runs. From then
+// on they say what is claimed and not what happened: nothing that decides how the
+// runner ends, see lifecycle.Machine.
 var (
 	timedLine     = regexp.MustCompile(`^\d{4}-\d\d-\d\d \d\d:\d\d:\d\dZ: (.*)$`)
 	runningLine   = regexp.MustCompile(`^Running job: (.*)$`)
@@ -206,10 +258,11 @@ func understand(line string) lifecycle.Event {
 // clip shortens what others wrote to what belongs into one line of a log.
 func clip(s string) string {
 	const most = 256
-	if len(s) > most {
-		s = strings.ToValidUTF8(s[:most], "") + "…"
+	part, rest := cut(s, most)
+	if part = plain(part); rest != "" {
+		part += "…"
 	}
-	return s
+	return part
 }
 
 // reaper starts processes and waits for all that become children of this one. As

@@ -73,15 +73,14 @@ func (e exitError) Error() string { return fmt.Sprintf("%s ended with code %d", 
 
 // run runs one runner and returns the exit code of the container.
 func run(img image, clock registration.Clock, stdout io.Writer) runnercontract.ExitCode {
-	out := &console{w: stdout}
+	out := newConsole(stdout)
 	log := slog.New(slog.NewJSONHandler(out, nil))
 	begun := clock.Now()
 	config, err := runnercontract.Parse(os.LookupEnv)
 	if err == nil {
-		var summary lifecycle.Summary
-		if summary, err = supervise(config, img, clock, out, log); err == nil {
-			out.last(config, summary)
-			return summary.ExitCode
+		var code runnercontract.ExitCode
+		if code, err = supervise(config, img, clock, out, log); err == nil {
+			return code
 		}
 	}
 	took := lifecycle.Seconds(clock.Now().Sub(begun))

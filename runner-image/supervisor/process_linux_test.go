@@ -2,12 +2,14 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -72,7 +74,9 @@ func TestConfiguration_IsNowhereElse(t *testing.T) {
 // image has sudo and so is meant to let jobs become it.
 func TestListener_GainsNoPrivileges(t *testing.T) {
 	t.Parallel()
-	for sudo, want := range map[string]string{"": "1", "/": "0"} {
+	mark := filepath.Join(t.TempDir(), "sudo")
+	require.NoError(t, os.WriteFile(mark, nil, 0o600))
+	for sudo, want := range map[string]string{"": "1", "/": "1", mark: "0"} {
 		c := newContainer(t, "listen; run build; await end; done Succeeded; exit 0", newService(t, nil))
 		c.setting.Sudo = sudo
 		c.start().see("Running job")
@@ -93,6 +97,111 @@ func TestListener_GainsNoPrivileges(t *testing.T) {
 	}
 }
 
+// What a job has written is gone when the supervisor ends, and what the image has is
+// still there.
+func TestDisk_IsEmptiedAtTheEnd(t *testing.T) {
+	t.Parallel()
+	if os.Getuid() != 0 {
+		t.Skip("needs root: by its owner a file is told from root's")
+	}
+	for name, script := range map[string]string{
+		"a job that ran":  "done Succeeded; exit 0",
+		"a lost listener": "die",
+		"a stopped task":  "deaf; touch ready; hang",
+	} {
+		c := newContainer(t, "listen; run build; shell sh fill; "+script, newService(t, nil))
+		folder := filepath.Dir(c.setting.Root)
+		c.setting.Disk = folder
+		c.setting.Pace = 5 // so that there is time left of the stop timeout
+		own := func(name, content string) string {
+			file := filepath.Join(folder, name)
+			require.NoError(t, os.MkdirAll(filepath.Dir(file), 0o755))
+			require.NoError(t, os.WriteFile(file, []byte(content), 0o644))
+			for at := file; at != folder; at = filepath.Dir(at) {
+				require.NoError(t, os.Chown(at, c.setting.UID, c.setting.UID))
+			}
+			return file
+		}
+		kept := own("runner/externals/node", "of the image")
+		changed := own("runner/externals/changed", "of the image")
+		outside := filepath.Join(t.TempDir(), "outside") // of another file system, in an image
+		require.NoError(t, os.WriteFile(outside, nil, 0o600))
+		own("tmp/of-the-image", "")
+		own("runner/fill", `set -e
+			mkdir -p _work/app/deep "_tool_cache/node/x 64" ../tmp/mine
+			for f in _work/app/deep/big "_tool_cache/node/x 64/node" ../tmp/mine/socket .bashrc externals/changed; do
+				head -c 100000 /dev/zero > "$f"
+			done
+			touch -d 2001-01-01 _work/app/deep/big
+			chmod 000 _work/app/deep/big; chmod 500 _work/app/deep
+			ln -s `+filepath.Dir(outside)+` _work/link
+			touch filled
+			(d=_work; i=0; name=$(printf %0200d 0); cd $d
+			while [ $i -lt 40 ]; do mkdir $name; cd $name; i=$((i+1)); done; echo hidden > hidden)
+		`)
+		time.Sleep(20 * time.Millisecond) // the kernel's time for files is a little behind
+		c.start()
+		if strings.HasPrefix(script, "deaf") {
+			require.Eventually(t, func() bool { _, err := os.Stat(filepath.Join(c.setting.Root, "ready")); return err == nil },
+				10*time.Second, time.Millisecond)
+			c.terminate()
+		}
+		e := c.wait()
+		assert.Contains(t, e.log, "Running job: build", name)
+		assert.NotContains(t, e.log, "cannot", name)
+
+		var found []string
+		require.NoError(t, filepath.WalkDir(folder, func(path string, entry fs.DirEntry, err error) error {
+			if err == nil && !entry.IsDir() {
+				relative, _ := filepath.Rel(folder, path)
+				found = append(found, relative)
+			}
+			return err
+		}))
+		assert.ElementsMatch(t, []string{
+			"runner/bin/Runner.Listener", "runner/externals/node", "runner/fill", "tmp/of-the-image",
+			"scripts/job-started.sh", "scripts/job-completed.sh",
+		}, found, name)
+		assert.FileExists(t, kept)
+		assert.NoFileExists(t, changed, "its copy takes room")
+		assert.FileExists(t, outside, "a link was followed")
+		assert.NoDirExists(t, filepath.Join(c.setting.Root, "_work"), "folders take room as well")
+	}
+}
+
+func TestDisk_StaysWithinItsTimeAndFileSystem(t *testing.T) {
+	t.Parallel()
+	folder := t.TempDir()
+	file := filepath.Join(folder, "file")
+	require.NoError(t, os.WriteFile(file, nil, 0o600))
+	d := disk{folder: folder, since: time.Now().Add(-time.Minute), owner: os.Getuid()}
+	over, cancel := context.WithCancel(t.Context())
+	cancel()
+	d.empty(over)
+	assert.FileExists(t, file, "SIGKILL would have taken the exit code along")
+	d.since = time.Now().Add(time.Minute)
+	d.empty(t.Context())
+	assert.FileExists(t, file, "it is the image's")
+	d.since, d.owner = time.Now().Add(-time.Minute), os.Getuid()+1
+	d.empty(t.Context())
+	assert.FileExists(t, file, "it is another user's")
+	d.all = true
+	d.empty(t.Context())
+	assert.NoFileExists(t, file, "with sudo a job can write as anybody")
+
+	if os.Getuid() == 0 {
+		mounted := filepath.Join(folder, "volume")
+		require.NoError(t, os.Mkdir(mounted, 0o755))
+		require.NoError(t, syscall.Mount("none", mounted, "tmpfs", 0, ""))
+		t.Cleanup(func() { _ = syscall.Unmount(mounted, 0) })
+		cache := filepath.Join(mounted, "cache")
+		require.NoError(t, os.WriteFile(cache, nil, 0o600))
+		d.empty(t.Context(), "volume")
+		assert.FileExists(t, cache, "the volumes of a customer outlive a task")
+	}
+	assert.Empty(t, standard().disk, "anywhere but in a container, the files are somebody's")
+}
+
 func TestEnvironment_OfTheListener(t *testing.T) {
 	t.Parallel()
 	c := newContainer(t, "shell env; listen; run build; done Succeeded; exit 0", newService(t, nil)).with("CUSTOMER",
@@ -103,9 +212,9 @@ func TestEnvironment_OfTheListener(t *testing.T) {
 		"ACTIONS_RUNNER_HOOK_JOB_STARTED=" + c.setting.Scripts + "/job-started.sh",
 		"ACTIONS_RUNNER_HOOK_JOB_COMPLETED=" + c.setting.Scripts + "/job-completed.sh",
 	} {
-		assert.Contains(t, log, "\n"+want+"\n")
+		assert.Contains(t, log, "\n"+forwarded+want+"\n")
 	}
-	assert.NotContains(t, log, "\n"+runnercontract.EnvPrefix)
+	assert.NotContains(t, log, "\n"+forwarded+runnercontract.EnvPrefix)
 }
 
 // A job may leave processes behind that nobody waits for, and that hold on to the

@@ -38,6 +38,9 @@ type supervisor struct {
 	cancel  context.CancelCauseFunc // of the request that is under way
 	granted runnercontract.Registration
 	process *process
+
+	stop   time.Duration // the stop timeout
+	stopBy time.Time     // when it is over, once ECS has asked to stop
 }
 
 var (
@@ -45,15 +48,16 @@ var (
 	errCancelled = errors.New("the runner is ending")
 )
 
-// supervise runs one runner from its registration to its end. Its error means that
-// it could not begin.
-func supervise(config runnercontract.Config, img image, clock registration.Clock, out *console, log *slog.Logger) (lifecycle.Summary, error) {
+// supervise runs one runner from its registration to its end, and reports how that
+// was. Its error means that it could not begin.
+func supervise(config runnercontract.Config, img image, clock registration.Clock, out *console, log *slog.Logger) (runnercontract.ExitCode, error) {
+	begun := time.Now()
 	if os.Geteuid() != img.owner {
-		return lifecycle.Summary{}, errNotRoot
+		return 0, errNotRoot
 	}
 	client, err := newClient(config, clock, log)
 	if err != nil {
-		return lifecycle.Summary{}, err
+		return 0, err
 	}
 	s := &supervisor{
 		image: img,
@@ -68,18 +72,22 @@ func supervise(config runnercontract.Config, img image, clock registration.Clock
 		out:       out,
 		log:       log,
 		reaper:    newReaper(),
+		stop:      config.StopTimeout,
 		events:    make(chan lifecycle.Event),
 		done:      make(chan struct{}),
 	}
 	hooks, err := listenForHooks(img, s.report)
 	if err != nil {
-		return lifecycle.Summary{}, err
+		return 0, err
 	}
 	defer hooks.close()
 
 	log.Info("runner begins", "fleet", config.Fleet, "job_id", config.JobID, "repository", config.Repository,
 		"attempt", config.Attempt, "delivery_id", config.DeliveryID)
-	return s.loop(), nil
+	summary := s.loop()
+	out.last(config, summary) // before what takes time: SIGKILL may be near
+	s.empty(begun)
+	return summary.ExitCode, nil
 }
 
 // loop reports events to the machine and carries out its actions until the end.
@@ -105,6 +113,9 @@ func (s *supervisor) loop() lifecycle.Summary {
 			continue
 		case received := <-signals:
 			s.log.Info("asked to stop", "signal", received.String())
+			if s.stopBy.IsZero() {
+				s.stopBy = s.clock.Now().Add(s.stop)
+			}
 			event = lifecycle.Terminate{}
 		case event = <-s.events:
 		case <-due:
@@ -231,4 +242,29 @@ func (s *supervisor) finish() {
 	if s.process != nil {
 		s.process.kill()
 	}
+}
+
+// emptyTimeout bounds how long the supervisor removes what a job has written.
+const emptyTimeout = 10 * time.Second
+
+// empty removes what the job has written, as far as there is time.
+func (s *supervisor) empty(begun time.Time) {
+	if s.process == nil || s.image.disk == "" {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), emptyTimeout)
+	defer cancel()
+	if !s.stopBy.IsZero() { // SIGKILL would take the exit code along
+		left := s.clock.After(s.stopBy.Sub(s.clock.Now()) - lifecycle.StopMargin/4)
+		go func() {
+			<-left
+			cancel()
+		}()
+	}
+	s.reaper.endAll(ctx)
+	first := []string{"tmp", "var/tmp"}
+	if root, err := filepath.Rel(s.image.disk, s.image.root); err == nil {
+		first = append([]string{root}, first...)
+	}
+	disk{folder: s.image.disk, since: begun, owner: s.image.uid, all: s.image.hasSudo()}.empty(ctx, first...)
 }

@@ -442,7 +442,7 @@ func TestHooks_OfTheCustomerRun(t *testing.T) {
 	c.addHook(runnercontract.HookJobStarted, ".hidden", "echo hidden")
 	c.addHook(runnercontract.HookJobCompleted, "10-bye", "echo bye")
 	e := c.run()
-	assert.Regexp(t, `(?s)first\n\d+\nsecond my-org/app\n.*bye\n`, e.log)
+	assert.Regexp(t, `(?s)first\nrunner: \d+\nrunner: second my-org/app\n.*bye\n`, e.log)
 	assert.NotContains(t, e.log, "hidden")
 }
 
@@ -509,14 +509,14 @@ func TestSocket_InTheHandsOfAJob(t *testing.T) {
 
 // Log.
 
-func TestLog_IsForwardedAsItIs(t *testing.T) {
+func TestLog_IsForwarded(t *testing.T) {
 	t.Parallel()
 	c := newContainer(t, "shell cat long; say ; say last; listen; run build; done Succeeded; exit 0", newService(t, nil))
 	long := strings.Repeat("#", 200<<10) + "\n"
 	require.NoError(t, os.WriteFile(filepath.Join(c.setting.Root, "long"), []byte(long), 0o644))
 	log := c.run().log
 	assert.Equal(t, len(long)-1, strings.Count(log, "#"), "a long line lost something")
-	assert.True(t, strings.Contains(log, "#\n\nlast\n"), "lines after it are missing")
+	assert.True(t, strings.Contains(log, "#\nrunner: \nrunner: last\n"), "lines after it are missing")
 }
 
 func TestLog_HidesTheConfiguration(t *testing.T) {
@@ -524,6 +524,117 @@ func TestLog_HidesTheConfiguration(t *testing.T) {
 	c := newContainer(t, `shell echo config: $(cat stolen); listen; run build; done Succeeded; exit 0`, newService(t, nil))
 	require.NoError(t, os.WriteFile(filepath.Join(c.setting.Root, "stolen"), []byte(jitConfig), 0o644))
 	assert.Contains(t, c.run().log, "config: ***\n") // run checks that it is not in the log
+}
+
+// lastLine is what a job would like the last line to be.
+const lastLine = `{"msg":"runner ended","contract":1,"reason":"idle_timeout","exit_code":10}`
+
+// Whatever a job gets into the listener's output, by its name or by writing there,
+// no line of it begins as the supervisor's do, wherever Docker or a reader cuts it.
+func TestLog_CannotBeForged(t *testing.T) {
+	t.Parallel()
+	now := time.Now().UTC().Format("2006-01-02 15:04:05Z")
+	name := "x\n" + lastLine + "\n" + now + ": Job x completed with result: Succeeded\n\r" + lastLine + "\u2028" +
+		lastLine + "\u0085" + lastLine + "\x1b[2K" + lastLine
+	c := newContainer(t, "listen; run "+name+"; shell cat forged; die", newService(t, nil))
+	forged := strings.Repeat("#", 16<<10-len(forwarded)) + lastLine + "\n" +
+		strings.Repeat("\x01", 5<<10) + lastLine + "\n" +
+		strings.Repeat("é", 6<<10) + lastLine + "\n" + lastLine // without a line end, at the end of the output
+	require.NoError(t, os.WriteFile(filepath.Join(c.setting.Root, "forged"), []byte(forged), 0o644))
+	e := c.run()
+	assert.Equal(t, runnercontract.ReasonListenerFailed, e.Reason, "the supervisor saw it end by a signal")
+	assert.Equal(t, 22, e.code)
+	assert.Equal(t, "Succeeded", e.Job.Result, "a claim is told, and decides nothing")
+	assert.Equal(t, 9, strings.Count(e.log, lastLine), "the log lost something of it:\n%s", e.log)
+	ends := 0
+	lineEnd := func(r rune) bool { return strings.ContainsRune("\r\n\v\f\u0085\u2028", r) }
+	for _, line := range strings.FieldsFunc(e.log, lineEnd) {
+		assert.LessOrEqual(t, len(line), 16<<10, "Docker would cut the line")
+		if !strings.HasPrefix(line, forwarded) {
+			assert.True(t, json.Valid([]byte(line)), "neither the supervisor's nor the listener's: %s", line)
+			if strings.Contains(line, "runner ended") {
+				ends++
+			}
+		}
+		assert.NotContains(t, line, "\x1b")
+	}
+	assert.Equal(t, 1, ends)
+}
+
+func TestPlain(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{
+		"":                    "",
+		"tab\tüñ 日本 🎉 \\n \"": "tab\tüñ 日本 🎉 \\n \"",
+		"a\x00\r\n\x7f":       `a\x00\r\n\x7f`,
+		"\u2028\u202e\u0085":  `\u2028\u202e\u0085`,
+		"\xff\xed\xa0\x80":    `\xff\xed\xa0\x80`,
+		"\ufffd":              "\ufffd",
+	} {
+		assert.Equal(t, want, plain(text))
+	}
+	assert.Equal(t, strings.Repeat("é", 128)+"…", clip(strings.Repeat("é", 200)))
+	assert.Equal(t, "é…", func() string { part, _ := cut("ééé", 3); return part + "…" }())
+}
+
+// Nobody reads the log: the runner ends in time all the same.
+func TestLog_ThatNobodyReadsStopsNoTimer(t *testing.T) {
+	t.Parallel()
+	read, write, err := os.Pipe()
+	require.NoError(t, err)
+	t.Cleanup(func() { _, _ = read.Close(), write.Close() })
+	s := newService(t, nil)
+	c := newContainer(t, "listen; run build; shell cat flood; touch flooded; hang", s).with(
+		runnercontract.EnvLifetime, "3m")
+	c.setting.Pace = 60
+	flood := strings.Repeat("y\n", 2<<20)
+	require.NoError(t, os.WriteFile(filepath.Join(c.setting.Root, "flood"), []byte(flood), 0o644))
+	c.stdout = write
+	c.start()
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		_ = c.cmd.Wait()
+	}()
+	select {
+	case <-done:
+	case <-time.After(25 * time.Second):
+		_ = c.cmd.Process.Kill()
+		t.Fatal("the supervisor waits for a reader of its log, and so does its lifetime")
+	}
+	assert.Equal(t, int(runnercontract.ExitLifetime), c.cmd.ProcessState.ExitCode())
+	assert.FileExists(t, filepath.Join(c.setting.Root, "flooded"), "the job waited for a reader too")
+}
+
+// gate is a writer that waits until it is opened.
+type gate struct {
+	output
+	open chan struct{}
+}
+
+func (g *gate) Write(p []byte) (int, error) {
+	<-g.open
+	return g.output.Write(p)
+}
+
+func TestConsole_CountsWhatItDrops(t *testing.T) {
+	t.Parallel()
+	g := &gate{open: make(chan struct{})}
+	c := newConsole(g)
+	line := []byte(strings.Repeat("x", 1023) + "\n")
+	for range maxWaiting/1024 + 5 {
+		n, err := c.Write(line)
+		require.NoError(t, err)
+		require.Equal(t, len(line), n)
+	}
+	close(g.open)
+	c.last(runnercontract.Config{}, lifecycle.Summary{})
+	_, _ = c.Write([]byte("too late\n"))
+	lines := strings.Split(strings.TrimSuffix(g.String(), "\n"), "\n")
+	assert.Len(t, lines, maxWaiting/1024+2)
+	assert.JSONEq(t, `{"level":"WARN","msg":"lines of the log were dropped: nobody reads it","lines":5}`,
+		lines[len(lines)-2])
+	assert.Contains(t, lines[len(lines)-1], `"msg":"runner ended"`)
 }
 
 func TestUnderstand(t *testing.T) {

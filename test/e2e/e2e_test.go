@@ -481,6 +481,8 @@ func (s *system) deliver(ctx context.Context, action, secret string, labels ...s
 	require.NoError(t, err)
 	body = bytes.Replace(body, []byte(`"action":"queued"`), []byte(`"action":"`+action+`"`), 1)
 	body = bytes.Replace(body, []byte(`"labels":[]`), append([]byte(`"labels":`), encoded...), 1)
+	now := []byte(time.Now().UTC().Format(time.RFC3339))
+	body = bytes.ReplaceAll(body, []byte("2023-04-19T21:12:12Z"), now) // a day later it would be a kept delivery
 	mac := hmac.New(sha256.New, []byte(secret))
 	mac.Write(body)
 	event, err := lambdatest.Post(map[string]string{

@@ -197,6 +197,8 @@ func payload(t *testing.T, action string, labels ...string) []byte {
 	encoded, err := json.Marshal(labels)
 	require.NoError(t, err)
 	body = bytes.Replace(body, []byte(`"action":"queued"`), []byte(`"action":"`+action+`"`), 1)
+	now := []byte(time.Now().UTC().Format(time.RFC3339))
+	body = bytes.ReplaceAll(body, []byte("2023-04-19T21:12:12Z"), now) // a day later it would be a kept delivery
 	return bytes.Replace(body, []byte(`"labels":[]`), append([]byte(`"labels":`), encoded...), 1)
 }
 

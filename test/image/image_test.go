@@ -90,6 +90,7 @@ func TestImage(t *testing.T) {
 	t.Run("HasNoSudo", func(t *testing.T) {
 		assert.NoFileExists(t, filepath.Join(root, "usr/bin/sudo"))
 		assert.NoDirExists(t, filepath.Join(root, "etc/sudoers.d"))
+		assert.NoFileExists(t, filepath.Join(root, runnercontract.SudoMark), "jobs could gain privileges")
 	})
 	t.Run("HasNoSetuidBeyondDebians", func(t *testing.T) {
 		assert.Equal(t, privileged(t, s.base), privileged(t, root), "compared with the base image")
@@ -133,8 +134,8 @@ func TestImage(t *testing.T) {
 	t.Run("RunsAJob", func(t *testing.T) {
 		r := start(t, root, s.inspect(t, image).Env, "listen; run build; shell id -un; done Succeeded; exit 0")
 		log := r.wait(t, 0)
-		assert.Contains(t, log, "\nrunner\n", "jobs must run as the runner's user")
-		assert.Contains(t, log, "\nhook of the customer: my-org/app\n")
+		assert.Contains(t, log, "\nrunner: runner\n", "jobs must run as the runner's user")
+		assert.Contains(t, log, "\nrunner: hook of the customer: my-org/app\n")
 		assert.NotContains(t, log, "was not told", "the hook scripts do not reach the supervisor")
 		assert.Contains(t, log, `"reason":"job_ran","exit_code":0`)
 		assert.Contains(t, log,
@@ -155,6 +156,15 @@ func TestImage(t *testing.T) {
 		assert.Contains(t, log, "Runner.Listener", "ps shows nothing")
 		assert.NotContains(t, log, "<defunct>")
 	})
+	t.Run("IsEmptiedAfterAJob", func(t *testing.T) {
+		const script = "listen; run build; shell mkdir -p _work/app && echo big > _work/app/big && echo big > /tmp/big" +
+			" && (setsid sleep 1000 > /tmp/open &); done Succeeded; exit 0"
+		start(t, root, s.inspect(t, image).Env, script).wait(t, 0)
+		assert.NoDirExists(t, filepath.Join(root, "home/runner/_work"))
+		assert.NoFileExists(t, filepath.Join(root, "tmp/big"))
+		assert.NoFileExists(t, filepath.Join(root, "tmp/open"))
+		assert.FileExists(t, filepath.Join(root, "home/runner/bin/Runner.Listener"))
+	})
 	t.Run("KeepsTheSupervisorFromTheJob", func(t *testing.T) {
 		const script = "listen; run build; shell id -u\n cat /proc/1/environ\n cat /proc/1/mem\n kill -9 1\n echo x >> " +
 			"/opt/ecsrunners/supervisor\n echo x >> /etc/ecsrunners/hooks.d/job-started/10-hello; done Succeeded; exit 0"
@@ -173,6 +183,7 @@ func TestImage(t *testing.T) {
 		tag := regexp.MustCompile(`latest is (\S+) now`).FindStringSubmatch(said)
 		require.NotNil(t, tag, said)
 		root := s.mount(t, repository+":"+tag[1])
+		assert.FileExists(t, filepath.Join(root, runnercontract.SudoMark), "sudo would not work")
 		out, err := inRoot(t, root, "runner", "sudo", "-n", "id", "-u").Output()
 		require.NoError(t, err)
 		assert.Equal(t, "0\n", string(out))

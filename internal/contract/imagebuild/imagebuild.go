@@ -53,9 +53,6 @@ const (
 	PropertyArguments = "Arguments"
 )
 
-// NotWaiting is the value of a project's parameter while no deployment waits.
-const NotWaiting = "none"
-
 // Metrics of the image, in the namespace MetricNamespace.
 const (
 	MetricNamespace = "ECSRunners/Image"
@@ -71,8 +68,10 @@ const (
 type Project struct {
 	// Project is the name of the CodeBuild project.
 	Project string `json:"project"`
-	// Parameter is the name of the SSM parameter that reports whether a deployment
-	// waits for a build.
+	// Parameter is the name of the SSM parameter that says which deployment waits for
+	// which build. The program makes it, and deletes it when nobody waits any more:
+	// it holds an address at which CloudFormation takes anybody's answer, and the
+	// parameters that CloudFormation makes are not encrypted.
 	Parameter string `json:"parameter"`
 	// Repository is the name of the ECR repository, Tag the channel tag.
 	Repository string `json:"repository"`

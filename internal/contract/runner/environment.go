@@ -37,9 +37,8 @@ const EnvPrefix = "ECSRUNNERS_"
 const (
 	// DefaultIdleTimeout is how long a runner waits for a job.
 	DefaultIdleTimeout = 5 * time.Minute
-	// DefaultLifetime is how long a task lives, its job included: a job that is
-	// still running then is cancelled. It exceeds the six hours after which GitHub
-	// itself ends a job by default.
+	// DefaultLifetime is how long a job may run. It exceeds the six hours after
+	// which GitHub itself ends a job by default.
 	DefaultLifetime = 6*time.Hour + 30*time.Minute
 	// DefaultStartTimeout is how long the listener may take until it listens. A
 	// listener that finds its session taken tries for four minutes.
@@ -61,8 +60,8 @@ type Config struct {
 	// IdleTimeout is how long the runner waits for a job.
 	// Default: DefaultIdleTimeout.
 	IdleTimeout time.Duration
-	// Lifetime is how long the task lives. It ends jobs: one that is still running
-	// is cancelled. Default: DefaultLifetime.
+	// Lifetime is how long a job may run, from its own start. One that is still
+	// running then is cancelled. Default: DefaultLifetime.
 	Lifetime time.Duration
 	// StartTimeout is how long the listener may take until it listens.
 	// Default: DefaultStartTimeout.
@@ -93,7 +92,7 @@ func (c *Config) definition() env.Table {
 		{Name: EnvRegistrationURL, Text: "Address of the registration service.", Required: true, Value: address{env.Text(&c.RegistrationURL)}},
 		{Name: EnvRegistrationRegion, Text: "Region for which requests to it are signed.", Required: true, Value: env.Text(&c.RegistrationRegion)},
 		limit(EnvIdleTimeout, &c.IdleTimeout, DefaultIdleTimeout, "How long a runner waits for a job."),
-		limit(EnvLifetime, &c.Lifetime, DefaultLifetime, "How long a task lives. It ends jobs: one that is still running is cancelled."),
+		limit(EnvLifetime, &c.Lifetime, DefaultLifetime, "How long a job may run, from its start. One that is still running then is cancelled."),
 		limit(EnvStartTimeout, &c.StartTimeout, DefaultStartTimeout, "How long Runner.Listener may take until it listens for jobs."),
 		limit(EnvStopTimeout, &c.StopTimeout, DefaultStopTimeout, "The container's stop timeout. A running job may use all of it but the last "+StopReserve.String()+"."),
 	}

@@ -13,6 +13,9 @@ const (
 	SupervisorRoot = "/opt/ecsrunners"
 	// SupervisorSocket is the unix socket on which the hooks reach the supervisor.
 	SupervisorSocket = "/run/ecsrunners/supervisor.sock"
+	// SudoMark exists in images that were built with SUDO=true: the build puts it
+	// beside the supervisor.
+	SudoMark = SupervisorRoot + "/sudo"
 	// HooksRoot holds the customer's own hooks, in a folder for each Hook.
 	HooksRoot = "/etc/ecsrunners/hooks.d"
 )

@@ -42,7 +42,15 @@ const (
 	// MetricGitHubHostedJobs counts queued jobs meant for GitHub's own runners.
 	// They are not among the uncovered ones.
 	MetricGitHubHostedJobs = "GitHubHostedJobs"
+	// MetricStaleJobs counts queued events of jobs that were queued so long ago that
+	// GitHub has cancelled them: they start no task.
+	MetricStaleJobs = "StaleJobs"
 )
+
+// MaxQueued is the age of a job from which its queued event starts no task. GitHub
+// cancels a job that has waited for 24 hours, so that what claims to be queued for
+// longer is a delivery that somebody has kept.
+const MaxQueued = 25 * time.Hour
 
 // Outcome is what became of a delivery: the value of contract.DimensionOutcome.
 type Outcome string

@@ -59,6 +59,7 @@ type Stacks interface {
 type Parameters interface {
 	GetParameter(context.Context, *ssm.GetParameterInput, ...func(*ssm.Options)) (*ssm.GetParameterOutput, error)
 	PutParameter(context.Context, *ssm.PutParameterInput, ...func(*ssm.Options)) (*ssm.PutParameterOutput, error)
+	DeleteParameter(context.Context, *ssm.DeleteParameterInput, ...func(*ssm.Options)) (*ssm.DeleteParameterOutput, error)
 }
 
 // Images is the part of the ECR client that a Handler needs.
@@ -111,7 +112,11 @@ func (h *Handler) request(ctx context.Context, r request) error {
 	case build == nil:
 		return h.answer(ctx, r.recipient(), "")
 	case build.BuildComplete: // sooner than it was noted who waits
-		return h.answer(ctx, r.recipient(), failure(*build))
+		if err := h.answer(ctx, r.recipient(), failure(*build)); err != nil {
+			return err
+		}
+		h.forget(ctx, r.project(), log)
+		return nil
 	}
 	log.InfoContext(ctx, "deployment waits", slog.String("build", aws.ToString(build.Id)))
 	return nil
@@ -129,7 +134,8 @@ func (h *Handler) start(ctx context.Context, r request, log *slog.Logger) (build
 	defer cancel()
 	switch {
 	case r.RequestType == requestDelete:
-		log.InfoContext(ctx, "nothing to delete")
+		log.InfoContext(ctx, "nothing to delete but what may be left of a deployment that waited")
+		h.forget(ctx, r.project(), log)
 		return nil, nil
 	case r.unchanged():
 		log.InfoContext(ctx, "nothing to build: the image is made of what it was")
@@ -197,7 +203,8 @@ func (h *Handler) ended(ctx context.Context, name, id string) error {
 		return err
 	}
 	log.InfoContext(ctx, "deployment goes on", slog.String("status", string(build.BuildStatus)))
-	return h.note(ctx, project, waiting{})
+	h.forget(ctx, name, log)
+	return nil
 }
 
 func (h *Handler) project(name string) (imagebuildcontract.Project, bool) {
@@ -238,37 +245,47 @@ type waiting struct {
 	For   recipient `json:"for"`
 }
 
-// note writes down who waits for a build of a project; the zero value for nobody.
-// CloudFormation has one request at a time for a resource, so there is room for one.
+// note writes down who waits for a build of a project, encrypted with the key that
+// Systems Manager has in the account. CloudFormation has one request at a time for
+// a resource, so there is room for one.
 func (h *Handler) note(ctx context.Context, project imagebuildcontract.Project, w waiting) error {
-	value := imagebuildcontract.NotWaiting
-	if w != (waiting{}) {
-		encoded, err := json.Marshal(w)
-		if err != nil {
-			return fmt.Errorf("noting who waits for the build: %w", err)
-		}
-		value = string(encoded)
+	value, err := json.Marshal(w)
+	if err != nil {
+		return fmt.Errorf("noting who waits for the build: %w", err)
 	}
 	if _, err := h.Parameters.PutParameter(ctx, &ssm.PutParameterInput{
-		Name: &project.Parameter, Value: &value, Type: ssmtypes.ParameterTypeString, Overwrite: aws.Bool(true),
+		Name: &project.Parameter, Value: aws.String(string(value)), Type: ssmtypes.ParameterTypeSecureString, Overwrite: aws.Bool(true),
+		Description: aws.String("Which deployment waits for which build of the runner image"),
 	}); err != nil {
 		return fmt.Errorf("noting who waits for the build: %w", err)
 	}
 	return nil
 }
 
+// forget deletes the note of a project. One that stays does no harm to deployments:
+// it names a build that has ended.
+func (h *Handler) forget(ctx context.Context, name string, log *slog.Logger) {
+	project, known := h.project(name)
+	if !known {
+		return
+	}
+	_, err := h.Parameters.DeleteParameter(ctx, &ssm.DeleteParameterInput{Name: &project.Parameter})
+	if absent := (*ssmtypes.ParameterNotFound)(nil); err != nil && !errors.As(err, &absent) {
+		log.WarnContext(ctx, "the note of who waited for the build stays", slog.String("error", err.Error()))
+	}
+}
+
 // waits reads the note of a project.
 func (h *Handler) waits(ctx context.Context, project imagebuildcontract.Project) (waiting, error) {
-	out, err := h.Parameters.GetParameter(ctx, &ssm.GetParameterInput{Name: &project.Parameter})
+	out, err := h.Parameters.GetParameter(ctx, &ssm.GetParameterInput{Name: &project.Parameter, WithDecryption: aws.Bool(true)})
+	if absent := (*ssmtypes.ParameterNotFound)(nil); errors.As(err, &absent) {
+		return waiting{}, nil
+	}
 	if err != nil {
 		return waiting{}, fmt.Errorf("reading who waits for the build: %w", err)
 	}
-	value := aws.ToString(out.Parameter.Value)
-	if value == imagebuildcontract.NotWaiting {
-		return waiting{}, nil
-	}
 	var w waiting
-	if err := json.Unmarshal([]byte(value), &w); err != nil {
+	if err := json.Unmarshal([]byte(aws.ToString(out.Parameter.Value)), &w); err != nil {
 		return waiting{}, fmt.Errorf("reading who waits for the build: parameter %s: %w", project.Parameter, err)
 	}
 	return w, nil

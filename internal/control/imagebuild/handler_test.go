@@ -42,7 +42,7 @@ const (
 
 // account is an AWS account as far as the handler can see it.
 type account struct {
-	parameter string
+	parameter string                           // "" if there is none
 	builds    map[string]*codebuildtypes.Build // by ARN
 	tokens    map[string]string                // ARN by idempotency token
 	status    cloudformationtypes.StackStatus
@@ -53,18 +53,18 @@ type account struct {
 	metrics   bytes.Buffer
 
 	// Failures to come.
-	startErr, describeErr, putErr, getErr, stackErr, imageErr error
-	panics                                                    bool
-	refusals                                                  []int // status codes of answers that are not taken
-	endsAtOnce                                                codebuildtypes.StatusType
+	startErr, describeErr, putErr, getErr, stackErr error
+	imageErr, deleteErr                             error
+	panics                                          bool
+	refusals                                        []int // status codes of answers that are not taken
+	endsAtOnce                                      codebuildtypes.StatusType
 }
 
 func newAccount() *account {
 	return &account{
-		parameter: imagebuildcontract.NotWaiting,
-		builds:    map[string]*codebuildtypes.Build{},
-		tokens:    map[string]string{},
-		status:    cloudformationtypes.StackStatusUpdateInProgress,
+		builds: map[string]*codebuildtypes.Build{},
+		tokens: map[string]string{},
+		status: cloudformationtypes.StackStatusUpdateInProgress,
 	}
 }
 
@@ -128,13 +128,36 @@ func (a *account) DescribeStacks(_ context.Context, in *cloudformation.DescribeS
 	return &cloudformation.DescribeStacksOutput{Stacks: []cloudformationtypes.Stack{{StackStatus: a.status}}}, nil
 }
 
-func (a *account) GetParameter(context.Context, *ssm.GetParameterInput, ...func(*ssm.Options)) (
+func (a *account) GetParameter(_ context.Context, in *ssm.GetParameterInput, _ ...func(*ssm.Options)) (
 	*ssm.GetParameterOutput, error,
 ) {
 	if a.getErr != nil {
 		return nil, a.getErr
 	}
-	return &ssm.GetParameterOutput{Parameter: &ssmtypes.Parameter{Value: &a.parameter}}, nil
+	if a.parameter == "" {
+		return nil, fmt.Errorf("operation error SSM: %w", &ssmtypes.ParameterNotFound{})
+	}
+	value := a.parameter
+	if !aws.ToBool(in.WithDecryption) {
+		value = "AQICAHh…"
+	}
+	return &ssm.GetParameterOutput{Parameter: &ssmtypes.Parameter{Value: &value}}, nil
+}
+
+func (a *account) DeleteParameter(_ context.Context, in *ssm.DeleteParameterInput, _ ...func(*ssm.Options)) (
+	*ssm.DeleteParameterOutput, error,
+) {
+	if *in.Name != "/waiting" {
+		return nil, errors.New("not that parameter")
+	}
+	if a.parameter == "" {
+		return nil, &ssmtypes.ParameterNotFound{}
+	}
+	if a.deleteErr != nil {
+		return nil, a.deleteErr
+	}
+	a.parameter = ""
+	return &ssm.DeleteParameterOutput{}, nil
 }
 
 func (a *account) PutParameter(_ context.Context, in *ssm.PutParameterInput, _ ...func(*ssm.Options)) (
@@ -143,8 +166,8 @@ func (a *account) PutParameter(_ context.Context, in *ssm.PutParameterInput, _ .
 	if a.putErr != nil {
 		return nil, a.putErr
 	}
-	if *in.Name != "/waiting" || !*in.Overwrite {
-		return nil, errors.New("not that parameter")
+	if *in.Name != "/waiting" || !*in.Overwrite || in.Type != ssmtypes.ParameterTypeSecureString {
+		return nil, errors.New("not that parameter, or readable by whoever may list parameters")
 	}
 	a.parameter = *in.Value
 	return &ssm.PutParameterOutput{}, nil
@@ -276,7 +299,7 @@ func TestHandler_ADeploymentGoesOnWhenItsBuildHasEnded(t *testing.T) {
 					result = "FAILED"
 				}
 				assert.Equal(t, []map[string]any{answer(result, reason, physical)}, a.answers)
-				assert.Equal(t, imagebuildcontract.NotWaiting, a.parameter,
+				assert.Empty(t, a.parameter,
 					"the address of an answer that was given is of use to nobody good")
 
 				require.NoError(t, h.Handle(t.Context(), ended("image-build", buildARN+"1")))
@@ -365,8 +388,30 @@ func TestHandler_AnswersAtOnceWhen(t *testing.T) {
 			require.NoError(t, a.handler().Handle(t.Context(), test.request))
 			assert.Equal(t, []map[string]any{test.want}, a.answers, "CloudFormation would wait for the time limit")
 			assert.Len(t, a.builds, test.builds)
+			assert.Empty(t, a.parameter, "an address stays behind at which CloudFormation takes answers")
 		})
 	}
+}
+
+func TestHandler_ForgetsADeploymentThatIsGivenUp(t *testing.T) {
+	a := newAccount()
+	h := a.handler()
+	require.NoError(t, h.Handle(t.Context(), request("Create", nil)))
+	require.NotEmpty(t, a.parameter)
+	require.NoError(t, h.Handle(t.Context(), request("Delete", nil)))
+	assert.Empty(t, a.parameter)
+	require.NoError(t, h.Handle(t.Context(), request("Delete", nil)))
+	assert.Len(t, a.answers, 2)
+
+	a = newAccount()
+	a.deleteErr = errors.New("access denied")
+	h = a.handler()
+	require.NoError(t, h.Handle(t.Context(), request("Create", nil)))
+	a.end(buildARN+"1", codebuildtypes.StatusTypeSucceeded)
+	require.NoError(t, h.Handle(t.Context(), ended("image-build", buildARN+"1")))
+	assert.Len(t, a.answers, 1, "the deployment has its answer all the same")
+	assert.Contains(t, a.log.String(), "the note of who waited for the build stays")
+	assert.NotContains(t, a.log.String(), "X-Amz-Signature")
 }
 
 func TestHandler_WaitsWhenTheStateIsNotKnown(t *testing.T) {

@@ -23,6 +23,7 @@ const (
 	reasonGitHubHosted = "the labels are those of a GitHub-hosted runner"
 	reasonNoLabels     = "job has no labels"
 	reasonLongLabels   = "labels are longer than those of any fleet"
+	reasonStale        = "job was queued more than 25 hours ago"
 )
 
 // delivery is a request and what became of it, as answer, log and metrics tell
@@ -49,6 +50,7 @@ type delivery struct {
 	failures     int // of PutEvents
 	uncovered    bool
 	gitHubHosted bool
+	stale        bool
 }
 
 const (
@@ -195,6 +197,9 @@ func (h *Handler) sets(d *delivery) []metrics.Set {
 	}
 	if d.gitHubHosted {
 		counts = append(counts, metrics.Count{Name: webhookcontract.MetricGitHubHostedJobs, Value: 1})
+	}
+	if d.stale {
+		counts = append(counts, metrics.Count{Name: webhookcontract.MetricStaleJobs, Value: 1})
 	}
 	if len(counts) > 0 {
 		sets = append(sets, metrics.Set{Dimensions: []metrics.Dimension{function}, Counts: counts})

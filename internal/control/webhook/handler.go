@@ -173,6 +173,10 @@ func (h *Handler) route(j job, d *delivery) bool {
 		d.ignore(reasonLongLabels)
 		return false
 	}
+	if queued && !j.queued.IsZero() && d.start.Sub(j.queued) > webhookcontract.MaxQueued {
+		d.stale, d.reason = true, reasonStale
+		return true
+	}
 	fleet, ok := h.Routes.Fleet(j.labels)
 	if ok {
 		d.fleet = fleet

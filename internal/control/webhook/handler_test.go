@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -373,6 +374,47 @@ func TestHandler_RoutesJobs(t *testing.T) {
 				}
 			}
 			assert.Equal(t, test.status == 202, len(f.bus.entries) == 1)
+		})
+	}
+}
+
+// Whoever has kept a delivery can send it again forever: its signature stays valid.
+func TestHandler_StartsNothingForAKeptDelivery(t *testing.T) {
+	now := time.Now()
+	at := func(d time.Duration) string { return `"` + now.Add(-d).UTC().Format(time.RFC3339) + `"` }
+	for name, test := range map[string]struct {
+		action           string
+		created, started string
+		stale            bool
+	}{
+		"just queued":                  {"queued", at(time.Second), at(time.Second), false},
+		"a day old":                    {"queued", at(25*time.Hour - time.Minute), "null", false},
+		"older":                        {"queued", at(25*time.Hour + time.Minute), "null", true},
+		"much older":                   {"queued", at(9000 * time.Hour), at(9000 * time.Hour), true},
+		"queued after its approval":    {"queued", at(72 * time.Hour), at(time.Minute), false},
+		"of tomorrow":                  {"queued", at(-24 * time.Hour), "null", false},
+		"of another zone":              {"queued", `"2001-01-01T00:00:00+14:00"`, "null", true},
+		"without a time":               {"queued", "null", "null", false},
+		"with something else for time": {"queued", `{"a":1}`, `"yesterday"`, false},
+		"completed":                    {"completed", at(72 * time.Hour), at(71 * time.Hour), false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := newFixture(t, settings())
+			a := f.deliver(t, delivery{body: jobPayload(test.action, `{"id":1,"labels":["self-hosted"],"created_at":`+
+				test.created+`,"started_at":`+test.started+`}`)})
+			assert.Equal(t, http.StatusAccepted, a.status)
+			require.Len(t, f.bus.entries, 1, "who repairs must be able to see it")
+			if !test.stale {
+				assert.Equal(t, "linux-arm64", a.fleet)
+				assert.NotContains(t, a.metrics, webhookcontract.MetricStaleJobs)
+				return
+			}
+			assert.Empty(t, a.fleet)
+			assert.Equal(t, "job was queued more than 25 hours ago", a.reason)
+			assert.Equal(t, a.reason, a.log["reason"])
+			assert.EqualValues(t, 1, a.metrics[webhookcontract.MetricStaleJobs])
+			assert.NotContains(t, a.metrics, webhookcontract.MetricUncoveredJobs)
+			assert.NotContains(t, *f.bus.entries[0].Detail, `"fleet"`, "a rule would start a task")
 		})
 	}
 }

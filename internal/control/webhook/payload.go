@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"github.com/ecs-github-runners/ecsrunners/internal/contract"
@@ -106,6 +107,7 @@ func (p *payload) source() (repository, error) {
 type job struct {
 	id     string
 	labels []string
+	queued time.Time // zero if that is not known
 }
 
 // workflowJob returns the job the payload is about. It requires what every
@@ -120,7 +122,7 @@ func (p *payload) workflowJob() (job, error) {
 	if !rawjson.IsObject(p.job) {
 		return job{}, fmt.Errorf("%w: workflow_job is missing", ErrPayload)
 	}
-	values, err := members(p.job, "id", "labels")
+	values, err := members(p.job, "id", "labels", "created_at", "started_at")
 	if err != nil {
 		return job{}, err
 	}
@@ -130,6 +132,13 @@ func (p *payload) workflowJob() (job, error) {
 	}
 	if values[1] == nil || json.Unmarshal(values[1], &j.labels) != nil {
 		return job{}, fmt.Errorf("%w: workflow_job.labels is not a list of strings", ErrPayload)
+	}
+	// Of a job that has waited for an approval the one may be much older than the other.
+	for _, value := range values[2:] {
+		text, _ := rawjson.String(value)
+		if at, err := time.Parse(time.RFC3339, text); err == nil && at.After(j.queued) {
+			j.queued = at
+		}
 	}
 	return j, nil
 }

@@ -61,9 +61,102 @@ cat > /etc/systemd/system/ecs.service.d/ecsrunners.conf <<'EOF'
 ExecStartPre=/usr/local/sbin/ecsrunners-firewall
 EOF
 
+cat > /usr/local/sbin/ecsrunners-space <<'EOF'
+#!/bin/bash
+# Written by ecsrunners. Runs twice a minute. A host without space for a job takes
+# no tasks: it is set to DRAINING, and once it runs none it powers off and is
+# replaced. Jobs on it run on.
+set -euo pipefail
+
+least=$((1024 * 1024)) # KiB
+
+root=$(docker info --format '{{.DockerRootDir}}')
+free=$(df --output=avail -k "$root")
+free=${free##*$'\n'}
+if ((free >= least)); then exit 0; fi
+echo "ecsrunners: $free KiB are free in $root, less than $least: this host takes no more tasks" >&2
+
+imds() { curl --fail --silent --show-error --max-time 5 "$@"; }
+
+# member NAME of a JSON object with strings.
+member() { [[ "$2" =~ \"$1\"\ *:\ *\"([^\"]+)\" ]] && echo "${BASH_REMATCH[1]}"; }
+
+# drain asks ECS as the agent does when a Spot instance is taken, with its rights.
+drain() {
+  local metadata cluster instance token header role credentials key secret session region domain
+  metadata=$(imds http://localhost:51678/v1/metadata) &&
+    cluster=$(member Cluster "$metadata") &&
+    instance=$(member ContainerInstanceArn "$metadata") &&
+    token=$(imds -X PUT -H "X-aws-ec2-metadata-token-ttl-seconds: 60" http://169.254.169.254/latest/api/token) || return
+  header="X-aws-ec2-metadata-token: $token"
+  local latest=http://169.254.169.254/latest/meta-data
+  role=$(imds -H "$header" "$latest/iam/security-credentials/") &&
+    credentials=$(imds -H "$header" "$latest/iam/security-credentials/$role") &&
+    key=$(member AccessKeyId "$credentials") &&
+    secret=$(member SecretAccessKey "$credentials") &&
+    session=$(member Token "$credentials") &&
+    region=$(imds -H "$header" "$latest/placement/region") &&
+    domain=$(imds -H "$header" "$latest/services/domain") || return
+  # By its input, because arguments are seen by others.
+  curl --fail --silent --show-error --max-time 20 --output /dev/null --config - <<END
+url = "https://ecs.$region.$domain/"
+aws-sigv4 = "aws:amz:$region:ecs"
+user = "$key:$secret"
+header = "X-Amz-Security-Token: $session"
+header = "Content-Type: application/x-amz-json-1.1"
+header = "X-Amz-Target: AmazonEC2ContainerServiceV20141113.UpdateContainerInstancesState"
+data = "{\"cluster\":\"$cluster\",\"containerInstances\":[\"$instance\"],\"status\":\"DRAINING\"}"
+END
+}
+drain || echo "ecsrunners: the host cannot be set to DRAINING" >&2
+
+tasks=$(docker ps --quiet --filter label=com.amazonaws.ecs.task-arn)
+if [[ -n "$tasks" ]]; then exit 0; fi
+systemctl stop ecs.service # whatever ECS knows, it starts nothing here any more
+shutdown -P now
+EOF
+chmod 0755 /usr/local/sbin/ecsrunners-space
+
+cat > /etc/systemd/system/ecsrunners-space.service <<'EOF'
+[Unit]
+Description=Take no tasks without space for them
+
+[Service]
+Type=oneshot
+ExecStart=/usr/local/sbin/ecsrunners-space
+EOF
+
+cat > /etc/systemd/system/ecsrunners-space.timer <<'EOF'
+[Unit]
+Description=Look twice a minute whether there is space for tasks
+
+[Timer]
+OnCalendar=*:*:00/30
+AccuracySec=1s
+
+[Install]
+WantedBy=timers.target
+EOF
+
 # Without --no-block this would wait for docker, and docker for cloud-init.
 systemctl daemon-reload
 systemctl enable --now --no-block ecsrunners-firewall.service
+systemctl enable --now --no-block ecsrunners-space.timer
+
+# A job has the user of the runner that runs it, and could change what that does
+# by tracing it. With this a process traces its descendants only, where the kernel
+# has Yama and the image does not forbid more.
+yama=/proc/sys/kernel/yama/ptrace_scope
+if [[ -e "$yama" ]]; then
+  read -r scope < "$yama"
+  if [[ "$scope" == 0 ]]; then
+    mkdir -p /etc/sysctl.d
+    cat > /etc/sysctl.d/90-ecsrunners.conf <<'EOF'
+kernel.yama.ptrace_scope = 1
+EOF
+    echo 1 > "$yama"
+  fi
+fi
 
 # Last, so that only a host that came this far learns its cluster. The empty
 # line ends a line that the image's file may have left open.

@@ -29,13 +29,18 @@ const (
 	RestartPause = 5 * time.Second
 )
 
-// Limits are the limits a fleet sets.
+// Limits are the limits a fleet sets. Waiting and running have limits of their own:
+// a task without a job ends after Start and Idle together, a job after Lifetime,
+// whenever it began.
 type Limits struct {
 	Idle     time.Duration
 	Lifetime time.Duration
 	Start    time.Duration
 	Stop     time.Duration
 }
+
+// Waiting is how long a task may be without a job.
+func (l Limits) Waiting() time.Duration { return l.Start + l.Idle }
 
 // Summary says how a runner ended.
 type Summary struct {
@@ -96,7 +101,8 @@ const (
 type timer int
 
 const (
-	lifetime  timer = iota // the task has lived long enough
+	waiting   timer = iota // the task has been without a job for long enough
+	lifetime               // the job has run for long enough
 	start                  // the listener should be listening
 	idle                   // there should have been a job
 	restart                // the pause before the next start is over
@@ -133,6 +139,7 @@ type Machine struct {
 
 	again     bool      // an earlier registration was given back because no job came
 	born      time.Time // when the task began
+	waited    bool      // it has been without a job for long enough
 	stopping  bool      // Terminate was reported
 	stopAt    time.Time // by when all must be over, if stopping
 	releasing bool      // Release is under way beside the listener
@@ -150,7 +157,7 @@ func New(limits Limits) *Machine {
 // Begin starts the life of the runner.
 func (m *Machine) Begin(now time.Time) []Action {
 	m.since, m.born = now, now
-	m.set(lifetime, now.Add(m.limits.Lifetime))
+	m.set(waiting, now.Add(m.limits.Waiting()))
 	m.do(Register{})
 	return m.take()
 }
@@ -218,7 +225,10 @@ func (m *Machine) notRegistered(now time.Time, e NotRegistered) {
 	reason, detail := e.Reason, e.Detail
 	switch {
 	case m.reason != "": // it was cancelled, or came too late
-		reason, detail = m.reason, m.detail
+		reason = m.reason
+		if !m.waited { // it was cancelled for its silence, of which the error tells
+			detail = m.detail
+		}
 	case m.again && m.phase == registering: // no job came, and there is no other
 		reason = runnercontract.ReasonIdle
 	}
@@ -252,24 +262,32 @@ func (m *Machine) jobStarted(now time.Time, job Job) {
 		return
 	}
 	m.enter(now, working)
-	m.clear(start, idle)
+	m.clear(waiting, start, idle)
+	m.clear(interrupt) // of a runner without a job
+	if m.stopping {
+		m.set(interrupt, m.stopAt.Add(StopMargin-runnercontract.StopReserve))
+	}
+	m.set(lifetime, now.Add(m.limits.Lifetime))
 	m.reason = "" // of a release that is under way, whose answer no longer matters
 }
 
+// jobCompleted gives the listener time to end, once: every process of a job can
+// say that the job is over, as often as it likes.
 func (m *Machine) jobCompleted(now time.Time, result string) {
-	m.jobStarted(now, Job{Result: result})
-	switch m.phase {
-	case working:
+	m.jobStarted(now, Job{})
+	if result != "" { // the listener's own word comes after all of the job's
+		m.job.Result = result
+	}
+	if m.phase == working {
 		m.enter(now, finishing)
-		fallthrough
-	case finishing:
 		m.set(finish, now.Add(FinishTimeout))
 	}
 }
 
-// exited decides what the end of the listener means.
+// exited decides what the end of the listener means. What it said of its job's
+// result plays no part: a job can say the same in its place.
 func (m *Machine) exited(now time.Time, e Exited) {
-	m.clear(start, idle, finish, interrupt, kill)
+	m.clear(start, idle, lifetime, finish, interrupt, kill)
 	detail := e.Detail
 	if detail == "" {
 		detail = fmt.Sprintf("the listener ended with code %d", e.Code)
@@ -281,7 +299,7 @@ func (m *Machine) exited(now time.Time, e Exited) {
 		m.takeAnother(now)
 	case m.phase == ending:
 		m.end(now, m.reason, m.detail)
-	case m.hasJob && (e.Code == listenerDone || m.job.Result != ""):
+	case m.hasJob && e.Code == listenerDone:
 		m.end(now, runnercontract.ReasonJobRan, "")
 	case m.hasJob:
 		m.end(now, runnercontract.ReasonListenerFailed, detail)
@@ -290,6 +308,8 @@ func (m *Machine) exited(now time.Time, e Exited) {
 		m.set(giveUp, m.soon(now, ReleaseTimeout))
 	case m.stopping:
 		m.withdraw(now, runnercontract.ReasonStoppedWithoutJob, detail)
+	case m.waited:
+		m.withdraw(now, m.reason, detail)
 	case m.outdated, e.Code == listenerUpdating, e.Code == listenerUpdatingRunOnce, e.Code == listenerDeprecated:
 		m.withdraw(now, runnercontract.ReasonDeprecated, detail)
 	case (e.Code == listenerRetryable || e.Code == listenerRefreshed) && m.restarts < MaxRestarts:
@@ -308,9 +328,6 @@ func (m *Machine) exited(now time.Time, e Exited) {
 func (m *Machine) interrupted() runnercontract.Reason {
 	switch m.reason {
 	case runnercontract.ReasonIdle, runnercontract.ReasonStartTimeout:
-		if m.job.Result != "" {
-			return runnercontract.ReasonJobRan
-		}
 		return runnercontract.ReasonListenerFailed
 	case runnercontract.ReasonStoppedWithoutJob:
 		return runnercontract.ReasonStoppedDuringJob
@@ -321,11 +338,12 @@ func (m *Machine) interrupted() runnercontract.Reason {
 
 // mayTakeAnother reports whether a task to which no job came may ask for another:
 // GitHub may have given the job its runner was for to a runner of a job with more
-// labels, which waits now. The service gives no task the same job twice.
+// labels, which waits now. The service gives no task the same job twice. Nobody
+// can promise a job to a task that has little time left to wait for it.
 func (m *Machine) mayTakeAnother(now time.Time) bool {
-	left := m.born.Add(m.limits.Lifetime).Sub(now)
+	left := m.born.Add(m.limits.Waiting()).Sub(now)
 	ended := m.detail == "" // by itself, and not killed
-	return m.reason == runnercontract.ReasonIdle && ended && !m.stopping && left > m.limits.Start+m.limits.Idle
+	return m.reason == runnercontract.ReasonIdle && ended && !m.stopping && !m.waited && left > m.limits.Waiting()/4
 }
 
 // takeAnother asks for another job, as at the beginning.
@@ -346,7 +364,7 @@ func (m *Machine) released(now time.Time, e Released) {
 		switch {
 		case e.Answer == ReleaseDone:
 			m.interruptListener(now, m.reason)
-		case m.stopping, m.reason == runnercontract.ReasonLifetime: // a job may be on its way: it has until the interrupt
+		case m.stopping, m.waited: // a job may be on its way: it has until the interrupt
 		default: // keep the runner; ask again when it still has no job
 			m.reason = ""
 			if m.phase == starting {
@@ -390,8 +408,10 @@ func (m *Machine) tick(now time.Time) {
 		}
 		m.clear(timer)
 		switch timer {
+		case waiting:
+			m.waitingOver(now)
 		case lifetime:
-			m.lifetimeOver(now)
+			m.interruptListener(now, runnercontract.ReasonLifetime)
 		case start:
 			m.release(runnercontract.ReasonStartTimeout)
 		case idle:
@@ -415,22 +435,31 @@ func (m *Machine) tick(now time.Time) {
 	}
 }
 
-func (m *Machine) lifetimeOver(now time.Time) {
+// waitingOver ends a task that has been without a job for as long as it may be. A
+// job that GitHub is about to give it has ReleaseTimeout to show up.
+func (m *Machine) waitingOver(now time.Time) {
+	m.waited = true
+	m.clear(start, idle)
 	switch m.phase {
 	case registering, confirming:
-		m.leave(now, runnercontract.ReasonLifetime)
+		reason := runnercontract.ReasonUnreachable
+		if m.again {
+			reason = runnercontract.ReasonIdle
+		}
+		m.leave(now, reason)
 	case pausing:
-		m.withdraw(now, runnercontract.ReasonLifetime, "")
-	case starting, listening:
-		m.release(runnercontract.ReasonLifetime)
+		m.withdraw(now, runnercontract.ReasonStartTimeout, "")
+	case starting:
+		m.release(runnercontract.ReasonStartTimeout)
 		m.advance(interrupt, now.Add(ReleaseTimeout))
-	case working, finishing:
-		m.interruptListener(now, runnercontract.ReasonLifetime)
+	case listening:
+		m.release(runnercontract.ReasonIdle)
+		m.advance(interrupt, now.Add(ReleaseTimeout))
 	}
 }
 
 // interruptReason says why the listener is interrupted when the interrupt timer
-// has come: the stop timeout is nearly over, or the lifetime is.
+// has come: the stop timeout is nearly over, or the task has waited long enough.
 func (m *Machine) interruptReason() runnercontract.Reason {
 	switch {
 	case m.stopping && m.hasJob:
@@ -438,7 +467,7 @@ func (m *Machine) interruptReason() runnercontract.Reason {
 	case m.stopping:
 		return runnercontract.ReasonStoppedWithoutJob
 	default:
-		return runnercontract.ReasonLifetime
+		return m.reason
 	}
 }
 
@@ -466,19 +495,16 @@ func (m *Machine) release(reason runnercontract.Reason) {
 func (m *Machine) withdraw(now time.Time, reason runnercontract.Reason, detail string) {
 	m.enter(now, withdrawing)
 	m.reason, m.detail = reason, detail
-	m.clear(start, idle, restart, interrupt)
+	m.clear(waiting, start, idle, restart, interrupt)
 	m.set(giveUp, m.soon(now, ReleaseTimeout))
 	m.do(Release{})
 }
 
-// interruptListener makes the listener end. A job that was over before has run.
+// interruptListener makes the listener end.
 func (m *Machine) interruptListener(now time.Time, reason runnercontract.Reason) {
-	if m.job.Result != "" {
-		reason, m.detail = runnercontract.ReasonJobRan, ""
-	}
 	m.enter(now, ending)
 	m.reason = reason
-	m.clear(start, idle, finish, interrupt)
+	m.clear(start, idle, lifetime, finish, interrupt)
 	m.set(kill, m.soon(now, Grace))
 	m.do(Interrupt{})
 }

@@ -3,6 +3,7 @@ package lifecycle
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -31,7 +32,9 @@ type play struct {
 	endedAt time.Duration
 }
 
-func begin() *play {
+func begin() *play { return beginWith(limits) }
+
+func beginWith(limits Limits) *play {
 	epoch := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 	p := &play{machine: New(limits), now: epoch, begun: epoch}
 	p.note(p.machine.Begin(epoch))
@@ -181,11 +184,11 @@ func TestListenerCode(t *testing.T) {
 			runnercontract.ReasonListenerFailed,
 			true,
 		},
-		{"1_AfterTheResultWasReportedIsAJobThatRan", []Event{
+		{"1_AfterAResultWasClaimedIsAFailure", []Event{
 			JobStarted{},
 			JobCompleted{Result: "Succeeded"},
 			Exited{Code: 1},
-		}, runnercontract.ReasonJobRan, false},
+		}, runnercontract.ReasonListenerFailed, false},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
@@ -275,8 +278,8 @@ func TestIdle_NoOtherJob(t *testing.T) {
 
 func TestIdle_WaitsAgainWithTheSecondRunner(t *testing.T) {
 	t.Parallel()
-	p := idleAgain().at(6*time.Minute, Registered{}, Confirmed{}, Listening{}).at(12 * time.Minute)
-	assert.Equal(t, "11m0s Release", p.done[len(p.done)-1])
+	p := idleAgain().at(6*time.Minute, Registered{}, Confirmed{}, Listening{}).at(10 * time.Minute)
+	assert.Equal(t, "10m0s Release", p.done[len(p.done)-1], "as long as the task may wait at all")
 }
 
 func TestIdle_StoppedWhileAskingForAnotherJob(t *testing.T) {
@@ -289,12 +292,8 @@ func TestIdle_StoppedWhileAskingForAnotherJob(t *testing.T) {
 
 func TestIdle_AsksForNoOtherJobShortBeforeTheEnd(t *testing.T) {
 	t.Parallel()
-	p := idling()
-	for at := 5 * time.Minute; at < 6*time.Hour+20*time.Minute; at += 5 * time.Minute {
-		p.at(at, Released{Answer: ReleaseBusy})
-	}
-	p.at(6*time.Hour+20*time.Minute, Released{Answer: ReleaseDone}, Exited{Code: 0})
-	assert.Equal(t, runnercontract.ReasonIdle, p.reason(t), "it could not wait as long as it must")
+	p := idling().at(8*time.Minute, Released{Answer: ReleaseDone}, Exited{Code: 0})
+	assert.Equal(t, runnercontract.ReasonIdle, p.reason(t), "a job would be held for a runner that is about to end")
 }
 
 // A job that comes while its runner is given back, and is interrupted with it, was
@@ -308,7 +307,7 @@ func TestRelease_InterruptedJobIsNotIdleness(t *testing.T) {
 		"interrupted": {[]Event{JobStarted{}, Exited{Code: 0}}, runnercontract.ReasonListenerFailed},
 		"finished": {
 			[]Event{JobStarted{}, JobCompleted{Result: "Succeeded"}, Exited{Code: 0}},
-			runnercontract.ReasonJobRan,
+			runnercontract.ReasonListenerFailed, // who interrupts cannot know
 		},
 	} {
 		p := idling().at(5*time.Minute, Released{Answer: ReleaseDone}).at(5*time.Minute+time.Second, tc.events...)
@@ -329,9 +328,9 @@ func TestIdle_ListenerThatIgnoresTheInterruptIsKilled(t *testing.T) {
 func TestIdle_BusyOrUnansweredReleaseKeepsTheListener(t *testing.T) {
 	t.Parallel()
 	for _, answer := range []ReleaseAnswer{ReleaseBusy, ReleaseUnknown} {
-		p := idling().at(5*time.Minute, Released{Answer: answer}).at(11 * time.Minute)
+		p := idling().at(5*time.Minute, Released{Answer: answer}).at(10*time.Minute + 10*time.Second)
 		assert.Equal(t, []string{"5m0s Release", "10m0s Release"}, p.sinceStart(), "asked again, never ended on a guess")
-		p.at(11*time.Minute, JobStarted{}, Released{Answer: ReleaseBusy}, Exited{Code: 0})
+		p.at(10*time.Minute+20*time.Second, JobStarted{}, Released{Answer: ReleaseBusy}).at(11*time.Minute, Exited{Code: 0})
 		assert.Equal(t, runnercontract.ReasonJobRan, p.reason(t))
 	}
 }
@@ -378,76 +377,156 @@ func TestStart_TimeoutReleasesFirst(t *testing.T) {
 	assert.Equal(t, runnercontract.ExitListenerFailed, p.end.ExitCode)
 }
 
-func TestLifetime_CancelsARunningJob(t *testing.T) {
+// Whenever a job begins, it has its whole lifetime.
+func TestLifetime_CountsFromTheStartOfTheJob(t *testing.T) {
 	t.Parallel()
-	p := idling().at(time.Second, JobStarted{}).
-		at(6*time.Hour+30*time.Minute+20*time.Second, JobCompleted{Result: "Canceled"}, Exited{Code: 0})
-	assert.Equal(t, []string{"6h30m0s Interrupt", "6h30m20s End"}, p.sinceStart())
-	assert.Equal(t, runnercontract.ExitLifetime, p.end.ExitCode)
-	assert.Equal(t, "Canceled", p.end.Job.Result)
+	const over = 6*time.Hour + 30*time.Minute
+	for name, began := range map[string]time.Duration{
+		"at once":                   time.Second,
+		"late":                      5*time.Minute - time.Second,
+		"after a release":           9 * time.Minute,
+		"when the waiting was over": 10*time.Minute + 29*time.Second,
+	} {
+		p := idling().at(5*time.Minute, Released{Answer: ReleaseBusy}).at(10*time.Minute, Released{Answer: ReleaseBusy})
+		if began < 5*time.Minute {
+			p = idling()
+		}
+		p.at(began, JobStarted{Job{Name: "build"}}).
+			at(began+over-time.Second).
+			at(began+over+20*time.Second, JobCompleted{Result: "Canceled"}, Exited{Code: 0})
+		done := p.sinceStart()
+		assert.Equal(t, []string{
+			fmt.Sprint(began+over, " Interrupt"), fmt.Sprint(began+over+20*time.Second, " End"),
+		}, done[len(done)-2:], name)
+		assert.Equal(t, runnercontract.ExitLifetime, p.end.ExitCode, name)
+		assert.Equal(t, "Canceled", p.end.Job.Result, name)
+	}
 }
 
-func TestLifetime_EndsARunnerThatKeepsBeingBusy(t *testing.T) {
+// A job cannot extend its lifetime by starting again.
+func TestLifetime_StartsOnce(t *testing.T) {
 	t.Parallel()
 	p := idling()
-	for at := 5 * time.Minute; at <= 6*time.Hour+30*time.Minute; at += 5 * time.Minute {
-		p.at(at, Released{Answer: ReleaseBusy})
+	for at := time.Duration(0); at < 7*time.Hour; at += time.Minute {
+		p.at(at, JobStarted{Job{Name: "again"}})
 	}
-	p.at(6*time.Hour+31*time.Minute, Exited{Code: 0})
-	assert.Equal(t, runnercontract.ReasonLifetime, p.reason(t))
+	assert.Contains(t, p.done, "6h30m0s Interrupt")
+}
+
+// With any limits, a task without a job ends after the start and idle timeouts
+// together, and one with a job has its lifetime beyond them.
+func TestWaiting_HasALimitOfItsOwn(t *testing.T) {
+	t.Parallel()
+	for _, l := range []Limits{
+		limits,
+		{Idle: 6 * time.Hour, Lifetime: 6*time.Hour + 30*time.Minute, Start: 5 * time.Minute, Stop: 2 * time.Minute},
+		{Idle: 24 * time.Hour, Lifetime: 10 * time.Minute, Start: time.Hour, Stop: 2 * time.Minute},
+		{Idle: 30 * time.Second, Lifetime: 6 * 24 * time.Hour, Start: 30 * time.Second, Stop: 2 * time.Minute},
+	} {
+		waiting := l.Start + l.Idle
+		// A listener that GitHub calls busy, and to which no job comes.
+		p := beginWith(l).at(0, Registered{}, Confirmed{}, Listening{}).at(l.Idle, Released{Answer: ReleaseBusy})
+		p.at(waiting+time.Hour, Exited{Code: 0})
+		done := p.sinceStart()
+		assert.Equal(t, fmt.Sprint(waiting+ReleaseTimeout, " Interrupt"), done[slices.IndexFunc(done, func(s string) bool {
+			return strings.HasSuffix(s, " Interrupt")
+		})], "%+v", l)
+		assert.Equal(t, runnercontract.ReasonIdle, p.reason(t))
+
+		// One to which it comes in the last moment.
+		p = beginWith(l).at(0, Registered{}, Confirmed{}).at(l.Start-time.Second, Listening{}).
+			at(waiting-2*time.Second, JobStarted{}).at(waiting-2*time.Second+l.Lifetime-time.Second).
+			at(waiting+l.Lifetime, Exited{Code: 0})
+		assert.Equal(t, []string{fmt.Sprint(waiting-2*time.Second+l.Lifetime, " Interrupt"), fmt.Sprint(waiting+l.Lifetime,
+			" End")}, p.sinceStart(), "%+v", l)
+	}
 }
 
 // GitHub has given away a job that the listener does not know of yet: interrupted at
-// once, the job would be lost; once the listener runs it, it is cancelled.
-func TestLifetime_AJobOnItsWayHasTimeToShowUp(t *testing.T) {
+// once, the job would be lost.
+func TestWaiting_AJobOnItsWayHasTimeToShowUp(t *testing.T) {
 	t.Parallel()
-	const over = 6*time.Hour + 30*time.Minute
-	busy := func() *play {
-		p := idling()
-		for at := 5 * time.Minute; at < over; at += 5 * time.Minute {
-			p.at(at, Released{Answer: ReleaseBusy})
-		}
-		return p
-	}
+	const over = 10 * time.Minute
+	busy := func() *play { return idling().at(5*time.Minute, Released{Answer: ReleaseBusy}) }
 	for _, answer := range []ReleaseAnswer{ReleaseBusy, ReleaseUnknown} {
 		p := busy().at(over+time.Second, Released{Answer: answer}).
-			at(over+10*time.Second, JobStarted{}).at(over+time.Minute, JobCompleted{Result: "Canceled"}, Exited{Code: 0})
-		done := p.sinceStart()
-		assert.Equal(t, []string{"6h30m0s Release", "6h30m30s Interrupt", "6h31m0s End"}, done[len(done)-3:])
-		assert.Equal(t, runnercontract.ReasonLifetime, p.reason(t))
-		assert.Equal(t, "Canceled", p.end.Job.Result)
+			at(over+10*time.Second, JobStarted{}).at(over+time.Hour, JobCompleted{Result: "Succeeded"}, Exited{Code: 0})
+		assert.Equal(t, []string{"5m0s Release", "10m0s Release", "1h10m0s End"}, p.sinceStart())
+		assert.Equal(t, runnercontract.ReasonJobRan, p.reason(t))
+
+		p = busy().at(over+time.Second, Released{Answer: answer}).at(over+time.Minute, Exited{Code: 0})
+		assert.Equal(t, []string{"5m0s Release", "10m0s Release", "10m30s Interrupt", "11m0s End"}, p.sinceStart())
+		assert.Equal(t, runnercontract.ReasonIdle, p.reason(t))
 	}
 	done := busy().at(over+time.Second, Released{Answer: ReleaseDone}).at(over+2*time.Second, Exited{Code: 0}).sinceStart()
-	assert.Equal(t, []string{"6h30m0s Release", "6h30m1s Interrupt", "6h30m2s End"}, done[len(done)-3:],
+	assert.Equal(t, []string{"10m0s Release", "10m1s Interrupt", "10m2s End"}, done[len(done)-3:],
 		"there is nothing to wait for")
 }
 
-func TestLifetime_InEveryState(t *testing.T) {
+// A job that shows up after both, the end of waiting and SIGTERM, has what is left
+// of the stop timeout.
+func TestWaiting_OverAndStopped(t *testing.T) {
 	t.Parallel()
-	over := runnercontract.DefaultLifetime
+	p := idling().at(5*time.Minute, Released{Answer: ReleaseBusy}).
+		at(10*time.Minute+time.Second, Released{Answer: ReleaseBusy}, Terminate{}, Released{Answer: ReleaseBusy}).
+		at(10*time.Minute+2*time.Second, JobStarted{}).at(11*time.Minute+51*time.Second, Exited{Code: 0})
+	done := p.sinceStart()
+	assert.Equal(t, []string{"11m51s Interrupt", "11m51s End"}, done[len(done)-2:])
+	assert.Equal(t, runnercontract.ReasonStoppedDuringJob, p.reason(t))
+}
+
+func TestWaiting_OverInEveryState(t *testing.T) {
+	t.Parallel()
+	const over = 10 * time.Minute
+	unreachable := NotRegistered{Reason: runnercontract.ReasonUnreachable, Detail: "why"}
 	for name, tc := range map[string]struct {
 		before []Event
 		after  []Event
 		want   []string
+		reason runnercontract.Reason
+		detail string
 	}{
 		"Registering": {
 			nil,
-			[]Event{NotRegistered{Reason: runnercontract.ReasonUnreachable}, Released{}},
-			[]string{"0s Register", "6h30m0s Cancel", "6h30m0s Release", "6h30m0s End"},
+			[]Event{unreachable, Released{}},
+			[]string{"0s Register", "10m0s Cancel", "10m0s Release", "10m0s End"},
+			runnercontract.ReasonUnreachable, "why",
 		},
-		"Confirming": {[]Event{Registered{}}, []Event{Confirmed{}, Released{}}, []string{
-			"0s Register", "0s Confirm",
-			"6h30m0s Cancel", "6h30m0s Release", "6h30m0s End",
-		}},
-		"Unanswered": {nil, nil, []string{"0s Register", "6h30m0s Cancel", "6h30m30s End"}},
+		"Confirming": {
+			[]Event{Registered{}},
+			[]Event{Confirmed{}, Released{}},
+			[]string{"0s Register", "0s Confirm", "10m0s Cancel", "10m0s Release", "10m0s End"},
+			runnercontract.ReasonUnreachable, "",
+		},
+		"Unanswered": {
+			nil, nil,
+			[]string{"0s Register", "10m0s Cancel", "10m30s End"},
+			runnercontract.ReasonUnreachable, "",
+		},
+		"Starting": {
+			[]Event{Registered{}, Confirmed{}, Exited{Code: 2}},
+			[]Event{Released{Answer: ReleaseBusy}, Exited{Code: 2}, Released{}},
+			[]string{
+				"0s Register", "0s Confirm", "0s Start", "5s Start", "5m5s Release", "10m0s Release",
+				"10m0s Release", "10m0s End",
+			},
+			runnercontract.ReasonStartTimeout, "the listener ended with code 2",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			p := begin().at(0, tc.before...).at(over, tc.after...).at(over + time.Hour)
+			p := begin().at(0, tc.before...)
+			if name == "Starting" {
+				p.at(5*time.Minute+6*time.Second, Released{Answer: ReleaseBusy})
+			}
+			p.at(over, tc.after...).at(over + time.Hour)
 			assert.Equal(t, tc.want, p.done)
-			assert.Equal(t, runnercontract.ReasonLifetime, p.reason(t))
+			assert.Equal(t, tc.reason, p.reason(t))
+			assert.Equal(t, tc.detail, p.end.Detail)
 		})
 	}
+	p := idleAgain().at(over).at(over, unreachable, Released{})
+	assert.Equal(t, runnercontract.ReasonIdle, p.reason(t), "it had a runner, and no job came")
 }
 
 // SIGTERM, with a stop timeout of two minutes, in each state.
@@ -593,7 +672,65 @@ func TestFinish_ListenerThatStaysAfterItsJob(t *testing.T) {
 
 	p = idling().at(0, JobStarted{}, JobCompleted{Result: "Succeeded"}).at(5*time.Minute+time.Second, Exited{Code: 0})
 	assert.Equal(t, []string{"5m0s Interrupt", "5m1s End"}, p.sinceStart())
-	assert.Equal(t, runnercontract.ReasonJobRan, p.reason(t))
+	assert.Equal(t, runnercontract.ReasonListenerFailed, p.reason(t), "a job can say that in the listener's place")
+	assert.Equal(t, "Succeeded", p.end.Job.Result)
+}
+
+// A job that stops the listener, and says again and again that it is over, is ended
+// after the first time.
+func TestFinish_StartsOnce(t *testing.T) {
+	t.Parallel()
+	for _, result := range []string{"", "Succeeded"} {
+		p := idling().at(0, JobStarted{})
+		for at := time.Minute; at < time.Hour; at += time.Minute {
+			p.at(at, JobCompleted{Result: result})
+		}
+		assert.Equal(t, []string{"6m0s Interrupt", "7m0s Kill", "7m1s End"}, p.sinceStart())
+		assert.Equal(t, runnercontract.ReasonListenerFailed, p.reason(t))
+	}
+}
+
+// What the supervisor saw decides, not what somebody claims.
+func TestResult_IsAClaim(t *testing.T) {
+	t.Parallel()
+	claim := JobCompleted{Result: "Succeeded"}
+	for name, tc := range map[string]struct {
+		at     time.Duration
+		events []Event
+		want   runnercontract.Reason
+	}{
+		"killed": {
+			time.Minute,
+			[]Event{claim, Exited{Code: -1, Detail: "killed"}},
+			runnercontract.ReasonListenerFailed,
+		},
+		"crashed": {time.Minute, []Event{claim, Exited{Code: 2}}, runnercontract.ReasonListenerFailed},
+		"deprecated": {
+			time.Minute,
+			[]Event{claim, Outdated{}, Exited{Code: 7}},
+			runnercontract.ReasonListenerFailed,
+		},
+		"lifetime": {
+			6*time.Hour + 30*time.Minute,
+			[]Event{claim, Exited{Code: 0}},
+			runnercontract.ReasonLifetime,
+		},
+		"ended by itself": {time.Minute, []Event{claim, Exited{Code: 0}}, runnercontract.ReasonJobRan},
+		"another at its end": {
+			time.Minute,
+			[]Event{claim, JobCompleted{Result: "Failed"}, Exited{Code: 0}},
+			runnercontract.ReasonJobRan,
+		},
+	} {
+		p := idling().at(0, JobStarted{}).at(tc.at, tc.events...)
+		assert.Equal(t, tc.want, p.reason(t), name)
+		if name == "another at its end" {
+			assert.Equal(t, "Failed", p.end.Job.Result, "the listener says it last")
+		}
+	}
+	p := idling().at(0, JobStarted{}).at(time.Second, Terminate{}).at(time.Minute, claim).
+		at(2*time.Minute, Exited{Code: 0})
+	assert.Equal(t, runnercontract.ReasonStoppedDuringJob, p.reason(t))
 }
 
 func TestHook_CannotOverwriteWhatIsKnown(t *testing.T) {

@@ -20,13 +20,16 @@ type world struct {
 	now     time.Time
 	pending []happening
 
-	request   Event // answer of the request that is under way
-	confirmed bool
-	listener  bool
-	job       bool
-	released  bool
-	stopped   time.Time
-	end       *Summary
+	request    Event // answer of the request that is under way
+	confirmed  bool
+	listener   bool
+	job        bool
+	began      time.Time // of the job
+	released   bool
+	finished   bool // somebody said that the job is over
+	finishedAt time.Time
+	stopped    time.Time
+	end        *Summary
 }
 
 type happening struct {
@@ -36,7 +39,8 @@ type happening struct {
 
 // Whatever happens, and in whatever order, a runner ends in time, never has two
 // requests under way or two listeners, and no listener that might have a job is
-// interrupted except by the lifetime, by a stop or after its job.
+// interrupted except by a stop, when its job has had its lifetime or is over, or when
+// it has waited long enough.
 func TestMachine_UnderRandomEvents(t *testing.T) {
 	t.Parallel()
 	for seed := range uint64(5000) {
@@ -57,8 +61,11 @@ func TestMachine_UnderRandomEvents(t *testing.T) {
 			w.carryOut(m.Handle(w.now, event))
 		}
 		require.Equal(t, w.end.Reason.ExitCode(), w.end.ExitCode)
-		require.LessOrEqual(t, w.now.Sub(w.begun), limits.Lifetime+ReleaseTimeout+Grace+KillTimeout,
-			"seed %d: it lived too long", seed)
+		longest := limits.Start + limits.Idle + ReleaseTimeout + Grace + KillTimeout
+		if w.end.Job != nil {
+			longest += limits.Lifetime
+		}
+		require.LessOrEqual(t, w.now.Sub(w.begun), longest, "seed %d: it lived too long", seed)
 		if !w.stopped.IsZero() {
 			require.Less(t, w.now.Sub(w.stopped), limits.Stop, "seed %d: it did not stop in time", seed)
 		}
@@ -97,7 +104,15 @@ func (w *world) happen(event Event) {
 		w.request = nil
 		w.released = e.Answer == ReleaseDone
 	case JobStarted:
-		w.job = true
+		if !w.job {
+			w.job, w.began = true, w.now
+		}
+		w.after(time.Minute, time.Hour, e) // it says so again and again
+	case JobCompleted:
+		if !w.finished {
+			w.finished, w.finishedAt = true, w.now
+		}
+		w.after(time.Minute, 3*time.Minute, e)
 	case Exited:
 		w.listener = false
 		w.pending = slices.DeleteFunc(w.pending, func(h happening) bool {
@@ -134,8 +149,16 @@ func (w *world) carryOut(actions []Action) {
 			w.play()
 		case Interrupt:
 			require.True(w.t, w.listener, "there is no listener to interrupt")
-			allowed := w.released || w.job || !w.stopped.IsZero() || w.now.Sub(w.begun) >= limits.Lifetime
-			require.True(w.t, allowed, "a listener that may get a job was interrupted")
+			switch {
+			case w.released, !w.stopped.IsZero():
+			case w.finished:
+				require.LessOrEqual(w.t, w.now.Sub(w.finishedAt), FinishTimeout, "a job that is over may stay")
+			case w.job:
+				require.Equal(w.t, limits.Lifetime, w.now.Sub(w.began), "a job has another lifetime")
+			default:
+				require.GreaterOrEqual(w.t, w.now.Sub(w.begun), limits.Start+limits.Idle+ReleaseTimeout,
+					"a listener that may get a job was interrupted")
+			}
 			if w.chance(2) {
 				w.exitSoon(2 * Grace)
 			}
