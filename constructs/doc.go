@@ -15,9 +15,12 @@
 //
 // The smallest complete app:
 //
+//	defer jsii.Close()
 //	app := awscdk.NewApp(nil)
-//	stack := awscdk.NewStack(app, jsii.String("Runners"), nil)
-//	image := constructs.NewRunnerImagePipeline(stack, "Image", nil)
+//	imageStack := awscdk.NewStack(app, jsii.String("GitHubRunnersImage"), nil)
+//	image := constructs.NewRunnerImagePipeline(imageStack, "Image", nil)
+//
+//	stack := awscdk.NewStack(app, jsii.String("GitHubRunners"), nil)
 //	cluster := constructs.NewRunnerCluster(stack, "Cluster", nil)
 //	registration := constructs.NewRunnerRegistration(stack, "Registration", &constructs.RunnerRegistrationProps{
 //		Scope:   constructs.Organization("my-org"),
@@ -30,11 +33,20 @@
 //	})
 //	ingress := constructs.NewWebhookIngress(stack, "Ingress", &constructs.WebhookIngressProps{Owners: []string{"my-org"}})
 //	ingress.AddFleet(linux)
+//
+//	output := func(name, description string, value *string) {
+//		awscdk.NewCfnOutput(stack, &name, &awscdk.CfnOutputProps{Description: &description, Value: value})
+//	}
+//	output("GitHubCredentialCommand", "Fills in GitHub's credential from a file credential.json", registration.CredentialCommand())
+//	output("WebhookURL", "Payload URL for the webhook at GitHub", ingress.URL())
+//	output("WebhookSecretCommand", "Prints the secret for the webhook at GitHub", jsii.String(
+//		"aws secretsmanager get-secret-value --query SecretString --output text --secret-id "+*ingress.Secret().SecretArn()))
+//
 //	app.Synth(nil)
 //
-// After the deployment, set the credential with [RunnerRegistration.CredentialCommand],
-// and a webhook for the event workflow_job with [WebhookIngress.URL] and
-// [WebhookIngress.Secret].
+// After the deployment, run the commands in the stack's outputs: the first stores the
+// credential for GitHub. Then add a webhook for the event workflow_job at GitHub, with
+// the URL in the outputs and the secret that the other command prints.
 //
 // # Props
 //

@@ -21,17 +21,26 @@ func TestReadme_IsShort(t *testing.T) {
 	assert.LessOrEqual(t, len(content), 12<<10, "bytes; move what is not needed for a first job to docs")
 }
 
-// The code in README.md is what the minimal example compiles.
-func TestReadme_CodeIsOfTheMinimalExample(t *testing.T) {
+// The code in README.md and in the overview of the constructs is what the minimal
+// example compiles.
+func TestOverviews_HaveTheCodeOfTheMinimalExample(t *testing.T) {
 	t.Parallel()
-	readme, err := os.ReadFile("../README.md")
-	require.NoError(t, err)
-	example, err := os.ReadFile("../examples/minimal/main.go")
-	require.NoError(t, err)
-	blocks := regexp.MustCompile("(?s)```go\n(.*?)```").FindAllStringSubmatch(string(readme), -1)
-	require.Len(t, blocks, 1)
-	for line := range strings.Lines(blocks[0][1]) {
-		assert.Truef(t, strings.Contains(string(example), strings.TrimSpace(line)+"\n"), "examples/minimal lacks %q", line)
+	read := func(file string) string {
+		content, err := os.ReadFile(file)
+		require.NoError(t, err)
+		return string(content)
+	}
+	example := read("../examples/minimal/main.go")
+	for file, block := range map[string]string{
+		"../README.md":         "(?s)```go\n(.*?)```",
+		"../constructs/doc.go": `(?s)The smallest complete app:\n((?://[^\n]*\n)+?)// After`,
+	} {
+		found := regexp.MustCompile(block).FindAllStringSubmatch(read(file), -1)
+		require.Len(t, found, 1, file)
+		for line := range strings.Lines(found[0][1]) {
+			line = strings.TrimSpace(strings.TrimPrefix(line, "//"))
+			assert.Truef(t, strings.Contains(example, line+"\n"), "examples/minimal lacks %q of %s", line, file)
+		}
 	}
 }
 

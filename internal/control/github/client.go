@@ -229,8 +229,8 @@ func (c *Client) jobPermission() string {
 	return `the repository permission "Actions" (read), for a classic token the scope repo, and a repository in which the App is installed`
 }
 
-// do sends a request, again with a credential read again when GitHub does not
-// know the one it had.
+// do sends a request. If GitHub rejects the credential, which may have been rotated,
+// do reads it again and sends the request once more.
 func (c *Client) do(ctx context.Context, method, path string, body, into any) error {
 	api, err := c.session.api(ctx, c, false)
 	if err != nil {

@@ -300,7 +300,7 @@ func (s *search) load(ctx context.Context, id string) (job ledger.Job, ours bool
 type checked struct {
 	job       ledger.Job
 	claimable bool
-	unknown   bool   // GitHub does not tell
+	unknown   bool   // GitHub does not say
 	waits     string // the job whose runner runs this one
 }
 
@@ -342,7 +342,7 @@ func (s *search) check(ctx context.Context, job ledger.Job) (checked, error) {
 	return checked{job: job, waits: waits}, s.note(ctx, job)
 }
 
-// unchecked decides on a job of which GitHub does not tell. The task's own may wait,
+// unchecked decides on a job whose state GitHub does not give. The task's own may wait,
 // and not to know is no reason to leave it. For others a task would register one
 // runner after the other, for jobs that are long over.
 func (s *search) unchecked(ctx context.Context, job ledger.Job, why error) (checked, error) {
@@ -430,7 +430,7 @@ func (s *search) claim(ctx context.Context, found checked) (runnercontract.Regis
 			return runnercontract.Registration{}, err
 		}
 		// Now that the job is ours: what a holder that has died left behind. It may run
-		// another job by now, and this one where GitHub does not tell.
+		// another job by now, and this one if GitHub does not say.
 		if before.Runner.Name != "" && !found.unknown {
 			if _, err := s.service.remove(ctx, before.Runner); err != nil && !errors.Is(err, github.ErrBusy) {
 				before.Version = job.Version // as it was, for who tries next
