@@ -9,7 +9,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
+	"unicode"
 )
 
 const (
@@ -111,7 +114,8 @@ func parseSignature(header []string) ([]byte, error) {
 }
 
 // signs reports whether signature is the one that the secret in a stored value makes
-// for body. An empty secret signs nothing.
+// for body. A value without a secret in it, such as {"":""}, signs nothing: anybody
+// could guess it.
 func signs(value, signature, body []byte) bool {
 	for _, secret := range forms(value) {
 		mac := hmac.New(sha256.New, secret)
@@ -128,11 +132,15 @@ func signs(value, signature, body []byte) bool {
 // value unless it is told to store plain text. What people enter at GitHub has neither.
 func forms(value []byte) [][]byte {
 	trimmed := trim(value)
+	object := keysAndValues(trimmed)
+	if len(trimmed) == 0 || string(trimmed) == "null" || object != nil && !slices.ContainsFunc(slices.Collect(maps.Values(object)), holdsText) {
+		return nil
+	}
 	found := [][]byte{trimmed}
 	if len(trimmed) < len(value) {
 		found = append(found, value)
 	}
-	if object := keysAndValues(trimmed); len(object) == 1 {
+	if len(object) == 1 {
 		for _, element := range object {
 			var text string
 			if json.Unmarshal(element, &text) == nil {
@@ -141,6 +149,15 @@ func forms(value []byte) [][]byte {
 		}
 	}
 	return found
+}
+
+// holdsText reports whether there is anything in a JSON value but its form.
+func holdsText(element json.RawMessage) bool {
+	var text string
+	if json.Unmarshal(element, &text) == nil {
+		return len(trim([]byte(text))) > 0
+	}
+	return bytes.ContainsFunc(element, func(c rune) bool { return unicode.IsLetter(c) || unicode.IsDigit(c) })
 }
 
 // trim takes away what is around a secret, a byte order mark included.

@@ -2,6 +2,7 @@ package webhook_test
 
 import (
 	"context"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -71,6 +72,20 @@ func TestVerifier_TakesTheSecretAsPeopleStoreIt(t *testing.T) {
 	for _, stored := range []string{"as it is\n", `{"secret":"x"}`, `{"a":"x","b":"y"}`, `{not JSON`} {
 		err := webhook.NewVerifier(fixed(stored)).Verify(t.Context(), []string{sign(stored, body)}, []byte(body))
 		require.NoError(t, err, "who has entered the very same at GitHub has a secret that works")
+	}
+}
+
+// Anybody could sign with what has no secret in it.
+func TestVerifier_AValueWithoutASecretSignsNothing(t *testing.T) {
+	const body = "body"
+	for _, stored := range []string{
+		"\n", " ", "\ufeff", "{}", " {}\n", "null", `{"":""}`, `{"secret":""}`, `{"secret":" "}`, `{"secret":null}`,
+		`{"secret":[]}`, `{"a":"","b":""}`,
+	} {
+		for _, signed := range []string{stored, strings.TrimSpace(stored), ""} {
+			err := webhook.NewVerifier(fixed(stored)).Verify(t.Context(), []string{sign(signed, body)}, []byte(body))
+			require.Errorf(t, err, "%q with %q", stored, signed)
+		}
 	}
 }
 
