@@ -148,6 +148,8 @@ func TestScript_LooksForSpace(t *testing.T) {
 	assert.Equal(t, os.FileMode(0o755), info.Mode().Perm(), "systemd could not execute it")
 	assert.Contains(t, h.read("/etc/systemd/system/ecsrunners-space.service"),
 		"\nExecStart="+h.path("/usr/local/sbin/ecsrunners-space")+"\n")
+	assert.Contains(t, h.read("/etc/systemd/system/ecsrunners-space.service"), "\nTimeoutStartSec=",
+		"a docker that does not answer would end all further looks")
 	assert.Contains(t, h.read("/etc/systemd/system/ecsrunners-space.timer"), "\nOnCalendar=*:*:00/30\n")
 }
 
@@ -182,6 +184,7 @@ func TestScript_LetsProcessesTraceTheirDescendantsOnly(t *testing.T) {
 const answers = `case "$*" in
 *51678/v1/metadata*)
   echo '{"Cluster":"runners","ContainerInstanceArn":"arn:aws:ecs:eu-west-1:1:container-instance/runners/0f"}' ;;
+*51678/v1/tasks*) echo "${TASKS:-{\"Tasks\":[]\}}" ;;
 *latest/api/token*) echo t0ken ;;
 *security-credentials/) echo role ;;
 *security-credentials/role*) echo '{
@@ -200,10 +203,13 @@ esac
 func crowded(t *testing.T, free, running string) *host {
 	t.Helper()
 	h := newHost(t, image)
+	require.NoError(t, os.Mkdir(h.path("/run"), 0o755))
 	for name, script := range map[string]string{
-		"docker": `case "$*" in info*) echo /var/lib/docker ;; ps*) printf '%s' "` + running + `" ;; esac`,
-		"df":     `printf 'Avail\n%s\n' ` + free,
-		"curl":   `if [[ -n "${REFUSE:-}" && "$*" =~ $REFUSE ]]; then exit 22; fi` + "\n" + answers,
+		"docker": `case "$*" in info*) echo /var/lib/docker ;; ps*)
+			if [[ -n "${LATE:-}" && ! -e "$ROOT/asked" ]]; then : > "$ROOT/asked"
+			else printf '%s' "${RUNNING-` + running + `}"; fi ;; esac`,
+		"df":   `printf 'Avail\n%s\n' "${FREE:-` + free + `}"`,
+		"curl": `if [[ -n "${REFUSE:-}" && "$*" =~ $REFUSE ]]; then exit 22; fi` + "\n" + answers,
 	} {
 		syscall.ForkLock.RLock()
 		err := os.WriteFile(h.path("/bin/"+name), []byte(commandStub+script+"\n"), 0o755)
@@ -211,6 +217,10 @@ func crowded(t *testing.T, free, running string) *host {
 		require.NoError(t, err)
 	}
 	return h
+}
+
+var poweredOff = []string{
+	"systemctl stop ecs.service", "docker ps --quiet --filter label=com.amazonaws.ecs.task-arn", "shutdown -P now",
 }
 
 func TestSpace_LeavesAHostWithSpaceAlone(t *testing.T) {
@@ -241,14 +251,13 @@ data = "{\"cluster\":\"runners\",\"containerInstances\":[\"`+instance+`\"],\"sta
 		for _, call := range calls {
 			assert.NotContains(t, call, "s3cret", "everybody on the host sees arguments")
 		}
-		assert.Contains(t, output, "1048575 KiB are free in /var/lib/docker, less than 1048576")
+		assert.Contains(t, output, "1048575 KiB are free in /var/lib/docker, and 1048576 are needed")
 		if running != "" {
 			assert.Equal(t, "docker ps --quiet --filter label=com.amazonaws.ecs.task-arn", calls[len(calls)-1],
 				"a job that runs would be lost")
 			continue
 		}
-		assert.Equal(t, []string{"systemctl stop ecs.service", "shutdown -P now"}, calls[len(calls)-2:],
-			"the next task would fail, and the one after it")
+		assert.Equal(t, poweredOff, calls[len(calls)-3:], "the next task would fail, and the one after it")
 	}
 }
 
@@ -263,8 +272,41 @@ func TestSpace_TakesNoTasksThoughNobodyAnswers(t *testing.T) {
 		assert.Contains(t, output, "the host cannot be set to DRAINING", silent)
 		assert.Empty(t, h.read("/sent"))
 		calls := h.calls()
-		assert.Equal(t, []string{"systemctl stop ecs.service", "shutdown -P now"}, calls[len(calls)-2:], silent)
+		assert.Equal(t, poweredOff, calls[len(calls)-3:], silent)
 	}
+}
+
+// A host that is drained takes no tasks, whether there is space again or not: it would
+// be paid for nothing.
+func TestSpace_PowersOffThoughThereIsSpaceAgain(t *testing.T) {
+	t.Parallel()
+	h := crowded(t, "1048575", "0123456789ab")
+	for range 2 {
+		_, err := h.run(userdata.Space())
+		require.NoError(t, err)
+		assert.NotContains(t, h.calls(), "shutdown -P now", "the job would be lost")
+	}
+	output, err := h.run(userdata.Space(), "FREE=30000000", "RUNNING=")
+	require.NoErrorf(t, err, "%s", output)
+	calls := h.calls()
+	assert.Equal(t, poweredOff, calls[len(calls)-3:])
+}
+
+// What takes the space may be the image of a task that is about to run.
+func TestSpace_LosesNoTaskThatIsAboutToRun(t *testing.T) {
+	t.Parallel()
+	pulling := crowded(t, "0", "")
+	output, err := pulling.run(userdata.Space(), `TASKS={"Tasks":[{"DesiredStatus":"RUNNING","KnownStatus":"NONE"}]}`)
+	require.NoErrorf(t, err, "%s", output)
+	assert.NotContains(t, pulling.calls(), "systemctl stop ecs.service", "the agent would pull it no further")
+	assert.NotContains(t, pulling.calls(), "shutdown -P now")
+
+	late := crowded(t, "0", "0123456789ab") // started after the first look
+	output, err = late.run(userdata.Space(), "LATE=1", `TASKS={"Tasks":[{"DesiredStatus":"STOPPED"}]}`)
+	require.NoErrorf(t, err, "%s", output)
+	calls := late.calls()
+	assert.Equal(t, "systemctl start ecs.service", calls[len(calls)-1])
+	assert.NotContains(t, calls, "shutdown -P now")
 }
 
 func TestScript_WritesEveryVariableAsItIs(t *testing.T) {
@@ -499,7 +541,7 @@ func (h *host) path(path string) string { return filepath.Join(h.root, path) }
 // redirect puts the host's folder in front of absolute paths.
 func (h *host) redirect(script string) string {
 	return strings.NewReplacer("/usr/local/", h.root+"/usr/local/", "/etc/", h.root+"/etc/", "/proc/",
-		h.root+"/proc/").Replace(script)
+		h.root+"/proc/", "/run/", h.root+"/run/").Replace(script)
 }
 
 var absolutePath = regexp.MustCompile(`(?m)(?:^|[\s"'=<>])(/[a-z][^\s"']*)`)

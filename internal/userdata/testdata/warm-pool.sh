@@ -65,7 +65,7 @@ cat > /usr/local/sbin/ecsrunners-space <<'EOF'
 #!/bin/bash
 # Written by ecsrunners. Runs twice a minute. A host without space for a job takes
 # no tasks: it is set to DRAINING, and once it runs none it powers off and is
-# replaced. Jobs on it run on.
+# replaced, even if there is space again by then. Jobs on it run on.
 set -euo pipefail
 
 least=$((1024 * 1024)) # KiB
@@ -73,8 +73,10 @@ least=$((1024 * 1024)) # KiB
 root=$(docker info --format '{{.DockerRootDir}}')
 free=$(df --output=avail -k "$root")
 free=${free##*$'\n'}
-if ((free >= least)); then exit 0; fi
-echo "ecsrunners: $free KiB are free in $root, less than $least: this host takes no more tasks" >&2
+draining=/run/ecsrunners-draining
+if ((free >= least)) && [[ ! -e "$draining" ]]; then exit 0; fi
+echo "ecsrunners: $free KiB are free in $root, and $least are needed: this host takes no more tasks" >&2
+: > "$draining"
 
 imds() { curl --fail --silent --show-error --max-time 5 "$@"; }
 
@@ -110,9 +112,16 @@ END
 }
 drain || echo "ecsrunners: the host cannot be set to DRAINING" >&2
 
-tasks=$(docker ps --quiet --filter label=com.amazonaws.ecs.task-arn)
-if [[ -n "$tasks" ]]; then exit 0; fi
+# The agent knows of tasks whose image is being pulled, docker of those that run.
+tasks=$(imds http://localhost:51678/v1/tasks) || tasks=
+if [[ "$tasks" =~ \"DesiredStatus\"\ *:\ *\"RUNNING\" ]]; then exit 0; fi
+running() { docker ps --quiet --filter label=com.amazonaws.ecs.task-arn; }
+if [[ -n "$(running)" ]]; then exit 0; fi
 systemctl stop ecs.service # whatever ECS knows, it starts nothing here any more
+if [[ -n "$(running)" ]]; then
+  systemctl start ecs.service
+  exit 0
+fi
 shutdown -P now
 EOF
 chmod 0755 /usr/local/sbin/ecsrunners-space
@@ -124,6 +133,7 @@ Description=Take no tasks without space for them
 [Service]
 Type=oneshot
 ExecStart=/usr/local/sbin/ecsrunners-space
+TimeoutStartSec=2min
 EOF
 
 cat > /etc/systemd/system/ecsrunners-space.timer <<'EOF'
