@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/rand"
 	"os"
 	"syscall"
 	"time"
@@ -23,7 +24,8 @@ type disk struct {
 // time at which its inode changed: it is the kernel's, and no job can choose it.
 //
 // The folders that hold most come first, by their paths below the folder. Links are
-// not followed, and paths may be as long as a job likes.
+// not followed. A job can nest folders deeper than a process can have files open:
+// those that are too deep are moved up, and are emptied afterwards.
 func (d disk) empty(ctx context.Context, first ...string) {
 	root, err := os.OpenRoot(d.folder)
 	if err != nil {
@@ -36,8 +38,64 @@ func (d disk) empty(ctx context.Context, first ...string) {
 	}
 	d.device = stat.Dev
 	for _, folder := range append(first, ".") {
-		d.remove(ctx, root, folder)
+		d.emptyFolder(ctx, root, folder)
 	}
+}
+
+// maxDepth is how deep folders are entered before they are moved up.
+const maxDepth = 32
+
+func (d disk) emptyFolder(ctx context.Context, parent *os.Root, folder string) {
+	root, ok := d.open(parent, folder)
+	if !ok {
+		return
+	}
+	defer func() { _ = root.Close() }()
+	top, err := root.Open(".")
+	if err != nil {
+		return
+	}
+	defer func() { _ = top.Close() }()
+	var moved []string // by names that no job can have taken
+	up := func(from *os.Root, name string) bool {
+		source, err := from.Open(".")
+		if err != nil {
+			return false
+		}
+		defer func() { _ = source.Close() }()
+		to := rand.Text()
+		if syscall.Renameat(int(source.Fd()), name, int(top.Fd()), to) != nil {
+			return false
+		}
+		moved = append(moved, to)
+		return true
+	}
+	d.remove(ctx, root, maxDepth, up)
+	for ; len(moved) > 0 && ctx.Err() == nil; moved = moved[1:] {
+		name := moved[0]
+		if below, ok := d.open(root, name); ok {
+			d.remove(ctx, below, maxDepth, up)
+			_ = below.Close()
+		}
+		_ = root.Remove(name)
+	}
+}
+
+// open opens a folder of the disk, or returns false if it is none: a link, or what is
+// mounted there.
+func (d disk) open(parent *os.Root, name string) (*os.Root, bool) {
+	if stat, err := inode(parent, name); err != nil || stat.Mode&syscall.S_IFMT != syscall.S_IFDIR {
+		return nil, false
+	}
+	root, err := parent.OpenRoot(name)
+	if err != nil {
+		return nil, false
+	}
+	if stat, err := inode(root, "."); err != nil || stat.Dev != d.device {
+		_ = root.Close()
+		return nil, false
+	}
+	return root, true
 }
 
 func inode(root *os.Root, name string) (*syscall.Stat_t, error) {
@@ -50,15 +108,7 @@ func inode(root *os.Root, name string) (*syscall.Stat_t, error) {
 
 // remove empties a folder of the disk. What cannot be removed stays: a file that is
 // mounted, a folder that still has something.
-func (d disk) remove(ctx context.Context, parent *os.Root, folder string) {
-	if stat, err := inode(parent, folder); err != nil || stat.Dev != d.device {
-		return
-	}
-	root, err := parent.OpenRoot(folder)
-	if err != nil {
-		return
-	}
-	defer func() { _ = root.Close() }()
+func (d disk) remove(ctx context.Context, root *os.Root, depth int, up func(from *os.Root, name string) bool) {
 	entries, err := root.Open(".")
 	if err != nil {
 		return
@@ -75,7 +125,13 @@ func (d disk) remove(ctx context.Context, parent *os.Root, folder string) {
 				continue
 			}
 			if stat.Mode&syscall.S_IFMT == syscall.S_IFDIR {
-				d.remove(ctx, root, name)
+				if depth == 0 && d.written(stat) && up(root, name) {
+					continue
+				}
+				if below, ok := d.open(root, name); ok {
+					d.remove(ctx, below, max(depth-1, 0), up)
+					_ = below.Close()
+				}
 			}
 			if d.written(stat) {
 				_ = root.Remove(name)

@@ -202,6 +202,50 @@ func TestDisk_StaysWithinItsTimeAndFileSystem(t *testing.T) {
 	assert.Empty(t, standard().disk, "anywhere but in a container, the files are somebody's")
 }
 
+// Not parallel: the limit is that of the process.
+func TestDisk_NestedFoldersHideNothing(t *testing.T) {
+	var limit syscall.Rlimit
+	require.NoError(t, syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit))
+	folder := t.TempDir()
+	d := disk{folder: folder, since: time.Now().Add(-time.Minute), owner: os.Getuid()}
+	at, err := os.OpenRoot(folder)
+	require.NoError(t, err)
+	for range 1000 {
+		require.NoError(t, at.Mkdir("d", 0o700))
+		below, err := at.OpenRoot("d")
+		require.NoError(t, err)
+		require.NoError(t, at.Close())
+		at = below
+	}
+	require.NoError(t, at.WriteFile("hidden", nil, 0o600))
+	require.NoError(t, at.Close())
+
+	require.NoError(t, syscall.Setrlimit(syscall.RLIMIT_NOFILE, &syscall.Rlimit{Cur: 256, Max: limit.Max}))
+	d.empty(t.Context())
+	require.NoError(t, syscall.Setrlimit(syscall.RLIMIT_NOFILE, &limit))
+	left, err := os.ReadDir(folder)
+	require.NoError(t, err)
+	assert.Empty(t, left)
+}
+
+func TestDisk_FollowsNoLinkToAnotherFileSystem(t *testing.T) {
+	t.Parallel()
+	folder := t.TempDir()
+	require.NoError(t, os.Mkdir(filepath.Join(folder, "elsewhere"), 0o700))
+	file := filepath.Join(folder, "elsewhere", "file")
+	require.NoError(t, os.WriteFile(file, nil, 0o600))
+	require.NoError(t, os.Symlink("elsewhere", filepath.Join(folder, "tmp")))
+	d := disk{folder: folder, since: time.Now().Add(-time.Minute), owner: os.Getuid()}
+	root, err := os.OpenRoot(folder)
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = root.Close() })
+	stat, err := inode(root, ".")
+	require.NoError(t, err)
+	d.device = stat.Dev
+	d.emptyFolder(t.Context(), root, "tmp")
+	assert.FileExists(t, file)
+}
+
 func TestEnvironment_OfTheListener(t *testing.T) {
 	t.Parallel()
 	c := newContainer(t, "shell env; listen; run build; done Succeeded; exit 0", newService(t, nil)).with("CUSTOMER",

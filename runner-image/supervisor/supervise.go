@@ -38,6 +38,7 @@ type supervisor struct {
 	cancel  context.CancelCauseFunc // of the request that is under way
 	granted runnercontract.Registration
 	process *process
+	sudo    bool // jobs can become root
 
 	stop   time.Duration // the stop timeout
 	stopBy time.Time     // when it is over, once ECS has asked to stop
@@ -73,6 +74,7 @@ func supervise(config runnercontract.Config, img image, clock registration.Clock
 		log:       log,
 		reaper:    newReaper(),
 		stop:      config.StopTimeout,
+		sudo:      img.hasSudo(), // before a job can change it
 		events:    make(chan lifecycle.Event),
 		done:      make(chan struct{}),
 	}
@@ -94,8 +96,9 @@ func supervise(config runnercontract.Config, img image, clock registration.Clock
 func (s *supervisor) loop() lifecycle.Summary {
 	defer close(s.done)
 	signals := make(chan os.Signal, 1)
+	// They stay caught: by default they would end the process that removes what the job
+	// has written, with an exit code of their own.
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT)
-	defer signal.Stop(signals)
 	children := make(chan os.Signal, 1)
 	signal.Notify(children, syscall.SIGCHLD)
 	defer signal.Stop(children)
@@ -247,6 +250,10 @@ func (s *supervisor) finish() {
 // emptyTimeout bounds how long the supervisor removes what a job has written.
 const emptyTimeout = 10 * time.Second
 
+// killTimeout bounds the wait for processes that do not end, such as one that waits
+// for a disk.
+const killTimeout = 2 * time.Second
+
 // empty removes what the job has written, as far as there is time.
 func (s *supervisor) empty(begun time.Time) {
 	if s.process == nil || s.image.disk == "" {
@@ -261,10 +268,12 @@ func (s *supervisor) empty(begun time.Time) {
 			cancel()
 		}()
 	}
-	s.reaper.endAll(ctx)
+	killing, cancel := context.WithTimeout(ctx, killTimeout)
+	defer cancel()
+	s.reaper.endAll(killing)
 	first := []string{"tmp", "var/tmp"}
 	if root, err := filepath.Rel(s.image.disk, s.image.root); err == nil {
 		first = append([]string{root}, first...)
 	}
-	disk{folder: s.image.disk, since: begun, owner: s.image.uid, all: s.image.hasSudo()}.empty(ctx, first...)
+	disk{folder: s.image.disk, since: begun, owner: s.image.uid, all: s.sudo}.empty(ctx, first...)
 }

@@ -587,7 +587,7 @@ func TestLog_ThatNobodyReadsStopsNoTimer(t *testing.T) {
 	c := newContainer(t, "listen; run build; shell cat flood; touch flooded; hang", s).with(
 		runnercontract.EnvLifetime, "3m")
 	c.setting.Pace = 60
-	flood := strings.Repeat("y\n", 2<<20)
+	flood := strings.Repeat(strings.Repeat("y", 99)+"\n", 40<<10) // more than pipes and the supervisor hold
 	require.NoError(t, os.WriteFile(filepath.Join(c.setting.Root, "flood"), []byte(flood), 0o644))
 	c.stdout = write
 	c.start()
