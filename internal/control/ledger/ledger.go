@@ -28,11 +28,12 @@ const (
 func (s State) Final() bool { return s == Done || s == Cancelled }
 
 // How long items are kept. A job ends at the latest a day in the queue and five
-// days of running after it is first seen.
+// days of running after it is first seen; a task lives at most a day of waiting, an
+// hour of starting and six days of running.
 // https://docs.github.com/en/actions/reference/limits
 const (
 	finalAge = 25 * time.Hour
-	liveAge  = 7 * 24 * time.Hour
+	liveAge  = 8 * 24 * time.Hour
 )
 
 // Runner is a registration at GitHub. Its name is chosen before GitHub is asked,
