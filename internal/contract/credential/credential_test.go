@@ -35,3 +35,11 @@ func TestHide_LeavesNothingOfACredential(t *testing.T) {
 		assert.Equal(t, text, credential.Hide(text))
 	}
 }
+
+func TestIn_ADigestOfAnImageIsNoPassword(t *testing.T) {
+	t.Parallel()
+	const image = "docker://alpine:3@sha256:0123456789abcdef"
+	assert.False(t, credential.In(image))
+	assert.Equal(t, image, credential.Hide(image))
+	assert.True(t, credential.In(image+" https://me:word@example.com"))
+}
