@@ -139,10 +139,14 @@ func (c *Client) Release(ctx context.Context, token runnercontract.Secret) error
 // again, and returns it.
 func (c *Client) post(ctx context.Context, path string, token runnercontract.Secret) (int, []byte, error) {
 	deadline := c.Clock.Now().Add(Patience)
+	var last error // what the service, or who stands before it, said last
 	for attempt := 0; ; attempt++ {
 		status, body, wait, err := c.try(ctx, path, token)
 		if err == nil {
 			return status, body, nil
+		}
+		if ctx.Err() == nil {
+			last = err
 		}
 		pause := max(wait, c.backoff(attempt))
 		if c.Clock.Now().Add(pause).After(deadline) {
@@ -153,7 +157,10 @@ func (c *Client) post(ctx context.Context, path string, token runnercontract.Sec
 		}
 		select {
 		case <-ctx.Done():
-			return 0, nil, fmt.Errorf("%w: %w", ErrUnreachable, context.Cause(ctx))
+			if last == nil {
+				return 0, nil, fmt.Errorf("%w: %w", ErrUnreachable, context.Cause(ctx))
+			}
+			return 0, nil, fmt.Errorf("%w: %w, the last of %d attempts: %w", ErrUnreachable, context.Cause(ctx), attempt+1, last)
 		case <-c.Clock.After(pause):
 		}
 	}
@@ -173,7 +180,7 @@ func (c *Client) try(ctx context.Context, path string, token runnercontract.Secr
 		return 0, nil, 0, err
 	}
 	defer func() { _ = resp.Body.Close() }()
-	skewed := c.compareClocks(resp.Header)
+	skewed, corrected := c.compareClocks(resp.Header)
 	body, err = io.ReadAll(io.LimitReader(resp.Body, maxBody))
 	if err != nil {
 		return 0, nil, 0, fmt.Errorf("reading the answer: %w", err)
@@ -181,6 +188,8 @@ func (c *Client) try(ctx context.Context, path string, token runnercontract.Secr
 	switch {
 	case !isServices(path, resp.StatusCode, body):
 		return 0, nil, c.retryAfter(resp.Header), fmt.Errorf("%s%s%s", resp.Status, c.platformText(resp, body, req.Header.Get("X-Amz-Security-Token")), skewed)
+	case resp.StatusCode == http.StatusForbidden && corrected: // perhaps it was the date of our proof
+		return 0, nil, 0, fmt.Errorf("%s%s%s", resp.Status, explanation(body), skewed)
 	case resp.StatusCode == http.StatusTooManyRequests || resp.StatusCode >= http.StatusInternalServerError:
 		return 0, nil, c.retryAfter(resp.Header), fmt.Errorf("%s%s", resp.Status, explanation(body))
 	}
@@ -240,12 +249,12 @@ func (c *Client) platformText(resp *http.Response, body []byte, token string) st
 	return ", not an answer of the registration service: " + strconv.Quote(text)
 }
 
-// compareClocks notes how far the clock of who answers is from ours, and returns a
-// text about it if signatures would not be accepted.
-func (c *Client) compareClocks(h http.Header) string {
+// compareClocks notes how far the clock of who answers is from ours. It returns a text
+// about it if signatures would not be accepted, and whether that is news.
+func (c *Client) compareClocks(h http.Header) (text string, corrected bool) {
 	date, err := http.ParseTime(h.Get("Date"))
 	if err != nil {
-		return ""
+		return "", false
 	}
 	skew := date.Sub(c.Clock.Now()).Round(time.Second)
 	if skew.Abs() < smallSkew {
@@ -253,14 +262,15 @@ func (c *Client) compareClocks(h http.Header) string {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	corrected = (skew - c.skew).Abs() >= smallSkew
 	c.skew = skew
 	switch {
 	case skew > 0:
-		return fmt.Sprintf("; the clock of this host is %s behind, which is allowed for from now on", skew)
+		return fmt.Sprintf("; the clock of this host is %s behind, which is allowed for from now on", skew), corrected
 	case skew < 0:
-		return fmt.Sprintf("; the clock of this host is %s ahead, which is allowed for from now on", -skew)
+		return fmt.Sprintf("; the clock of this host is %s ahead, which is allowed for from now on", -skew), corrected
 	}
-	return ""
+	return "", corrected
 }
 
 // now is the time as AWS has it, as far as its answers have told.

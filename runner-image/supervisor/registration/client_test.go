@@ -236,6 +236,61 @@ func TestPlatform_ItsAnswersAreQuotedAndTriedAgain(t *testing.T) {
 }
 
 // A host whose clock is wrong signs with the time of AWS, as its answers have it.
+// The service itself refuses a proof that is too old, where AWS has taken the request.
+func TestClock_ThatARefusalCorrectsIsTriedOnceMore(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		refusesAlways bool
+		asked         int
+	}{"the date": {false, 2}, "something else": {true, 2}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			asked := 0
+			var clock *clock
+			client, clock := serve(t, func(w http.ResponseWriter, _ *http.Request) {
+				asked++
+				w.Header().Set("Date", clock.Now().Add(6*time.Minute).Format(http.TimeFormat))
+				if tc.refusesAlways || asked == 1 {
+					w.WriteHeader(http.StatusForbidden)
+					_, _ = io.WriteString(w, `{"error":"the proof of identity is not valid: it was signed 6m0s ago"}`)
+					return
+				}
+				_, _ = io.WriteString(w, granted)
+			})
+			var told string
+			client.Retried = func(err error, _ time.Duration) { told += err.Error() }
+			_, err := client.Register(t.Context())
+			if tc.refusesAlways {
+				require.ErrorIs(t, err, registration.ErrRefused)
+			} else {
+				require.NoError(t, err)
+			}
+			assert.Equal(t, tc.asked, asked)
+			assert.Contains(t, told, "it was signed 6m0s ago")
+			assert.Contains(t, told, "the clock of this host is 6m0s behind")
+		})
+	}
+}
+
+// The supervisor ends its requests when their time is over. Why they have failed until
+// then is what whoever looks at the task wants to know.
+func TestRegister_ThatIsEndedHasTheLastAnswer(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithCancelCause(t.Context())
+	client, _ := serve(t, answer(503, `{"error":"GitHub refuses: the App is suspended"}`))
+	client.Retried = func(error, time.Duration) { cancel(errors.New("the runner is ending")) }
+	client.Clock = stopped{client.Clock}
+	_, err := client.Register(ctx)
+	require.ErrorIs(t, err, registration.ErrUnreachable)
+	require.ErrorContains(t, err, "the runner is ending")
+	require.ErrorContains(t, err, "the App is suspended")
+}
+
+// stopped is a clock on which no time passes.
+type stopped struct{ registration.Clock }
+
+func (stopped) After(time.Duration) <-chan time.Time { return nil }
+
 func TestClock_IsCorrectedByTheAnswers(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct {
