@@ -128,14 +128,14 @@ func notJSON(value []byte, err error) error {
 	case bytes.HasPrefix(value, []byte("\xff\xfe")), bytes.HasPrefix(value, []byte("\xfe\xff")):
 		return unusable("%s, in UTF-8: it is in UTF-16", credentialForm)
 	case bytes.HasPrefix(value, []byte("-----BEGIN")):
-		return unusable("%s: it is a key alone", credentialForm)
+		return unusable("%s: it is only a private key", credentialForm)
 	case !bytes.HasPrefix(value, []byte("{")):
 		return unusable("%s: it does not begin with {", credentialForm)
 	case bytes.Contains(value, []byte("-----BEGIN")) && errors.As(err, &syntax) && syntax.Offset > 0 &&
 		bytes.ContainsAny(value[syntax.Offset-1:min(syntax.Offset, int64(len(value)))], "\r\n"):
 		return unusable(`%s: the line ends within private_key must be written as \n`, credentialForm)
 	case errors.As(err, &syntax):
-		return unusable("%s: it is not from byte %d on", credentialForm, syntax.Offset)
+		return unusable("%s: it is not valid JSON from byte %d on", credentialForm, syntax.Offset)
 	default:
 		return unusable("%s: it ends too early", credentialForm)
 	}

@@ -131,7 +131,7 @@ func (i *Identity) verify(ctx context.Context, c claim) error {
 		return err
 	}
 	if who.userID != c.transport.UserID || who.account != c.transport.AccountID {
-		return fmt.Errorf("%w: %s has made it, and %s has sent the request", ErrProof, who.userID, c.transport.UserID)
+		return fmt.Errorf("%w: it was made by %s, but the request was sent by %s", ErrProof, who.userID, c.transport.UserID)
 	}
 	return nil
 }

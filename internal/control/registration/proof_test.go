@@ -165,12 +165,12 @@ func TestProof_AForgedInvocationIsRefused(t *testing.T) {
 				t.Helper()
 				return proof(t, "AROAMALLORY", taskOne, start)
 			},
-			text: "AROAMALLORY:" + taskOne + " has made it", asks: 1,
+			text: "AROAMALLORY:" + taskOne + ", but the request was sent by", asks: 1,
 		},
 		"with that of another session": {
 			proof: func(t *testing.T) runnercontract.Proof { t.Helper(); return proof(t, "AROALINUX", other, start) },
 			key:   keyOf(other),
-			text:  "AROALINUX:" + other + " has made it, and AROALINUX:" + taskOne + " has sent the request",
+			text:  "made by AROALINUX:" + other + ", but the request was sent by AROALINUX:" + taskOne,
 			asks:  1,
 		},
 		"with that of other credentials than the request": {
