@@ -419,6 +419,17 @@ func TestHandler_StartsNothingForAKeptDelivery(t *testing.T) {
 	}
 }
 
+// An approval can take a month. No payload of a job queued after one is published, so
+// its times count for nothing.
+func TestHandler_AJobWithAnEnvironmentIsNeverStale(t *testing.T) {
+	f := newFixture(t, settings())
+	body := jobPayload("queued", `{"id":1,"labels":["self-hosted"],"created_at":"2001-01-01T00:00:00Z"}`)
+	a := f.deliver(t, delivery{body: `{"deployment":{"id":1},` + strings.TrimPrefix(body, "{")})
+	assert.Equal(t, http.StatusAccepted, a.status)
+	assert.Equal(t, "linux-arm64", a.fleet)
+	assert.NotContains(t, a.metrics, webhookcontract.MetricStaleJobs)
+}
+
 func TestHandler_WithoutAFleetTheAnswerSaysSo(t *testing.T) {
 	none := settings()
 	none.Routes = nil

@@ -26,6 +26,7 @@ type payload struct {
 	repository   []byte
 	organization []byte
 	installation []byte
+	deployment   []byte
 }
 
 // parsePayload checks that body can be the detail of an event: a JSON object in
@@ -34,7 +35,7 @@ func parsePayload(body []byte) (*payload, error) {
 	if !utf8.Valid(body) {
 		return nil, fmt.Errorf("%w: not in UTF-8", ErrPayload)
 	}
-	values, err := members(body, contract.MemberDispatch, "action", "workflow_job", "repository", "organization", "installation")
+	values, err := members(body, contract.MemberDispatch, "action", "workflow_job", "repository", "organization", "installation", "deployment")
 	if err != nil {
 		return nil, err
 	}
@@ -48,6 +49,7 @@ func parsePayload(body []byte) (*payload, error) {
 	return &payload{
 		bytes: body, action: action,
 		job: values[2], repository: values[3], organization: values[4], installation: values[5],
+		deployment: values[6],
 	}, nil
 }
 
@@ -107,7 +109,7 @@ func (p *payload) source() (repository, error) {
 type job struct {
 	id     string
 	labels []string
-	queued time.Time // zero if that is not known
+	queued time.Time // zero if it is not known, or says nothing
 }
 
 // workflowJob returns the job the payload is about. It requires what every
@@ -133,7 +135,11 @@ func (p *payload) workflowJob() (job, error) {
 	if values[1] == nil || json.Unmarshal(values[1], &j.labels) != nil {
 		return job{}, fmt.Errorf("%w: workflow_job.labels is not a list of strings", ErrPayload)
 	}
-	// Of a job that has waited for an approval the one may be much older than the other.
+	// A job with an environment is queued again after an approval, which can take a
+	// month, and whether GitHub then changes one of its times is not documented.
+	if rawjson.IsObject(p.deployment) {
+		return j, nil
+	}
 	for _, value := range values[2:] {
 		text, _ := rawjson.String(value)
 		if at, err := time.Parse(time.RFC3339, text); err == nil && at.After(j.queued) {
