@@ -84,7 +84,7 @@ func members(value []byte) (map[string]any, error) {
 	}
 	object, ok := tree.(map[string]any)
 	if !ok {
-		return nil, unusable("%s: it is no object", credentialForm)
+		return nil, unusable("%s: it is not an object", credentialForm)
 	}
 	known := []string{keyAppID, keyClientID, keyPrivateKey, keyToken}
 	found := map[string]any{}

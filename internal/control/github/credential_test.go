@@ -87,11 +87,11 @@ func TestClient_SaysWhichPartOfACredentialCannotBeUsed(t *testing.T) {
 	ec := string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}))
 	for name, test := range map[string]struct{ value, text string }{
 		"token alone": {token, "it does not begin with {"},
-		"key alone":   {key, "it is a key alone"},
-		"text":        {`"` + token + `"`, "it is no object"},
-		"list":        {`["` + token + `"]`, "it is no object"},
+		"key alone":   {key, "it is only a private key"},
+		"text":        {`"` + token + `"`, "it is not an object"},
+		"list":        {`["` + token + `"]`, "it is not an object"},
 		"cut off":     {`{"token":"` + token, "it ends too early"},
-		"no quotes":   {`{token:"` + token + `"}`, "it is not from byte 2 on"},
+		"no quotes":   {`{token:"` + token + `"}`, "it is not valid JSON from byte 2 on"},
 		"two values":  {`{"token":"` + token + `"} {}`, "more than one value"},
 		"UTF-16":      {"\xff\xfe{\x00}\x00", "it is in UTF-16"},
 		"key with line ends": {
