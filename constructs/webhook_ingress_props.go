@@ -76,8 +76,9 @@ type WebhookIngressProps struct {
 	// Default: 15 minutes.
 	MaximumEventAge time.Duration `json:"maximumEventAge"`
 
-	// MaximumRetryAttempts is how often EventBridge tries, 0 to 185. It gives up at
-	// the one or the other: with 0, MaximumEventAge has no effect (a warning tells).
+	// MaximumRetryAttempts is how often EventBridge tries, 0 to 185. It gives up
+	// when either limit is reached: with 0, MaximumEventAge has no effect, of which
+	// synthesis warns.
 	//
 	// Default: 185, as often as MaximumEventAge allows.
 	MaximumRetryAttempts *int `json:"maximumRetryAttempts"`

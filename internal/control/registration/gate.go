@@ -13,8 +13,9 @@ const (
 )
 
 // sender is who sends a request, before anything is verified. A job cannot vary
-// either: Lambda has checked both. Who invokes the function past its URL can, but
-// does not know the access key of another's task, and so cannot use up its requests.
+// either: Lambda has checked both. Whoever invokes the function past its URL can, but
+// must first find the access key of another's task, as in CloudTrail, to use up its
+// requests.
 type sender struct{ session, accessKeyID string }
 
 // gate holds back senders that ask in a loop, at no cost to others.
