@@ -30,7 +30,7 @@ func NewBuilder(cache Cache, log io.Writer) *Builder {
 // Start begins to build a program, for a Build to come. It does not wait.
 func (b *Builder) Start(p Program) {
 	if hash, err := p.Hash(); err == nil { // Build reports the error
-		go b.start(p, hash)() //nolint:errcheck // the same
+		go b.start(p, hash)() //nolint:errcheck // Build gets the same error, and reports it
 	}
 }
 

@@ -70,7 +70,7 @@ func (l List) Err() error {
 // Of is the list that an error of Err is. It panics with any other error, which must
 // not get lost.
 func Of(err error) List {
-	l, ok := err.(List) //nolint:errorlint // Err returns the list itself
+	l, ok := err.(List) //nolint:errorlint // a wrapped list would lose the text around it
 	if err != nil && !ok {
 		panic(err)
 	}

@@ -103,7 +103,7 @@ func inode(root *os.Root, name string) (*syscall.Stat_t, error) {
 	if err != nil {
 		return nil, err
 	}
-	return info.Sys().(*syscall.Stat_t), nil //nolint:forcetypeassert // as on every Linux
+	return info.Sys().(*syscall.Stat_t), nil //nolint:forcetypeassert // what os returns on Linux
 }
 
 // remove empties a folder of the disk. What cannot be removed stays: a file that is

@@ -213,7 +213,7 @@ func newContainer(t *testing.T, script string, s *service) *container {
 	t.Helper()
 	// Not t.TempDir: the runner's user must get through, and the path of a socket
 	// must be short.
-	folder, err := os.MkdirTemp("", "c") //nolint:usetesting // see above
+	folder, err := os.MkdirTemp("", "c") //nolint:usetesting // for the two reasons above
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = os.RemoveAll(folder) })
 	c := &container{

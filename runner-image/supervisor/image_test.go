@@ -27,7 +27,7 @@ func TestCheck(t *testing.T) {
 			require.NoError(t, os.RemoveAll(img.scripts))
 		}, "", []string{"hook script", "job-completed.sh", "looking for the runner", "asking the listener"}},
 		{"ScriptsOfTheRunner", func(t *testing.T, img image) {
-			//nolint:gosec // that is the defect
+			//nolint:gosec // the image must be refused for it
 			require.NoError(t, os.Chmod(filepath.Join(img.scripts, "job-started.sh"), 0o777))
 		}, "", []string{"job-started.sh can be changed"}},
 		{
